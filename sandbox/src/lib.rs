@@ -1,0 +1,1 @@
+//! AWS and GitHub on loopback, so that anyone can see the broker work without an account.

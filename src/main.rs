@@ -1,0 +1,3 @@
+//! The executable that Lambda starts.
+
+fn main() {}
