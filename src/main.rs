@@ -1,3 +1,93 @@
-//! The executable that Lambda starts.
+//! The executable that Lambda starts: read the environment, open connections, serve invocations.
 
-fn main() {}
+use std::{alloc::System, env, process::ExitCode};
+
+use github_token_broker::{
+    broker::Broker,
+    config::{self, Config},
+    handler, log,
+    metrics::Metrics,
+    runtime::RuntimeApi,
+};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::runtime::Builder;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes every piece of memory that is given back, in libraries too: keys, JWTs and tokens pass through their buffers.
+#[global_allocator]
+static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
+
+fn main() -> ExitCode {
+    if let Some(argument) = env::args_os().nth(1) {
+        return speak_to_a_person(argument.to_str());
+    }
+    let lookup = |name: &str| env::var(name).ok();
+    let lambda = lookup("AWS_LAMBDA_RUNTIME_API")
+        .as_deref()
+        .and_then(RuntimeApi::at)
+        .zip(lookup("AWS_LAMBDA_FUNCTION_NAME"));
+    let Some((api, function_name)) = lambda else {
+        return speak_to_a_person(None);
+    };
+    log::start(config::log_level(lookup));
+    // One thread: an invocation is one chain of waits, and they come one at a time.
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        return ExitCode::FAILURE;
+    };
+    runtime.block_on(run(&api, lookup, function_name))
+}
+
+async fn run(
+    api: &RuntimeApi,
+    lookup: impl Fn(&str) -> Option<String>,
+    function_name: String,
+) -> ExitCode {
+    let broker = match prepare(lookup) {
+        Ok(broker) => broker,
+        Err(message) => {
+            handler::fail_start(api, &message).await;
+            return ExitCode::FAILURE;
+        }
+    };
+    let metrics = Metrics::for_function(function_name, broker.config());
+    broker.open_connections().await;
+    let stopped = handler::serve(api, &broker, metrics.as_ref()).await;
+    log::stopped(&stopped);
+    ExitCode::FAILURE
+}
+
+fn prepare(lookup: impl Fn(&str) -> Option<String>) -> Result<Broker, String> {
+    // A core dump would hold the private key.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none).map_err(|_| "core dumps cannot be switched off")?;
+    let config = Config::from_lookup(lookup).map_err(|error| error.to_string())?;
+    if config.reads_secrets_in_the_clear() {
+        log::endpoint_in_the_clear();
+    }
+    Broker::new(config).map_err(|error| error.to_string())
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a person started it, at a terminal"
+)]
+fn speak_to_a_person(argument: Option<&str>) -> ExitCode {
+    if argument == Some("--version") {
+        println!(
+            "github-token-broker {} ({})",
+            env!("CARGO_PKG_VERSION"),
+            env!("TARGET")
+        );
+        return ExitCode::SUCCESS;
+    }
+    eprintln!(
+        "github-token-broker runs as an AWS Lambda function and takes no arguments but --version; \
+         to see it work on this machine, run `make demo` in {}",
+        env!("CARGO_PKG_REPOSITORY")
+    );
+    ExitCode::FAILURE
+}

@@ -1,0 +1,219 @@
+//! The story of an invocation, top to bottom: load, sign, confirm, mint, prove.
+//!
+//! In: the time there is. Out: a [`ProvenToken`] or the one [`Failure`] that says why not. Nothing is remembered from
+//! one invocation to the next but open connections: a rotated key is used on the very next one.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_ssm::Client as SsmClient;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    config::Config,
+    connect::{CertFileUnusable, Upstream, sdk_client, tls},
+    error::{Failure, Result, Step},
+    github::{ConfirmedInstallation, GitHub, GrantedToken},
+    jwt::AppJwt,
+    log,
+    parameters::{self, AppCredentials},
+    proof::{Examination, ProvenToken},
+    refusal::Refusal,
+    retry::REVOKE_MARGIN,
+    trace::Trace,
+};
+
+/// How long init waits for connections at most: a VPC without a route must not eat Lambda's ten seconds of init.
+const OPENING_LIMIT: Duration = Duration::from_secs(1);
+
+/// Everything that an invocation needs and that start-up can prepare.
+pub struct Broker {
+    config: Config,
+    ssm: SsmClient,
+    ssm_upstream: Arc<Upstream>,
+    github_upstream: Arc<Upstream>,
+}
+
+impl Broker {
+    /// Prepares the clients. Nothing is sent yet.
+    pub fn new(config: Config) -> Result<Self, CertFileUnusable> {
+        let tls = tls(&config.network)?;
+        let ssm_upstream = Upstream::new(
+            &parameters::ssm_endpoint(&config.aws),
+            &config.network,
+            tls.clone(),
+        );
+        let github_upstream = Upstream::new(&config.api_base, &config.network, tls);
+        let ssm = parameters::ssm_client(&config.aws, sdk_client(ssm_upstream.clone()));
+        Ok(Self {
+            config,
+            ssm,
+            ssm_upstream,
+            github_upstream,
+        })
+    }
+
+    /// What the deployer decided.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Opens both connections, so that the first invocation finds them open. A failure is no more than a debug line:
+    /// the invocation will try again, and can tell its caller.
+    pub async fn open_connections(&self) {
+        let until = Instant::now() + OPENING_LIMIT;
+        let open = async |name, upstream: &Arc<Upstream>| {
+            let upstream = upstream.clone();
+            let opening = tokio::spawn(async move { upstream.open().await });
+            if !matches!(timeout_at(until, opening).await, Ok(Ok(Ok(())))) {
+                log::connection_not_opened(name);
+            }
+        };
+        futures_util::future::join(
+            open("ssm", &self.ssm_upstream),
+            open("github", &self.github_upstream),
+        )
+        .await;
+    }
+
+    /// Mints a token and proves it, or says why not before the time is over.
+    pub async fn token(&self, time_for_work: Duration, trace: &mut Trace) -> Result<ProvenToken> {
+        let until = Instant::now() + time_for_work;
+        let outcome = timeout_at(until, self.mint_and_prove(until, trace)).await;
+        trace.end();
+        outcome.unwrap_or_else(|_| {
+            if trace.step() == Step::Mint {
+                trace.unseen_token();
+            }
+            Err(Failure::DeadlineNear(trace.step()))
+        })
+    }
+
+    async fn mint_and_prove(&self, until: Instant, trace: &mut Trace) -> Result<ProvenToken> {
+        let credentials = parameters::load(&self.ssm, &self.config.parameters).await?;
+        trace.installation(credentials.installation_id);
+
+        trace.enter(Step::Sign);
+        let mut app = App::new(credentials)?;
+
+        trace.enter(Step::Confirm);
+        let github = GitHub::new(&self.config, &self.github_upstream, until);
+        let installation = app.confirm(&github, trace).await?;
+
+        trace.enter(Step::Mint);
+        let granted = app.mint(&github, &installation, trace).await?;
+        trace.token(granted.token());
+
+        trace.enter(Step::Prove);
+        let proven = self.prove(granted, &github, until, trace).await?;
+        trace.proven(&proven);
+        Ok(proven)
+    }
+
+    /// Returns a token only if it is proven; any other is revoked.
+    async fn prove(
+        &self,
+        granted: GrantedToken,
+        github: &GitHub<'_>,
+        until: Instant,
+        trace: &mut Trace,
+    ) -> Result<ProvenToken> {
+        let mut examination = Examination::begin(granted, &self.config, SystemTime::now());
+        let mut unanswered = None;
+        if examination.needs_reach() {
+            let until = until.checked_sub(REVOKE_MARGIN).unwrap_or(until);
+            let reach = timeout_at(until, github.reach(examination.token(), trace)).await;
+            match reach.unwrap_or(Err(Failure::DeadlineNear(Step::Prove))) {
+                Ok(reach) => examination = examination.with_reach(reach),
+                // GitHub answered, and did not say what the token is for: the proof fails.
+                Err(
+                    Failure::UnexpectedAnswer(..)
+                    | Failure::GitHubRefused(_, _, Refusal::TokenNotYetKnown),
+                ) => {}
+                // No answer proves nothing against the token, but nothing for it either.
+                Err(failure) => unanswered = Some(failure),
+            }
+        }
+        match examination.conclude(&self.config) {
+            Ok(proven) => Ok(proven),
+            Err((token, differences)) => {
+                let revoked = github.revoke(&token, trace).await.is_ok();
+                trace.revoked(revoked);
+                Err(unanswered.unwrap_or(Failure::TokenNotProven(differences)))
+            }
+        }
+    }
+}
+
+/// The App, able to sign for itself.
+struct App {
+    credentials: AppCredentials,
+    jwt: AppJwt,
+    clock_corrected: bool,
+}
+
+impl App {
+    fn new(credentials: AppCredentials) -> Result<Self> {
+        let jwt = sign(&credentials, SystemTime::now())?;
+        Ok(Self {
+            credentials,
+            jwt,
+            clock_corrected: false,
+        })
+    }
+
+    async fn confirm(
+        &mut self,
+        github: &GitHub<'_>,
+        trace: &mut Trace,
+    ) -> Result<ConfirmedInstallation> {
+        let configured = self.credentials.installation_id;
+        match github.confirm(&self.jwt, configured, trace).await {
+            Err(failure) if self.corrects_clock(&failure)? => {
+                github.confirm(&self.jwt, configured, trace).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn mint(
+        &mut self,
+        github: &GitHub<'_>,
+        installation: &ConfirmedInstallation,
+        trace: &mut Trace,
+    ) -> Result<GrantedToken> {
+        match github.mint(&self.jwt, installation, trace).await {
+            Err(failure) if self.corrects_clock(&failure)? => {
+                github.mint(&self.jwt, installation, trace).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Signs anew with GitHub's time, once, where GitHub refused the JWT for ours.
+    fn corrects_clock(&mut self, failure: &Failure) -> Result<bool> {
+        let Failure::GitHubRefused(
+            _,
+            _,
+            Refusal::ClockSkew {
+                github_time: Some(time),
+            },
+        ) = failure
+        else {
+            return Ok(false);
+        };
+        if self.clock_corrected {
+            return Ok(false);
+        }
+        log::clock_corrected(*time, SystemTime::now());
+        self.jwt = sign(&self.credentials, *time)?;
+        self.clock_corrected = true;
+        Ok(true)
+    }
+}
+
+fn sign(credentials: &AppCredentials, now: SystemTime) -> Result<AppJwt> {
+    AppJwt::sign(&credentials.client_id, now, &credentials.private_key).ok_or(Failure::Internal)
+}

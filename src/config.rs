@@ -1,0 +1,342 @@
+//! The function's environment -> [`Config`]; every rule on a value stands here, once.
+//!
+//! In: a lookup function. Out: a value that every later step can trust, or all faults at once ([`crate::variables`]).
+
+use std::{fmt, net::IpAddr, path::PathBuf};
+
+use aws_sdk_ssm::config::Credentials;
+use http::Uri;
+use serde::Serialize;
+use tracing::Level;
+
+use crate::{
+    permissions::Permissions,
+    variables::{
+        API_BASE, CLIENT_ID_PARAM, ConfigurationError, Fault, INSTALLATION_ID_PARAM, LOG_LEVEL,
+        METRICS_NAMESPACE, NAME, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID,
+        Reader, Variable,
+    },
+};
+
+/// What the deployer decided. It has no `Debug`: it holds the role's credentials and maybe a proxy's.
+pub struct Config {
+    /// The one repository that tokens are for.
+    pub repository: Repository,
+    /// GitHub's numeric ID of that repository, where the deployer pinned it.
+    pub repository_id: Option<RepositoryId>,
+    /// What a token may do.
+    pub permissions: Permissions,
+    /// Where the GitHub App's credentials are.
+    pub parameters: ParameterNames,
+    /// The root of GitHub's REST API, without a slash at its end.
+    pub api_base: Uri,
+    /// Where SSM is, and as whom to read it.
+    pub aws: Aws,
+    /// How to reach hosts.
+    pub network: Network,
+    /// The CloudWatch namespace of the metrics; `None` means that no metrics are written.
+    pub metrics_namespace: Option<String>,
+}
+
+/// The three SSM parameters.
+pub struct ParameterNames {
+    /// Holds the App's client ID.
+    pub client_id: ParameterName,
+    /// Holds the installation ID.
+    pub installation_id: ParameterName,
+    /// Holds the private key, as a `SecureString`.
+    pub private_key: ParameterName,
+}
+
+/// The standard AWS settings that decide which SSM is called, and with which credentials.
+pub struct Aws {
+    /// The region of the function and of its parameters.
+    pub region: String,
+    /// `AWS_ENDPOINT_URL_SSM`, or else `AWS_ENDPOINT_URL`.
+    pub endpoint: Option<Uri>,
+    /// `AWS_USE_FIPS_ENDPOINT`
+    pub use_fips: bool,
+    /// `AWS_USE_DUALSTACK_ENDPOINT`
+    pub use_dual_stack: bool,
+    /// The role's credentials; Lambda replaces the whole environment before they expire.
+    pub credentials: Credentials,
+}
+
+/// The standard settings of an HTTPS client.
+#[derive(Default)]
+pub struct Network {
+    /// `HTTPS_PROXY`, an `http://` URL, maybe with a user and a password.
+    pub https_proxy: Option<String>,
+    /// `NO_PROXY`
+    pub no_proxy: Option<String>,
+    /// `SSL_CERT_FILE`: the roots to trust in place of the compiled-in ones.
+    pub cert_file: Option<PathBuf>,
+}
+
+/// A repository by owner and name, the only one a token may be for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The account that owns it.
+    pub owner: String,
+    /// Its name within the account.
+    pub name: String,
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+/// GitHub's number for a repository; unlike the name, it is never used again for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RepositoryId(pub u64);
+
+/// The full name of an SSM parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterName(String);
+
+impl ParameterName {
+    /// The name, with its leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ParameterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Config {
+    /// Reads and checks the whole environment. `lookup` gives a variable's value; unset and blank are the same.
+    ///
+    /// # Errors
+    /// Every fault there is, in the order of [`VARIABLES`](crate::variables::VARIABLES), the standard variables last.
+    pub fn from_lookup(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigurationError> {
+        let mut read = Reader::new(lookup);
+
+        let region = read.value(&REGION, any_text);
+        let owner = read.value(&OWNER, name);
+        let name = read.value(&NAME, name);
+        let client_id = read.value(&CLIENT_ID_PARAM, parameter_name);
+        let installation_id = read.value(&INSTALLATION_ID_PARAM, parameter_name);
+        let private_key = read.value(&PRIVATE_KEY_PARAM, parameter_name);
+        let permissions = read.value(&PERMISSIONS, permissions);
+        let api_base = read.value(&API_BASE, api_base);
+        let _ = read.value(&LOG_LEVEL, level); // in force already: see `log_level`
+        let repository_id = read.optional(REPOSITORY_ID.name, repository_id);
+        let metrics_namespace = read.optional(METRICS_NAMESPACE.name, namespace);
+
+        let ssm_endpoint = read.optional("AWS_ENDPOINT_URL_SSM", endpoint);
+        let any_endpoint = read.optional("AWS_ENDPOINT_URL", endpoint);
+        let use_fips = read.optional("AWS_USE_FIPS_ENDPOINT", boolean);
+        let use_dual_stack = read.optional("AWS_USE_DUALSTACK_ENDPOINT", boolean);
+        let access_key = read.value(&ACCESS_KEY, any_text);
+        let secret_key = read.value(&SECRET_KEY, any_text);
+        let session_token = read.text("AWS_SESSION_TOKEN");
+        let upper_case_proxy = read.optional("HTTPS_PROXY", proxy);
+        let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", proxy));
+        let no_proxy = read.text("NO_PROXY").or_else(|| read.text("no_proxy"));
+        let cert_file = read.text("SSL_CERT_FILE").map(PathBuf::from);
+
+        let complete = || {
+            Some(Self {
+                repository: Repository {
+                    owner: owner?,
+                    name: name?,
+                },
+                repository_id,
+                permissions: permissions?,
+                parameters: ParameterNames {
+                    client_id: client_id?,
+                    installation_id: installation_id?,
+                    private_key: private_key?,
+                },
+                api_base: api_base?,
+                aws: Aws {
+                    region: region?,
+                    endpoint: ssm_endpoint.or(any_endpoint),
+                    use_fips: use_fips.unwrap_or(false),
+                    use_dual_stack: use_dual_stack.unwrap_or(false),
+                    credentials: Credentials::new(
+                        access_key?,
+                        secret_key?,
+                        session_token,
+                        None,
+                        "the function's environment",
+                    ),
+                },
+                network: Network {
+                    https_proxy,
+                    no_proxy,
+                    cert_file,
+                },
+                metrics_namespace,
+            })
+        };
+        read.finish(complete())
+    }
+
+    /// Whether SSM's answers, the private key among them, cross a network in the clear: fit for an emulator only.
+    pub fn reads_secrets_in_the_clear(&self) -> bool {
+        let in_the_clear = |url: &Uri| url.scheme_str() == Some("http") && !is_loopback(url);
+        self.aws.endpoint.as_ref().is_some_and(in_the_clear)
+    }
+}
+
+/// The level below which log lines are left out: ours, or else the platform's `AWS_LAMBDA_LOG_LEVEL`, or else `info`.
+/// Read apart from [`Config`], so that a faulty configuration is logged too.
+pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {
+    let read = Reader::new(lookup);
+    let parse = |name| level(&read.text(name)?).ok();
+    parse(LOG_LEVEL.name)
+        .or_else(|| parse("AWS_LAMBDA_LOG_LEVEL"))
+        .unwrap_or(Level::INFO)
+}
+
+/// Lambda sets these from the function's role.
+const ACCESS_KEY: Variable = Variable {
+    name: "AWS_ACCESS_KEY_ID",
+    default: None,
+};
+const SECRET_KEY: Variable = Variable {
+    name: "AWS_SECRET_ACCESS_KEY",
+    default: None,
+};
+
+#[expect(clippy::unnecessary_wraps, reason = "a rule like the others")]
+fn any_text(text: &str) -> Result<String, Fault> {
+    Ok(text.to_owned())
+}
+
+fn name(text: &str) -> Result<String, Fault> {
+    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    // `.` and `..` would change the path of a request.
+    if text.bytes().all(supported) && text != "." && text != ".." {
+        Ok(text.to_owned())
+    } else {
+        Err(Fault::UnsupportedCharacters)
+    }
+}
+
+/// Only an absolute and literal path: no ARN, no `:version` and no `:label`.
+fn parameter_name(text: &str) -> Result<ParameterName, Fault> {
+    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
+    if text.len() > 1 && text.starts_with('/') && text.bytes().all(supported) {
+        Ok(ParameterName(text.to_owned()))
+    } else {
+        Err(Fault::NotAParameterPath)
+    }
+}
+
+fn permissions(text: &str) -> Result<Permissions, Fault> {
+    let permissions: Permissions = serde_json::from_str(text).map_err(|_| Fault::NotAJsonObject)?;
+    let blank = |text: &str| text.trim().is_empty();
+    if permissions.is_empty() {
+        Err(Fault::NoPermission)
+    } else if permissions
+        .iter()
+        .any(|(name, level)| blank(name) || blank(level))
+    {
+        Err(Fault::EmptyPermission)
+    } else {
+        Ok(permissions)
+    }
+}
+
+fn api_base(text: &str) -> Result<Uri, Fault> {
+    let url: Uri = text
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|_| Fault::UrlNotAbsolute)?;
+    let authority = url.authority().ok_or(Fault::UrlNotAbsolute)?;
+    if authority.host().is_empty() {
+        return Err(Fault::UrlNotAbsolute);
+    }
+    // `Uri` drops a fragment silently, so it is looked for in the text.
+    if text.contains(['#', '?']) || authority.as_str().contains('@') {
+        return Err(Fault::UrlWithExtras);
+    }
+    match url.scheme_str() {
+        Some("https") => Ok(url),
+        Some("http") if is_loopback(&url) => Ok(url),
+        Some(_) => Err(Fault::UrlNotHttps),
+        None => Err(Fault::UrlNotAbsolute),
+    }
+}
+
+fn level(text: &str) -> Result<Level, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        // Lambda's own scale has a level below `debug` and one above `error`.
+        "trace" | "debug" => Ok(Level::DEBUG),
+        "info" => Ok(Level::INFO),
+        "warn" => Ok(Level::WARN),
+        "error" | "fatal" => Ok(Level::ERROR),
+        _ => Err(Fault::NotALevel),
+    }
+}
+
+fn repository_id(text: &str) -> Result<RepositoryId, Fault> {
+    match text.parse() {
+        Ok(id) if id > 0 => Ok(RepositoryId(id)),
+        _ => Err(Fault::NotANumber),
+    }
+}
+
+/// CloudWatch's rule, from "PutMetricData" in its API reference.
+fn namespace(text: &str) -> Result<String, Fault> {
+    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
+    if text.len() <= 255 && !text.starts_with("AWS/") && text.bytes().all(supported) {
+        Ok(text.to_owned())
+    } else {
+        Err(Fault::NotANamespace)
+    }
+}
+
+fn endpoint(text: &str) -> Result<Uri, Fault> {
+    let url: Uri = text.parse().map_err(|_| Fault::NotAnEndpoint)?;
+    match url.scheme_str() {
+        Some("http" | "https") if url.host().is_some_and(|host| !host.is_empty()) => Ok(url),
+        _ => Err(Fault::NotAnEndpoint),
+    }
+}
+
+/// FIPS endpoints are a promise to an auditor: a value that is neither yes nor no must not quietly mean no.
+fn boolean(text: &str) -> Result<bool, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Fault::NotABoolean),
+    }
+}
+
+/// A proxy that cannot be used must not quietly mean a direct connection.
+fn proxy(text: &str) -> Result<String, Fault> {
+    // As curl has it, a proxy may be given as host and port alone.
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let parsed: Uri = url.parse().map_err(|_| Fault::NotAProxy)?;
+    match parsed.scheme_str() {
+        Some("http") if parsed.host().is_some_and(|host| !host.is_empty()) => Ok(url),
+        _ => Err(Fault::NotAProxy),
+    }
+}
+
+fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! The one HTTPS client: trusted roots, proxy, and one kept connection to each of the two upstreams.
+//!
+//! In: an upstream's root URL and the network settings. Out: an answer's head to a request, over HTTP/1.1. It sends
+//! nothing by itself and follows no redirect. Opening a connection ahead of the first request is what makes a first
+//! invocation as fast as a warm one; a connection that died while the function was frozen is replaced once, unseen.
+
+use std::{fmt, future::poll_fn, io, sync::Arc, time::Duration};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpConnector as SdkConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
+        http_client_fn,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::{
+    legacy::connect::{HttpConnector, proxy::Tunnel},
+    proxy::matcher::{Intercept, Matcher},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tokio::{sync::Mutex, time::timeout};
+use tower_service::Service;
+
+use crate::{config::Network, error::Broken};
+
+/// TCP sends a lost first packet again after one second: this allows for one such loss.
+const TCP_LIMIT: Duration = Duration::from_millis(1500);
+
+/// TCP, the proxy and TLS together: five round trips at most, and a loss in any of them.
+const CONNECT_LIMIT: Duration = Duration::from_millis(2500);
+
+/// Most of GitHub's and SSM's answers here are under 10 KiB; one of this size is not theirs, or not meant for us.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// One host that requests go to, and the connection to it.
+pub struct Upstream {
+    /// Scheme and authority.
+    origin: Uri,
+    host: HeaderValue,
+    tls: Arc<ClientConfig>,
+    proxy: Option<Intercept>,
+    /// Held for the length of a handshake or an exchange: there is one invocation at a time.
+    connection: Mutex<Option<http1::SendRequest<Full<Bytes>>>>,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upstream") // a proxy's URL may hold a password
+    }
+}
+
+/// The head of an answer.
+pub struct Exchanged {
+    /// Its body is still to be read.
+    pub answer: Response<Incoming>,
+    /// The request may have reached the server before, on a connection that died without an answer.
+    pub sent_before: bool,
+}
+
+/// The trusted roots cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertFileUnusable;
+
+impl fmt::Display for CertFileUnusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SSL_CERT_FILE must name a readable file of PEM certificates"
+        )
+    }
+}
+
+/// The TLS settings of every connection: TLS 1.2 or 1.3, certificates always verified.
+///
+/// # Errors
+/// `SSL_CERT_FILE` is set, and gives no roots.
+pub fn tls(network: &Network) -> Result<Arc<ClientConfig>, CertFileUnusable> {
+    let mut roots = RootCertStore::empty();
+    match &network.cert_file {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(path) => {
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|_| CertFileUnusable)? {
+                roots
+                    .add(certificate.map_err(|_| CertFileUnusable)?)
+                    .map_err(|_| CertFileUnusable)?;
+            }
+            if roots.is_empty() {
+                return Err(CertFileUnusable);
+            }
+        }
+    }
+    let mut config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+impl Upstream {
+    /// An upstream without a connection yet. Only scheme and authority of `url` count; it has both.
+    pub fn new(url: &Uri, network: &Network, tls: Arc<ClientConfig>) -> Arc<Self> {
+        let authority = url.authority().map(ToString::to_string).unwrap_or_default();
+        let mut parts = url.clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::from_static("/"));
+        let origin = Uri::from_parts(parts).unwrap_or_default();
+        let proxies = Matcher::builder()
+            .https(network.https_proxy.clone().unwrap_or_default())
+            .no(network.no_proxy.clone().unwrap_or_default())
+            .build();
+        Arc::new(Self {
+            proxy: proxies.intercept(&origin),
+            // An authority is made of characters that a header may have.
+            host: HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("")),
+            origin,
+            tls,
+            connection: Mutex::new(None),
+        })
+    }
+
+    /// Opens the connection ahead of the first request, without sending one.
+    ///
+    /// # Errors
+    /// The upstream cannot be reached; the next request will try again.
+    pub async fn open(&self) -> Result<(), Broken> {
+        let mut connection = self.connection.lock().await;
+        *connection = Some(self.connect().await?);
+        Ok(())
+    }
+
+    /// Sends a request and returns the head of its answer. `build` makes the request, anew for each connection it is
+    /// tried on; its URI is in origin form, and it has no `Host`.
+    ///
+    /// # Errors
+    /// No head of an answer arrived on a fresh connection.
+    pub async fn exchange(
+        &self,
+        build: impl Fn() -> Request<Full<Bytes>>,
+    ) -> Result<Exchanged, Broken> {
+        let mut connection = self.connection.lock().await;
+        let mut sent_before = false;
+        if let Some(mut kept) = connection.take() {
+            // The server may have closed it while the function was frozen: let the connection's own task see that.
+            tokio::task::yield_now().await;
+            if kept.ready().await.is_ok() {
+                match kept.try_send_request(self.address(build())).await {
+                    Ok(answer) => {
+                        *connection = Some(kept);
+                        return Ok(Exchanged {
+                            answer,
+                            sent_before,
+                        });
+                    }
+                    // A request that comes back was not written; of another, nobody knows what became.
+                    Err(mut error) => sent_before = error.take_message().is_none(),
+                }
+            }
+        }
+        let mut fresh = self.connect().await?;
+        let answer = fresh
+            .send_request(self.address(build()))
+            .await
+            .map_err(|_| Broken::Interrupted)?;
+        *connection = Some(fresh);
+        Ok(Exchanged {
+            answer,
+            sent_before,
+        })
+    }
+
+    fn address(&self, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+        request
+            .headers_mut()
+            .insert(header::HOST, self.host.clone());
+        request
+    }
+
+    async fn connect(&self) -> Result<http1::SendRequest<Full<Bytes>>, Broken> {
+        timeout(CONNECT_LIMIT, self.handshake())
+            .await
+            .unwrap_or(Err(Broken::Connect))
+    }
+
+    async fn handshake(&self) -> Result<http1::SendRequest<Full<Bytes>>, Broken> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false); // `https` is the TLS layer's business
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(TCP_LIMIT));
+        let stream = match &self.proxy {
+            None => {
+                call(
+                    HttpsConnector::from((tcp, self.tls.clone())),
+                    self.origin.clone(),
+                )
+                .await
+            }
+            Some(proxy) => {
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
+                if let Some(auth) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(auth.clone());
+                }
+                call(
+                    HttpsConnector::from((tunnel, self.tls.clone())),
+                    self.origin.clone(),
+                )
+                .await
+            }
+        };
+        let stream = stream.map_err(|error| {
+            if error.is::<io::Error>() {
+                Broken::Tls
+            } else {
+                Broken::Connect
+            }
+        })?;
+        let (sender, connection) = http1::handshake(stream)
+            .await
+            .map_err(|_| Broken::Connect)?;
+        // Ends when the sender is dropped or the server closes; its error is the sender's error too.
+        tokio::spawn(async { drop(connection.await) });
+        Ok(sender)
+    }
+}
+
+async fn call<S: Service<Uri>>(mut connector: S, origin: Uri) -> Result<S::Response, S::Error> {
+    poll_fn(|context| connector.poll_ready(context)).await?;
+    connector.call(origin).await
+}
+
+/// Reads the whole body of an answer.
+pub async fn read(body: Incoming) -> Result<Bytes, BodyDefect> {
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyDefect::TooLong),
+        Err(_) => Err(BodyDefect::Interrupted),
+    }
+}
+
+/// Why a body could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyDefect {
+    /// Longer than 64 KiB.
+    TooLong,
+    /// The connection ended before the body did.
+    Interrupted,
+}
+
+/// The same client, in the shape that the AWS SDK takes.
+pub fn sdk_client(upstream: Arc<Upstream>) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(ForSdk(upstream));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+#[derive(Debug)]
+struct ForSdk(Arc<Upstream>);
+
+impl SdkConnector for ForSdk {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let upstream = self.0.clone();
+        HttpConnectorFuture::new(async move { exchange_for_sdk(&upstream, request).await })
+    }
+}
+
+async fn exchange_for_sdk(
+    upstream: &Upstream,
+    request: HttpRequest,
+) -> Result<HttpResponse, ConnectorError> {
+    let (parts, body) = request
+        .try_into_http1x()
+        .map_err(|error| ConnectorError::user(error.into()))?
+        .into_parts();
+    let body = Bytes::copy_from_slice(body.bytes().unwrap_or_default());
+    let path = parts
+        .uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or(PathAndQuery::from_static("/"));
+    let build = || {
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = path.clone().into();
+        *request.headers_mut() = parts.headers.clone();
+        request
+    };
+    let broken = |what: &'static str| ConnectorError::io(what.into());
+    let exchanged = upstream
+        .exchange(build)
+        .await
+        .map_err(|_| broken("no answer"))?;
+    let (parts, body) = exchanged.answer.into_parts();
+    let body = read(body).await.map_err(|_| broken("no whole answer"))?;
+    HttpResponse::try_from(Response::from_parts(parts, SdkBody::from(body)))
+        .map_err(|error| ConnectorError::other(error.into(), None))
+}

@@ -1,0 +1,73 @@
+//! How long work may go on, and how long to wait before the next attempt. Pure arithmetic.
+//!
+//! In: the deadline that Lambda set, what went wrong, which attempt it was, a random number. Out: a wait, or that it
+//! is no use. It never waits past the time that is left: a caller who is told beats a caller who is killed.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::{error::Failure, refusal::Refusal};
+
+/// The first attempt and two more: enough for a fault that passes, few enough for GitHub's abuse limits.
+pub const ATTEMPTS: u32 = 3;
+
+/// What posting the answer and the log line need, with a margin, at the 7 % of a core that 128 MB gives.
+pub const ANSWER_MARGIN: Duration = Duration::from_millis(400);
+
+/// What a proof leaves for revoking the token it refused.
+pub const REVOKE_MARGIN: Duration = Duration::from_secs(1);
+
+/// GitHub answers a small request in less than this nearly always; an attempt with less time left is no use.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(300);
+
+/// The wait before the second attempt, before the jitter; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// How often a call with a new token is made, and how long it waits between: GitHub needs some seconds to spread a token.
+const SPREADING_ATTEMPTS: u32 = 8;
+const SPREADING_WAIT: Duration = Duration::from_millis(500);
+
+/// The time that an invocation has for its work: until Lambda's deadline, less [`ANSWER_MARGIN`].
+///
+/// `deadline_ms` is the `Lambda-Runtime-Deadline-Ms` header, milliseconds since 1970.
+pub fn time_for_work(deadline_ms: u64, now: SystemTime) -> Duration {
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(deadline_ms))
+        .and_then(|deadline| deadline.duration_since(now).ok())
+        .unwrap_or_default()
+        .saturating_sub(ANSWER_MARGIN)
+}
+
+/// The wait before the next attempt, or `None` when `failure` is final, the attempts are used up, or the wait does not
+/// fit into the time that is left.
+///
+/// `attempt` counts from 1; `jitter` is a random number from 0 to 1.
+pub fn wait_before_next(
+    failure: &Failure,
+    attempt: u32,
+    jitter: f64,
+    left: Duration,
+) -> Option<Duration> {
+    let full_jitter = || {
+        FIRST_WAIT
+            .saturating_mul(1 << attempt.min(8))
+            .mul_f64(jitter.clamp(0.0, 1.0) / 2.0)
+    };
+    let (attempts, wait) = match failure {
+        Failure::GitHubUnreachable(..) | Failure::GitHubRefused(_, _, Refusal::Unavailable) => {
+            (ATTEMPTS, full_jitter())
+        }
+        // All who were told to wait as long come back at the same moment: the jitter spreads them.
+        Failure::GitHubRefused(_, _, Refusal::RateLimited { wait }) => {
+            (ATTEMPTS, wait.saturating_add(full_jitter()))
+        }
+        Failure::GitHubRefused(_, _, Refusal::TokenNotYetKnown) => {
+            (SPREADING_ATTEMPTS, SPREADING_WAIT)
+        }
+        _ => return None,
+    };
+    let fits = wait.saturating_add(SHORTEST_ATTEMPT) <= left;
+    (attempt < attempts && fits).then_some(wait)
+}
+
+#[cfg(test)]
+mod tests;
