@@ -1,1 +1,70 @@
 //! AWS and GitHub on loopback, so that anyone can see the broker work without an account.
+//!
+//! It knows the broker by its contract alone and shares no code with it, so that a mistake there is seen here. Modules, in
+//! the order to read them:
+//!
+//! - [`Scenario`] (`scenario.rs`) says what a run is like, [`Running`] runs it, [`Outcome`] tells what came of it;
+//!   `secrets.rs` looks for leaks.
+//! - [`GitHub`] (`github.rs`) is GitHub as plain data, with `jwt.rs`, `token.rs` and `refusal.rs`; `github_http.rs` shows it.
+//! - [`Ssm`] (`ssm.rs`) is Parameter Store as plain data; `aws.rs` shows it, and Lambda's API; `sigv4.rs` reads signatures.
+//! - `lambda.rs` has the functions, `environment.rs` runs a process as Lambda does, with `variables.rs`, `output.rs` and the
+//!   Runtime API in `runtime_api.rs`.
+//! - [`Fault`] (`fault.rs`) says what goes wrong, `inject.rs` does it to answers, `server.rs` and `wire.rs` to connections,
+//!   `delay.rs` puts them far away, `certificate.rs` has TLS.
+//! - `sandbox.rs` puts the servers together; `record.rs` keeps what they were asked.
+//! - `demo.rs`, `serve.rs`, `timeline.rs`: what `make demo` shows.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "test equipment: where its own footing gives way, the test has to stop and say where"
+)]
+
+mod aws;
+mod certificate;
+mod client;
+mod clock;
+mod delay;
+mod environment;
+mod fault;
+mod github;
+mod github_http;
+mod inject;
+mod jwt;
+mod key;
+mod lambda;
+mod outcome;
+mod output;
+mod random;
+mod record;
+mod refusal;
+mod running;
+mod runtime_api;
+mod sandbox;
+mod scenario;
+mod secrets;
+mod server;
+mod sigv4;
+mod ssm;
+mod token;
+mod variables;
+mod wire;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use clock::Clock;
+pub use environment::Answer;
+pub use fault::{Answer as CannedAnswer, Edit, Fault, Schedule};
+pub use github::{App, GitHub, Installation, Repository};
+pub use key::{PrivateKey, PublicKey};
+pub use outcome::{Outcome, Times};
+pub use record::{Call, Recorded};
+pub use running::Running;
+pub use scenario::{CLIENT_ID, INSTALLATION_ID, PARAMETERS, Scenario};
+pub use ssm::{Parameter, Ssm};
+pub use token::{Token, TokenShape};
+
+/// Takes a lock. A test that panicked while it held one does not make the state any worse for the clean-up.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,57 @@
+//! A delay line. Comes in: a stream on loopback. Goes out: the same stream as it would be from far away: every byte
+//! leaves half a round trip later, in each direction, and the first waits for TCP's handshake as well.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::Instant;
+
+/// The stream, directly or through a delay line.
+pub(crate) fn line<S>(stream: S, round_trip: Duration) -> Box<dyn Stream>
+where
+    S: Stream + 'static,
+{
+    if round_trip.is_zero() {
+        return Box::new(stream);
+    }
+    let (near, far) = tokio::io::duplex(256 * 1024);
+    let (from_client, to_client) = tokio::io::split(stream);
+    let (from_server, to_server) = tokio::io::split(far);
+    let connected = Instant::now() + round_trip;
+    tokio::spawn(carry(from_client, to_server, round_trip / 2, connected));
+    tokio::spawn(carry(from_server, to_client, round_trip / 2, connected));
+    Box::new(near)
+}
+
+/// What a server can serve.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Moves bytes from one end to the other, each `late` after it came and none before `connected + late`.
+async fn carry(
+    mut from: impl AsyncRead + Unpin + Send + 'static,
+    mut to: impl AsyncWrite + Unpin + Send + 'static,
+    late: Duration,
+    connected: Instant,
+) {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let reading = tokio::spawn(async move {
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            // Nothing read, or nothing to read from any more: the other side learns it in due time too.
+            let count = from.read(&mut bytes).await.unwrap_or(0);
+            let due = Instant::now().max(connected) + late;
+            if sender.send((due, bytes[..count].to_vec())).is_err() || count == 0 {
+                return;
+            }
+        }
+    });
+    while let Some((due, bytes)) = receiver.recv().await {
+        tokio::time::sleep_until(due).await;
+        if bytes.is_empty() || to.write_all(&bytes).await.is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
+    reading.abort();
+}

@@ -1,0 +1,359 @@
+//! One execution environment, as Lambda runs it: a process with Lambda's variables and nothing else, init, then one
+//! invocation at a time, frozen in between, killed at the deadline. Goes out: what the caller of the function sees.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::time::timeout_at;
+
+use crate::clock;
+use crate::output::Output;
+use crate::random;
+use crate::runtime_api::{Delivery, Event, RuntimeApi};
+use crate::variables::Variables;
+
+/// Lambda's limit for the init phase.
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Called before each delivery with the ID of the process: the place for what happens to a function while it waits.
+pub(crate) type BeforeDelivery = Arc<dyn Fn(u32) + Send + Sync>;
+
+/// How a function is set up.
+#[derive(Clone)]
+pub(crate) struct Configuration {
+    pub(crate) name: String,
+    pub(crate) binary: PathBuf,
+    pub(crate) variables: Variables,
+    pub(crate) timeout: Duration,
+    pub(crate) trace_id: Option<String>,
+    pub(crate) freeze_after_init: bool,
+    pub(crate) before_delivery: Option<BeforeDelivery>,
+}
+
+/// What the caller of a function sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The function answered.
+    Response(Bytes),
+    /// The function reported an error of this invocation.
+    FunctionError(Value),
+    /// The function reported that it cannot start.
+    InitError(Value),
+    /// Lambda killed it at the deadline.
+    TimedOut(Value),
+    /// The process ended by itself.
+    Crashed(Value),
+}
+
+/// One invocation, when it is over.
+#[derive(Debug, Clone)]
+pub(crate) struct Invocation {
+    pub(crate) request_id: String,
+    pub(crate) answer: Answer,
+    /// When the process was started.
+    pub(crate) spawned: Instant,
+    /// When the function first asked for work.
+    pub(crate) ready: Option<Instant>,
+    /// When it got this invocation.
+    pub(crate) delivered: Instant,
+    /// When it answered.
+    pub(crate) answered: Instant,
+    /// Whether the process was started for it.
+    pub(crate) cold: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// The most memory the process had, in KiB.
+    pub(crate) peak_memory: u64,
+}
+
+/// A running environment. The process is killed when this is dropped.
+pub(crate) struct Environment {
+    configuration: Arc<Configuration>,
+    api: RuntimeApi,
+    child: Child,
+    pid: u32,
+    output: Output,
+    spawned: Instant,
+    ready: Option<Instant>,
+    frozen: bool,
+    alive: bool,
+    used: bool,
+}
+
+impl Environment {
+    /// Starts the process.
+    pub(crate) async fn start(configuration: Arc<Configuration>) -> Self {
+        let api = RuntimeApi::start().await;
+        let output = Output::new();
+        let folder = configuration
+            .binary
+            .parent()
+            .expect("a program is in a folder");
+        let mut command = Command::new(&configuration.binary);
+        command.env_clear().envs(
+            configuration
+                .variables
+                .for_environment(folder, &api.authority()),
+        );
+        command
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command.stdout(output.stdout()).stderr(output.stderr());
+        let spawned = Instant::now();
+        let child = command.spawn().unwrap_or_else(|error| {
+            panic!("{} does not start: {error}", configuration.binary.display())
+        });
+        let pid = child
+            .id()
+            .expect("a child that was not waited for has an ID");
+        Self {
+            configuration,
+            api,
+            child,
+            pid,
+            output,
+            spawned,
+            ready: None,
+            frozen: false,
+            alive: true,
+            used: false,
+        }
+    }
+
+    /// Waits until the function asks for work, and freezes it.
+    pub(crate) async fn warm_up(&mut self) -> Result<(), Answer> {
+        self.init(&random::uuid()).await?;
+        self.freeze().await;
+        Ok(())
+    }
+
+    /// Runs one invocation. What comes before it (a cold start) is a part of it.
+    pub(crate) async fn invoke(&mut self, payload: Bytes) -> Invocation {
+        let request_id = random::uuid();
+        let cold = !std::mem::replace(&mut self.used, true);
+        let mut delivered = Instant::now();
+        let mut answer = if self.ready.is_none() {
+            self.init(&request_id).await.err()
+        } else {
+            None
+        };
+        if answer.is_none() {
+            if cold && self.configuration.freeze_after_init {
+                self.freeze().await;
+            }
+            if let Some(before) = &self.configuration.before_delivery {
+                before(self.pid);
+            }
+            delivered = Instant::now();
+            self.deliver(&request_id, payload);
+            answer = Some(self.work(&request_id).await);
+        }
+        let answered = Instant::now();
+        let answer = answer.expect("one of the two ways gave an answer");
+        let peak_memory = peak_memory(self.pid);
+        if self.alive && matches!(answer, Answer::Response(_) | Answer::FunctionError(_)) {
+            self.rest(delivered).await;
+        }
+        let (stdout, stderr) = self.output.read_on();
+        let (spawned, ready) = (self.spawned, self.ready);
+        Invocation {
+            request_id,
+            answer,
+            spawned,
+            ready,
+            delivered,
+            answered,
+            cold,
+            stdout,
+            stderr,
+            peak_memory,
+        }
+    }
+
+    /// Whether another invocation may come here.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// Whether the process is stopped.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Ends the process; what it wrote since the last invocation is the answer.
+    pub(crate) async fn end(&mut self) -> (String, String) {
+        self.kill().await;
+        self.output.read_on()
+    }
+
+    async fn init(&mut self, request_id: &str) -> Result<(), Answer> {
+        let deadline = self.spawned + INIT_LIMIT;
+        let failure = match self.next_event(deadline).await {
+            Happened::Told(Event::Next) => {
+                self.ready = Some(Instant::now());
+                return Ok(());
+            }
+            Happened::Told(Event::InitError { body }) => Answer::InitError(parsed(&body)),
+            Happened::Told(_) => Answer::Crashed(error(
+                "Runtime.InvalidState",
+                "an answer before any invocation",
+            )),
+            Happened::Ended(status) => crashed(request_id, status),
+            Happened::Late => timed_out(request_id, INIT_LIMIT),
+        };
+        self.kill().await;
+        Err(failure)
+    }
+
+    fn deliver(&mut self, request_id: &str, payload: Bytes) {
+        let configuration = &self.configuration;
+        let timeout = i64::try_from(configuration.timeout.as_millis()).unwrap_or(i64::MAX);
+        self.api.deliver(Delivery {
+            id: request_id.to_owned(),
+            deadline_ms: clock::epoch_millis() + timeout,
+            arn: configuration.variables.function_arn(&configuration.name),
+            trace_id: configuration.trace_id.clone(),
+            payload,
+        });
+        self.signal(Signal::CONT);
+        self.frozen = false;
+    }
+
+    async fn work(&mut self, request_id: &str) -> Answer {
+        let limit = self.configuration.timeout;
+        let deadline = Instant::now() + limit;
+        loop {
+            let answer = match self.next_event(deadline).await {
+                Happened::Told(Event::Response { body, id }) if id == request_id => {
+                    return Answer::Response(body);
+                }
+                Happened::Told(Event::Error { body, id }) if id == request_id => {
+                    return Answer::FunctionError(parsed(&body));
+                }
+                Happened::Told(Event::InitError { body }) => Answer::InitError(parsed(&body)),
+                Happened::Told(_) => continue,
+                Happened::Ended(status) => crashed(request_id, status),
+                Happened::Late => timed_out(request_id, limit),
+            };
+            self.kill().await;
+            return answer;
+        }
+    }
+
+    /// After an answer: waits until the function asks for more, and freezes it.
+    async fn rest(&mut self, delivered: Instant) {
+        let deadline = delivered + self.configuration.timeout;
+        loop {
+            match self.next_event(deadline).await {
+                Happened::Told(Event::Next) => return self.freeze().await,
+                Happened::Told(_) => {}
+                Happened::Ended(_) | Happened::Late => return self.kill().await,
+            }
+        }
+    }
+
+    async fn next_event(&mut self, deadline: Instant) -> Happened {
+        let waiting = async {
+            tokio::select! {
+                // What the function said before it ended counts more than its end.
+                biased;
+                Some(event) = self.api.events.recv() => Happened::Told(event),
+                status = self.child.wait() => Happened::Ended(status.unwrap_or_default()),
+            }
+        };
+        timeout_at(deadline.into(), waiting)
+            .await
+            .unwrap_or(Happened::Late)
+    }
+
+    async fn freeze(&mut self) {
+        self.signal(Signal::STOP);
+        // The kernel stops a process in its own time; what follows may rely on it.
+        while state(self.pid).is_some_and(|state| !matches!(state, 'T' | 'Z')) {
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+        self.frozen = true;
+    }
+
+    async fn kill(&mut self) {
+        // One that has ended already is only reaped.
+        let _ = self.child.kill().await;
+        self.alive = false;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The process may have ended since; whoever waits for its next word learns it.
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// What ended a wait.
+enum Happened {
+    Told(Event),
+    Ended(ExitStatus),
+    Late,
+}
+
+fn crashed(request_id: &str, status: ExitStatus) -> Answer {
+    let reason = match (status.code(), status.signal()) {
+        (Some(0), _) => "Runtime exited without providing a reason".to_owned(),
+        (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
+        (None, Some(9)) => "Runtime exited with error: signal: killed".to_owned(),
+        (None, Some(6)) => "Runtime exited with error: signal: aborted".to_owned(),
+        (None, signal) => format!(
+            "Runtime exited with error: signal: {}",
+            signal.unwrap_or_default()
+        ),
+    };
+    Answer::Crashed(error(
+        "Runtime.ExitError",
+        &format!("RequestId: {request_id} Error: {reason}"),
+    ))
+}
+
+fn timed_out(request_id: &str, limit: Duration) -> Answer {
+    let message = format!(
+        "RequestId: {request_id} Error: Task timed out after {:.2} seconds",
+        limit.as_secs_f64()
+    );
+    Answer::TimedOut(error("Sandbox.Timedout", &message))
+}
+
+fn error(kind: &str, message: &str) -> Value {
+    json!({ "errorType": kind, "errorMessage": message })
+}
+
+fn parsed(body: &[u8]) -> Value {
+    serde_json::from_slice(body)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
+}
+
+/// The letter that the kernel has for a process's state; nothing when there is no such process.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+fn peak_memory(pid: u32) -> u64 {
+    let status = File::open(format!("/proc/{pid}/status"))
+        .and_then(std::io::read_to_string)
+        .unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|text| text.split_whitespace().next()?.parse().ok())
+        .unwrap_or_default()
+}

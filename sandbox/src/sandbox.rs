@@ -1,0 +1,348 @@
+//! The two servers and what stands behind them. Comes in: the state that each begins with, the faults, the conditions.
+//! Goes out: the URLs of AWS and GitHub, and everything that was asked of them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
+
+use crate::certificate::Certificates;
+use crate::fault::{Fault, Faults, Schedule};
+use crate::github::GitHub;
+use crate::inject::{self, Body};
+use crate::lambda::Lambda;
+use crate::record::{Call, Recorded, Recorder};
+use crate::server::{Answering, Conditions, Server};
+use crate::ssm::Ssm;
+use crate::variables::Credentials;
+use crate::wire::{Cut, Line};
+use crate::{aws, github_http, lock};
+
+/// How the servers are reached.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Setting {
+    /// The path below which GitHub is served: empty, or `/api/v3`.
+    pub(crate) base_path: String,
+    pub(crate) tls: bool,
+    pub(crate) ssm_round_trip: Duration,
+    pub(crate) github_round_trip: Duration,
+    pub(crate) aws_port: u16,
+    pub(crate) github_port: u16,
+}
+
+/// AWS and GitHub, running.
+pub(crate) struct Sandbox {
+    pub(crate) github: Arc<Mutex<GitHub>>,
+    pub(crate) ssm: Arc<Mutex<Ssm>>,
+    pub(crate) lambda: Arc<Lambda>,
+    pub(crate) recorder: Recorder,
+    pub(crate) faults: Faults,
+    certificates: Option<Arc<Certificates>>,
+    base_path: String,
+    aws_server: Server,
+    github_server: Server,
+    aws_expects: Expected,
+    github_expects: Expected,
+}
+
+/// The credentials and the region that the function signs with, where they are to be checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Signer {
+    pub(crate) region: String,
+    pub(crate) credentials: Credentials,
+}
+
+/// The call that the next connection will be for, once an invocation has begun: what a refused connection counts for.
+type Expected = Arc<Mutex<Option<Call>>>;
+
+impl Sandbox {
+    /// Starts both servers.
+    pub(crate) async fn start(
+        setting: &Setting,
+        github: GitHub,
+        ssm: Ssm,
+        faults: Faults,
+        signer: Option<Signer>,
+    ) -> Self {
+        let certificates = setting.tls.then(|| Arc::new(Certificates::new()));
+        let recorder = Recorder::default();
+        let (github, ssm) = (Arc::new(Mutex::new(github)), Arc::new(Mutex::new(ssm)));
+        let lambda = Arc::<Lambda>::default();
+        let (aws_expects, github_expects) = (Expected::default(), Expected::default());
+        let desk = |expects: &Expected| Desk {
+            recorder: recorder.clone(),
+            faults: faults.clone(),
+            expects: Arc::clone(expects),
+        };
+        let conditions = |round_trip| Conditions {
+            tls: certificates.clone(),
+            round_trip,
+        };
+
+        let (own, desk_of_aws) = (
+            (Arc::clone(&ssm), Arc::clone(&lambda), signer),
+            desk(&aws_expects),
+        );
+        let handler = Arc::new(move |request: Request<Bytes>, line: Line| {
+            let ((ssm, lambda, signer), desk) = (own.clone(), desk_of_aws.clone());
+            let answering: Answering = Box::pin(async move {
+                desk.aws(&ssm, &lambda, signer.as_ref(), request, line)
+                    .await
+            });
+            answering
+        });
+        let gate = desk(&aws_expects).gate();
+        let aws_server = Server::start_on(
+            setting.aws_port,
+            conditions(setting.ssm_round_trip),
+            gate,
+            handler,
+        )
+        .await;
+
+        let (own, desk_of_github) = (
+            (Arc::clone(&github), setting.base_path.clone()),
+            desk(&github_expects),
+        );
+        let handler = Arc::new(move |request: Request<Bytes>, line: Line| {
+            let ((github, base), desk) = (own.clone(), desk_of_github.clone());
+            let answering: Answering =
+                Box::pin(async move { desk.github(&github, &base, request, line).await });
+            answering
+        });
+        let gate = desk(&github_expects).gate();
+        let github_server = Server::start_on(
+            setting.github_port,
+            conditions(setting.github_round_trip),
+            gate,
+            handler,
+        )
+        .await;
+
+        let base_path = setting.base_path.clone();
+        let started = Self {
+            github,
+            ssm,
+            lambda,
+            recorder,
+            faults,
+            certificates,
+            base_path,
+            aws_server,
+            github_server,
+            aws_expects,
+            github_expects,
+        };
+        started.close_refused_ports().await;
+        started
+    }
+
+    /// AWS's endpoint.
+    pub(crate) fn aws_url(&self) -> String {
+        self.aws_server.url()
+    }
+
+    /// GitHub's API, base path included.
+    pub(crate) fn github_url(&self) -> String {
+        format!("{}{}", self.github_server.url(), self.base_path)
+    }
+
+    /// The file to trust the servers by, with TLS.
+    pub(crate) fn bundle(&self) -> Option<PathBuf> {
+        Some(self.certificates.as_ref()?.bundle().to_owned())
+    }
+
+    /// What happens to the connections while the function waits for work, and what is expected of it then.
+    pub(crate) fn before_delivery(&self) -> impl Fn() + Send + Sync + use<> {
+        let faults = self.faults.clone();
+        let aws = (
+            self.aws_server.cutter(),
+            Arc::clone(&self.aws_expects),
+            Call::Ssm,
+        );
+        let github = (
+            self.github_server.cutter(),
+            Arc::clone(&self.github_expects),
+            Call::Lookup,
+        );
+        move || {
+            for (cut, expects, call) in [&aws, &github] {
+                *lock(expects) = Some(*call);
+                let frozen = faults.take(*call, |fault| matches!(fault, Fault::CutWhileFrozen));
+                if frozen || faults.awaits(*call, Fault::is_at_connection) {
+                    cut(Cut::Close);
+                }
+            }
+        }
+    }
+
+    /// A host that refuses for good has its port closed from the start.
+    async fn close_refused_ports(&self) {
+        let refused = |call| {
+            self.faults.has(call, |schedule| {
+                matches!(schedule, Schedule::Always(Fault::RefusedConnection))
+            })
+        };
+        if refused(Call::Ssm) {
+            self.aws_server.close_port().await;
+        }
+        if refused(Call::Lookup) {
+            self.github_server.close_port().await;
+        }
+    }
+}
+
+/// What every request passes, in and out: it is recorded, and a fault may befall it.
+#[derive(Clone)]
+struct Desk {
+    recorder: Recorder,
+    faults: Faults,
+    expects: Expected,
+}
+
+impl Desk {
+    /// Decides on a connection: none goes wrong before an invocation has begun.
+    fn gate(self) -> impl Fn() -> Option<Fault> + Send + Sync {
+        move || {
+            let expected = *lock(&self.expects);
+            self.faults.due_at_connection(expected?)
+        }
+    }
+
+    async fn aws(
+        &self,
+        ssm: &Mutex<Ssm>,
+        lambda: &Lambda,
+        signer: Option<&Signer>,
+        request: Request<Bytes>,
+        line: Line,
+    ) -> Response<Body> {
+        let call = aws::classify(&request);
+        let number = self.note(call, &request, &line);
+        let fault = self.faults.due(call);
+        if let (
+            Call::Ssm,
+            Some(Signer {
+                region,
+                credentials,
+            }),
+        ) = (call, signer)
+        {
+            let wrong = aws::contract_violations(
+                &request,
+                region,
+                &credentials.access_key,
+                &credentials.session_token,
+            );
+            wrong
+                .into_iter()
+                .for_each(|text| self.recorder.violation(text));
+        }
+        let answer = match fault
+            .as_ref()
+            .and_then(|fault| inject::instead(fault, call))
+        {
+            Some(answer) => answer,
+            None => aws::answer(ssm, lambda, &request).await,
+        };
+        self.hand_over(number, call, fault, answer, &line).await
+    }
+
+    async fn github(
+        &self,
+        github: &Mutex<GitHub>,
+        base: &str,
+        request: Request<Bytes>,
+        line: Line,
+    ) -> Response<Body> {
+        let call = github_http::classify(base, &request);
+        let number = self.note(call, &request, &line);
+        let fault = self.faults.due(call);
+        let wrong = github_http::contract_violations(call, request.headers());
+        wrong
+            .into_iter()
+            .for_each(|text| self.recorder.violation(text));
+        let instead = fault
+            .as_ref()
+            .and_then(|fault| inject::instead(fault, call));
+        let answer =
+            instead.unwrap_or_else(|| github_http::answer(&mut lock(github), base, &request));
+        self.hand_over(number, call, fault, answer, &line).await
+    }
+
+    fn note(&self, call: Call, request: &Request<Bytes>, line: &Line) -> usize {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned();
+        self.recorder.begin(Recorded {
+            call,
+            method: request.method().to_string(),
+            path,
+            headers: request.headers().clone(),
+            body: request.body().to_vec(),
+            connection: line.id,
+            started: Instant::now(),
+            ended: None,
+            status: None,
+        })
+    }
+
+    async fn hand_over(
+        &self,
+        number: usize,
+        call: Call,
+        fault: Option<Fault>,
+        answer: Response<Bytes>,
+        line: &Line,
+    ) -> Response<Body> {
+        let status =
+            (!matches!(fault, Some(Fault::ResetBeforeAnswer))).then(|| answer.status().as_u16());
+        let good = answer.status().is_success();
+        let mut answer = inject::apply(fault, answer, line).await;
+        if good {
+            self.prepare_for_the_call_after(call, &mut answer, line)
+                .await;
+        }
+        self.recorder.end(number, status);
+        answer
+    }
+
+    /// A fault in the connection of a call that follows this one in the same invocation begins here: with its end.
+    async fn prepare_for_the_call_after(
+        &self,
+        call: Call,
+        answer: &mut Response<Body>,
+        line: &Line,
+    ) {
+        let next: &[Call] = match call {
+            Call::Lookup => &[Call::Mint],
+            Call::Mint => &[Call::ListRepositories, Call::Revoke],
+            _ => &[],
+        };
+        for &next in next {
+            if self
+                .faults
+                .take(next, |fault| matches!(fault, Fault::CutWhileFrozen))
+            {
+                // The answer goes out whole and says nothing of the end that follows it.
+                line.cut_when_answered();
+            }
+            if self.faults.awaits(next, Fault::is_at_connection) {
+                *lock(&self.expects) = Some(next);
+                answer
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                if self.faults.has(next, |schedule| {
+                    matches!(schedule, Schedule::Always(Fault::RefusedConnection))
+                }) {
+                    line.close_port().await;
+                }
+            }
+        }
+    }
+}

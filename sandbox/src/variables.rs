@@ -1,0 +1,121 @@
+//! The environment that Lambda gives a function: its own variables, then the configured ones. Nothing of the sandbox's
+//! own environment is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::random;
+
+/// The variables of a function.
+#[derive(Debug, Clone)]
+pub(crate) struct Variables {
+    pub(crate) region: String,
+    pub(crate) credentials: Credentials,
+    function_name: String,
+    memory: u32,
+    configured: BTreeMap<String, String>,
+    missing: BTreeSet<String>,
+}
+
+/// The role's credentials, as Lambda puts them into the environment.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) session_token: String,
+}
+
+impl Credentials {
+    pub(crate) fn fresh() -> Self {
+        Self {
+            access_key: format!("ASIA{}", random::letters(16).to_uppercase()),
+            secret_key: random::letters(40),
+            session_token: random::letters(300),
+        }
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+impl Variables {
+    pub(crate) fn new(function_name: &str, region: &str, memory: u32) -> Self {
+        Self {
+            region: region.to_owned(),
+            credentials: Credentials::fresh(),
+            function_name: function_name.to_owned(),
+            memory,
+            configured: BTreeMap::new(),
+            missing: BTreeSet::new(),
+        }
+    }
+
+    /// Sets a variable, one of Lambda's own too.
+    pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let name = name.into();
+        self.missing.remove(&name);
+        self.configured.insert(name, value.into());
+    }
+
+    /// Takes a variable away, one of Lambda's own too.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.configured.remove(name);
+        self.missing.insert(name.to_owned());
+    }
+
+    pub(crate) fn memory(&self) -> u32 {
+        self.memory
+    }
+
+    pub(crate) fn function_arn(&self, name: &str) -> String {
+        format!(
+            "arn:aws:lambda:{}:123456789012:function:{name}",
+            self.region
+        )
+    }
+
+    /// All variables of one environment.
+    pub(crate) fn for_environment(
+        &self,
+        folder: &Path,
+        runtime_api: &str,
+    ) -> BTreeMap<String, String> {
+        let (name, memory, folder) = (
+            &self.function_name,
+            self.memory.to_string(),
+            folder.display().to_string(),
+        );
+        let stream = format!("2026/11/23/[$LATEST]{}", random::hex(&random::bytes(16)));
+        let own = [
+            ("_HANDLER", "bootstrap"),
+            ("AWS_ACCESS_KEY_ID", &self.credentials.access_key),
+            ("AWS_DEFAULT_REGION", &self.region),
+            ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory),
+            ("AWS_LAMBDA_FUNCTION_NAME", name),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}")),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", &stream),
+            ("AWS_LAMBDA_RUNTIME_API", runtime_api),
+            ("AWS_REGION", &self.region),
+            ("AWS_SECRET_ACCESS_KEY", &self.credentials.secret_key),
+            ("AWS_SESSION_TOKEN", &self.credentials.session_token),
+            ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+            ("LAMBDA_TASK_ROOT", &folder),
+            ("LANG", "en_US.UTF-8"),
+            ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+            ("TZ", ":UTC"),
+        ];
+        let mut all: BTreeMap<_, _> = own
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        all.extend(self.configured.clone());
+        all.retain(|name, _| !self.missing.contains(name));
+        all
+    }
+}
