@@ -1,0 +1,181 @@
+//! From an empty payload to a token that works, for exactly the configured repository and permissions.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sandbox::{Call, Outcome, PrivateKey, Recorded, Scenario, TokenShape};
+use serde_json::json;
+
+#[tokio::test]
+async fn an_empty_payload_returns_a_token_for_the_repository() {
+    let mut running = Scenario::default().start().await;
+    let outcome = running.invoke("null").await;
+    let response = outcome.response();
+    let issued = running.github().tokens.last().unwrap().clone();
+    running.finish().await;
+    assert_eq!(response["token"], issued.value);
+    assert_eq!(issued.repository_ids, Some(vec![1_296_269]));
+    assert_eq!(response["repositories"], json!(["octo-org/octo-repo"]));
+    assert_eq!(response["permissions"], json!({"contents": "read"}));
+    let mut fields: Vec<_> = response
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        ["expires_at", "permissions", "repositories", "token"]
+    );
+    let hour_long = response["expires_at"].as_str().unwrap();
+    assert!(hour_long.ends_with('Z'), "as GitHub writes it: {hour_long}");
+    assert_exactly_three_calls(&outcome);
+}
+
+#[tokio::test]
+async fn the_mint_asks_for_one_repository_and_the_configured_permissions() {
+    let permissions = [("issues", "write"), ("pull_requests", "write")];
+    let outcome = Scenario::default().permissions(&permissions).run().await;
+    let expected = json!({"issues": "write", "pull_requests": "write"});
+    assert_eq!(outcome.response()["permissions"], expected);
+    let asked = mint(&outcome).json();
+    assert_eq!(
+        asked,
+        json!({"repositories": ["octo-repo"], "permissions": expected})
+    );
+}
+
+#[tokio::test]
+async fn a_pinned_repository_id_is_asked_for_in_place_of_the_name() {
+    let pinned = Scenario::default().variable("GITHUB_TOKEN_BROKER_REPOSITORY_ID", "1296269");
+    let outcome = pinned.run().await;
+    assert_eq!(
+        outcome.response()["repositories"],
+        json!(["octo-org/octo-repo"])
+    );
+    let asked = mint(&outcome).json();
+    assert_eq!(
+        asked,
+        json!({"repository_ids": [1_296_269], "permissions": {"contents": "read"}})
+    );
+}
+
+#[tokio::test]
+async fn every_key_format_and_size_signs() {
+    for key in [
+        PrivateKey::rsa(2048).pkcs1(),
+        PrivateKey::rsa(2048).pkcs8(),
+        PrivateKey::rsa(4096).pkcs1(),
+        PrivateKey::rsa(4096).pkcs8(),
+    ] {
+        assert_exactly_three_calls(&Scenario::default().key(key).run().await);
+    }
+}
+
+#[tokio::test]
+async fn the_api_base_may_have_a_path_with_or_without_a_slash_at_its_end() {
+    for path in ["/api/v3", "/api/v3/"] {
+        let outcome = Scenario::default().base_path(path).run().await;
+        let lookup = outcome.requests_of(Call::Lookup).next().unwrap();
+        assert_eq!(lookup.path, "/api/v3/repos/octo-org/octo-repo/installation");
+        assert!(
+            mint(&outcome)
+                .path
+                .starts_with("/api/v3/app/installations/")
+        );
+    }
+}
+
+#[tokio::test]
+async fn both_shapes_of_token_pass_through_unchanged() {
+    for shape in [TokenShape::Short, TokenShape::Long] {
+        let shaped = Scenario::default().github(move |github| github.token_shape = shape);
+        let mut running = shaped.start().await;
+        let token = running.invoke("null").await.token();
+        assert_eq!(token, running.github().tokens.last().unwrap().value);
+        running.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn everything_works_over_tls() {
+    assert_exactly_three_calls(&Scenario::default().tls().run().await);
+}
+
+#[tokio::test]
+async fn the_jwt_is_backdated_by_a_minute_and_valid_for_nine() {
+    let before = epoch_seconds();
+    let outcome = Scenario::default().run().await;
+    let after = epoch_seconds();
+    let claims = outcome
+        .requests_of(Call::Lookup)
+        .next()
+        .unwrap()
+        .jwt()
+        .unwrap()
+        .1;
+    let (iat, exp) = (
+        claims["iat"].as_u64().unwrap(),
+        claims["exp"].as_u64().unwrap(),
+    );
+    assert!((before - 60..=after - 60).contains(&iat), "iat {iat}");
+    assert_eq!(exp - iat, 600);
+}
+
+#[tokio::test]
+async fn names_are_compared_without_regard_to_case() {
+    let shouted = Scenario::default()
+        .variable("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", " Octo-ORG ")
+        .variable("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "OCTO-repo");
+    let outcome = shouted.run().await;
+    assert_eq!(
+        outcome.response()["repositories"],
+        json!(["Octo-ORG/OCTO-repo"])
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_shared_between_a_hundred_invocations() {
+    let mut running = Scenario::default().start().await;
+    let mut tokens = std::collections::BTreeSet::new();
+    for round in 0..100 {
+        if round == 50 {
+            running.rotate_key();
+        }
+        let outcome = running.invoke("null").await;
+        assert_exactly_three_calls(&outcome);
+        assert!(tokens.insert(outcome.token()), "a token was returned twice");
+    }
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_mint_is_one_line_of_log() {
+    let outcome = Scenario::default().run().await;
+    let [line] = outcome.log.as_slice() else {
+        panic!("{}", outcome.stdout)
+    };
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["message"], "minted GitHub installation token");
+    assert_eq!(line["repositories"], json!(["octo-org/octo-repo"]));
+    assert_eq!(line["expires_at"], outcome.response()["expires_at"]);
+}
+
+pub(crate) fn assert_exactly_three_calls(outcome: &Outcome) {
+    outcome.token();
+    let calls: Vec<_> = outcome
+        .requests
+        .iter()
+        .map(|request| request.call)
+        .collect();
+    assert_eq!(calls, [Call::Ssm, Call::Lookup, Call::Mint]);
+}
+
+fn mint(outcome: &Outcome) -> &Recorded {
+    outcome.requests_of(Call::Mint).next().unwrap()
+}
+
+fn epoch_seconds() -> u64 {
+    let since: Duration = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_secs()
+}
