@@ -14,3 +14,9 @@ help: ## List the tasks
 .PHONY: build
 build: ## Build target/release/bootstrap
 	cargo build --locked --release --package github-token-broker --bin bootstrap
+
+# SERVE=1 stays up until Ctrl-C and prints the tutorial's commands.
+.PHONY: demo
+demo: build ## See it work without an account: token, refusals, timeline (SERVE=1 stays up)
+	cargo build --locked --package sandbox --bin sandbox
+	$(TARGET_DIR)/debug/sandbox $(if $(SERVE),serve,demo)

@@ -355,7 +355,7 @@ impl Installation {
             .permissions
             .get(name)
             .map_or(0, |granted| rank(granted));
-        let implied = if name == "metadata" { 1 } else { 0 };
+        let implied = u8::from(name == "metadata");
         (1..=granted.max(implied)).contains(&rank(level))
     }
 }

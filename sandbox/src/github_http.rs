@@ -118,7 +118,7 @@ fn route(github: &mut GitHub, base: &str, request: &Request<Bytes>) -> Result<Su
                 json!({ "content": { "path": path.join("/") }, "commit": {} }),
             ))
         }
-        (&Method::GET, ["rate_limit"] | ["meta"]) => Ok((StatusCode::OK, json!({}))),
+        (&Method::GET, ["rate_limit" | "meta"]) => Ok((StatusCode::OK, json!({}))),
         _ => Err(Refusal::NotFound),
     }
 }

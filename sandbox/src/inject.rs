@@ -56,7 +56,6 @@ pub(crate) async fn apply(
     line: &Line,
 ) -> Response<Body> {
     match fault {
-        None => whole(answer),
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
             whole(answer)
@@ -89,7 +88,7 @@ pub(crate) async fn apply(
             }
             whole(Response::from_parts(parts, Bytes::from(json.to_string())))
         }
-        Some(_) => whole(answer),
+        _ => whole(answer),
     }
 }
 

@@ -34,10 +34,10 @@ pub(crate) fn verify<'a>(jwt: &str, apps: &'a [App], now: i64) -> Result<&'a App
         .iter()
         .find_map(|key| signed_claims(jwt, &key.0))
         .ok_or(Refusal::JwtUndecodable)?;
-    let issued = claims.iat.ok_or(Refusal::JwtIssuedAt)?;
+    let issued_at = claims.iat.ok_or(Refusal::JwtIssuedAt)?;
     let expires = claims.exp.ok_or(Refusal::JwtExpired)?;
     match () {
-        () if issued > now => Err(Refusal::JwtIssuedAt),
+        () if issued_at > now => Err(Refusal::JwtIssuedAt),
         () if expires <= now => Err(Refusal::JwtExpired),
         () if expires > now + LONGEST_LIFE => Err(Refusal::JwtTooLong),
         () => Ok(app),

@@ -95,7 +95,7 @@ pub(crate) fn bare_name(name: &str) -> &str {
     name.split(':').next().unwrap_or(name)
 }
 
-/// The invocation's log as CloudWatch has it: Lambda's own lines round the function's.
+/// The invocation's log as `CloudWatch` has it: Lambda's own lines round the function's.
 pub(crate) fn log(invocation: &Invocation, memory: u32) -> String {
     let Invocation {
         request_id,

@@ -25,6 +25,7 @@ mod certificate;
 mod client;
 mod clock;
 mod delay;
+mod demo;
 mod environment;
 mod fault;
 mod github;
@@ -43,9 +44,11 @@ mod runtime_api;
 mod sandbox;
 mod scenario;
 mod secrets;
+mod serve;
 mod server;
 mod sigv4;
 mod ssm;
+mod timeline;
 mod token;
 mod variables;
 mod wire;
@@ -53,6 +56,7 @@ mod wire;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use clock::Clock;
+pub use demo::demo;
 pub use environment::Answer;
 pub use fault::{Answer as CannedAnswer, Edit, Fault, Schedule};
 pub use github::{App, GitHub, Installation, Repository};
@@ -61,7 +65,9 @@ pub use outcome::{Outcome, Times};
 pub use record::{Call, Recorded};
 pub use running::Running;
 pub use scenario::{CLIENT_ID, INSTALLATION_ID, PARAMETERS, Scenario};
+pub use serve::{Options as ServeOptions, serve};
 pub use ssm::{Parameter, Ssm};
+pub use timeline::{Phase, phases};
 pub use token::{Token, TokenShape};
 
 /// Takes a lock. A test that panicked while it held one does not make the state any worse for the clean-up.

@@ -114,9 +114,9 @@ impl Recorder {
         }
     }
 
-    /// Notes that somebody broke the contract: the scenario fails for it.
-    pub(crate) fn violation(&self, text: String) {
-        lock(&self.inner).violations.push(text);
+    /// Notes where somebody broke the contract: the scenario fails for it.
+    pub(crate) fn violations_found(&self, texts: Vec<String>) {
+        lock(&self.inner).violations.extend(texts);
     }
 
     pub(crate) fn violations(&self) -> Vec<String> {

@@ -155,6 +155,16 @@ impl Running {
         outcome(invocation, requests, log)
     }
 
+    /// AWS's endpoint.
+    pub fn aws_url(&self) -> String {
+        self.sandbox.aws_url()
+    }
+
+    /// GitHub's API, base path included.
+    pub fn github_url(&self) -> String {
+        self.sandbox.github_url()
+    }
+
     /// GitHub, to look at or to change.
     pub fn github(&self) -> MutexGuard<'_, GitHub> {
         lock(&self.sandbox.github)
@@ -296,14 +306,14 @@ fn initial_state(
     parameters: BTreeMap<String, Option<Parameter>>,
 ) -> (GitHub, Ssm) {
     let mut ssm = Ssm::default();
-    Scenario::initial_parameters(key)
-        .into_iter()
-        .for_each(|(name, parameter)| ssm.put(name, parameter));
+    for (name, parameter) in Scenario::initial_parameters(key) {
+        ssm.put(name, parameter);
+    }
     for (name, parameter) in parameters {
         ssm.delete(&name);
-        parameter
-            .into_iter()
-            .for_each(|parameter| ssm.put(name.clone(), parameter));
+        if let Some(parameter) = parameter {
+            ssm.put(name, parameter);
+        }
     }
     (Scenario::initial_github(key), ssm)
 }

@@ -237,9 +237,7 @@ impl Desk {
                 &credentials.access_key,
                 &credentials.session_token,
             );
-            wrong
-                .into_iter()
-                .for_each(|text| self.recorder.violation(text));
+            self.recorder.violations_found(wrong);
         }
         let answer = match fault
             .as_ref()
@@ -262,9 +260,7 @@ impl Desk {
         let number = self.note(call, &request, &line);
         let fault = self.faults.due(call);
         let wrong = github_http::contract_violations(call, request.headers());
-        wrong
-            .into_iter()
-            .for_each(|text| self.recorder.violation(text));
+        self.recorder.violations_found(wrong);
         let instead = fault
             .as_ref()
             .and_then(|fault| inject::instead(fault, call));

@@ -246,6 +246,11 @@ impl Scenario {
         outcome
     }
 
+    /// Starts the servers and no process: the first invocation is a cold start.
+    pub async fn prepare(self) -> Running {
+        Running::launch(self).await
+    }
+
     /// Starts it for several invocations: the first environment is ready and frozen, unless its init fails, which then is
     /// the outcome of the first invocation.
     pub async fn start(self) -> Running {

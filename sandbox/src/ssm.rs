@@ -271,6 +271,7 @@ impl Ssm {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Selected<'a> {
     name: &'a str,
     version: usize,

@@ -1,0 +1,192 @@
+//! `sandbox serve`: AWS and GitHub that stay up, to be tried by hand or by the tutorial's test. Comes in: what shall be at
+//! GitHub, and where functions come from. Goes out: the commands of the tutorial, with the endpoint to give them.
+#![expect(clippy::print_stdout, reason = "it tells a person what to type")]
+
+use std::io::{Error, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::environment::Configuration;
+use crate::fault::Faults;
+use crate::github::{GitHub, Repository};
+use crate::key::PrivateKey;
+use crate::running::binary_under_test;
+use crate::sandbox::{Sandbox, Setting};
+use crate::scenario::Scenario;
+use crate::ssm::Ssm;
+use crate::variables::Variables;
+
+/// What `sandbox serve` can be told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// A private repository at GitHub, its owner's App installed on it; the first is the function's. Can be repeated
+    #[arg(
+        long = "repository",
+        value_name = "OWNER/NAME",
+        default_value = "octo-org/octo-repo"
+    )]
+    repositories: Vec<String>,
+    /// Where to write a fresh private key of the App's; each of several is registered [default: a temporary file]
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// The App's client ID
+    #[arg(long, default_value = crate::scenario::CLIENT_ID)]
+    client_id: String,
+    /// The ID of the App's installation
+    #[arg(long, default_value_t = crate::scenario::INSTALLATION_ID)]
+    installation_id: u64,
+    /// The port of AWS; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    aws_port: u16,
+    /// The port of GitHub; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    github_port: u16,
+}
+
+/// Serves until Ctrl-C.
+pub async fn serve(options: Options) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
+    let paths = if options.keys.is_empty() {
+        vec![folder.path().join("key.pem")]
+    } else {
+        options.keys.clone()
+    };
+    let keys: Vec<_> = paths.iter().map(|_| PrivateKey::fresh(2048)).collect();
+    for (path, key) in paths.iter().zip(&keys) {
+        write_secret(path, &key.pem())?;
+    }
+    let setting = Setting {
+        aws_port: options.aws_port,
+        github_port: options.github_port,
+        ..Setting::default()
+    };
+    let sandbox = Sandbox::start(
+        &setting,
+        at_github(&options, &keys)?,
+        Ssm::default(),
+        Faults::default(),
+        None,
+    )
+    .await;
+    sandbox
+        .lambda
+        .put(broker(&sandbox, &options.repositories[0])?);
+    print!("{}", instructions(&sandbox, &options, &paths[0]));
+    std::io::stdout().flush()?;
+    tokio::signal::ctrl_c().await?;
+    println!();
+    Ok(())
+}
+
+fn at_github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
+    let mut github = Scenario::initial_github(&keys[0]);
+    github.app_mut().keys = keys.iter().map(PrivateKey::public).collect();
+    github.app_mut().client_id.clone_from(&options.client_id);
+    github.installation_mut().id = options.installation_id;
+    github.repositories.clear();
+    for (full_name, id) in options.repositories.iter().zip(1_296_269..) {
+        let (owner, name) = split(full_name)?;
+        let (owner, name, former_names) = (owner.to_owned(), name.to_owned(), Vec::new());
+        github.installation_mut().account.clone_from(&owner);
+        github.repositories.push(Repository {
+            id,
+            owner,
+            name,
+            private: true,
+            former_names,
+        });
+    }
+    Ok(github)
+}
+
+/// The function that the tutorial deploys, already deployed.
+fn broker(sandbox: &Sandbox, full_name: &str) -> Result<Configuration, Error> {
+    let (owner, name) = split(full_name)?;
+    let mut variables = Variables::new("github-token-broker", "us-east-1", 128);
+    variables.set("AWS_ENDPOINT_URL", sandbox.aws_url());
+    variables.set(
+        "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
+        sandbox.github_url(),
+    );
+    variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", owner);
+    variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", name);
+    Ok(Configuration {
+        name: "github-token-broker".to_owned(),
+        binary: binary_under_test(),
+        variables,
+        timeout: Duration::from_secs(10),
+        trace_id: None,
+        freeze_after_init: false,
+        before_delivery: None::<Arc<_>>,
+    })
+}
+
+fn instructions(sandbox: &Sandbox, options: &Options, key: &Path) -> String {
+    let (aws, github, key, repository) = (
+        sandbox.aws_url(),
+        sandbox.github_url(),
+        key.display(),
+        &options.repositories[0],
+    );
+    let Options {
+        client_id,
+        installation_id,
+        ..
+    } = options;
+    format!(
+        r#"AWS is at {aws}, GitHub at {github}. In another terminal:
+
+export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_DEFAULT_REGION=us-east-1
+
+aws ssm put-parameter --endpoint-url {aws} \
+  --name /github-token-broker/app/client-id \
+  --type String \
+  --value "{client_id}"
+
+aws ssm put-parameter --endpoint-url {aws} \
+  --name /github-token-broker/app/installation-id \
+  --type String \
+  --value "{installation_id}"
+
+aws ssm put-parameter --endpoint-url {aws} \
+  --name /github-token-broker/app/private-key-pem \
+  --type SecureString \
+  --value "$(cat {key})"
+
+aws lambda invoke --endpoint-url {aws} \
+  --function-name github-token-broker \
+  --payload 'null' \
+  --cli-binary-format raw-in-base64-out \
+  /tmp/out.json
+
+jq . /tmp/out.json
+
+TOKEN=$(jq -r .token /tmp/out.json)
+curl -s -H "Authorization: token $TOKEN" {github}/repos/{repository} | jq .name
+
+(Version 1 of the AWS CLI knows no --cli-binary-format: leave that line out.)
+Ctrl-C ends the sandbox.
+"#
+    )
+}
+
+fn split(full_name: &str) -> Result<(&str, &str), Error> {
+    full_name
+        .split_once('/')
+        .ok_or_else(|| Error::other(format!("{full_name} is not of the form OWNER/NAME")))
+}
+
+/// Writes a file that only its owner can read, and that was not there before.
+fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
+    opened
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(named)
+}

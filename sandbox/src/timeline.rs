@@ -1,0 +1,120 @@
+//! An invocation as bars in a terminal. Comes in: an outcome with its recorded times. Goes out: text. It knows only what
+//! can be seen from outside the function: when it was started, what it asked and when, and when it answered.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use crate::outcome::Outcome;
+use crate::record::Call;
+
+/// The width of the bars, in characters.
+const WIDTH: usize = 56;
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phase {
+    /// init, SSM, sign, confirm, mint or answer.
+    pub name: &'static str,
+    /// From the start of the process.
+    pub begins: Duration,
+    /// How long it took.
+    pub takes: Duration,
+}
+
+/// The phases of an invocation that minted: the time between two recorded moments belongs to the function's own work.
+pub fn phases(outcome: &Outcome) -> Vec<Phase> {
+    let times = outcome.times;
+    let last = |call| {
+        outcome
+            .requests_of(call)
+            .last()
+            .map(|request| (request.started, request.ended.unwrap_or(request.started)))
+    };
+    let mut phases = Vec::new();
+    let mut add = |name, from: Instant, to: Instant| {
+        let begins = from.saturating_duration_since(times.spawned);
+        phases.push(Phase {
+            name,
+            begins,
+            takes: to.saturating_duration_since(from),
+        });
+    };
+    if let Some(ready) = times.ready {
+        add("init", times.spawned, ready);
+    }
+    if let (Some(ssm), Some(lookup), Some(mint)) =
+        (last(Call::Ssm), last(Call::Lookup), last(Call::Mint))
+    {
+        add("SSM", times.delivered, ssm.1);
+        add("sign", ssm.1, lookup.0);
+        add("confirm", lookup.0, lookup.1);
+        add("mint", lookup.1, mint.1);
+        add("answer", mint.1, times.answered);
+    }
+    phases
+}
+
+/// The phases as bars.
+pub(crate) fn draw(phases: &[Phase]) -> String {
+    let end = phases
+        .iter()
+        .map(|phase| phase.begins + phase.takes)
+        .max()
+        .unwrap_or_default();
+    let column = |at: Duration| {
+        let column = at.as_nanos() * WIDTH as u128 / end.as_nanos().max(1);
+        usize::try_from(column).unwrap_or(WIDTH)
+    };
+    let mut text = String::new();
+    for Phase {
+        name,
+        begins,
+        takes,
+    } in phases
+    {
+        let from = column(*begins).min(WIDTH - 1);
+        let to = column(*begins + *takes).max(from + 1);
+        let bar = format!("{}{}", " ".repeat(from), "█".repeat(to - from));
+        let _ = writeln!(
+            text,
+            "  {name:<8}{:>8.2} ms  {bar}",
+            takes.as_secs_f64() * 1000.0
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  {:<8}{:>8.2} ms",
+        "total",
+        end.as_secs_f64() * 1000.0
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bar_begins_where_its_phase_does() {
+        let phase = |name, begins, takes| Phase {
+            name,
+            begins: Duration::from_millis(begins),
+            takes: Duration::from_millis(takes),
+        };
+        let text = draw(&[phase("init", 0, 5), phase("SSM", 5, 5)]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            format!("  init        5.00 ms  {}", "█".repeat(28))
+        );
+        assert_eq!(
+            lines[1],
+            format!(
+                "  SSM         5.00 ms  {}{}",
+                " ".repeat(28),
+                "█".repeat(28)
+            )
+        );
+        assert_eq!(lines[2], "  total      10.00 ms");
+    }
+}
