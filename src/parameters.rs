@@ -129,6 +129,10 @@ pub async fn load(ssm: &Client, names: &ParameterNames) -> Result<AppCredentials
         .send()
         .await
         .map_err(|error| Failure::ParametersUnreadable(classify(&error)))?;
+    // SSM names each parameter in one of two lists; an answer without either is not SSM's.
+    if answer.parameters.is_none() && answer.invalid_parameters.is_none() {
+        return Err(Failure::ParametersUnreadable(SsmFault::Unavailable));
+    }
     credentials(names, answer.parameters.unwrap_or_default())
 }
 

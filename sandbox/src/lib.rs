@@ -63,7 +63,7 @@ pub use github::{App, GitHub, Installation, Repository};
 pub use key::{PrivateKey, PublicKey};
 pub use outcome::{Outcome, Times};
 pub use record::{Call, Recorded};
-pub use running::Running;
+pub use running::{Running, binary_under_test};
 pub use scenario::{CLIENT_ID, INSTALLATION_ID, PARAMETERS, Scenario};
 pub use serve::{Options as ServeOptions, serve};
 pub use ssm::{Parameter, Ssm};

@@ -350,7 +350,7 @@ fn outcome(invocation: Invocation, requests: Vec<Recorded>, log: Vec<Value>) -> 
 }
 
 /// `$BROKER_UNDER_TEST`, else the release build of the workspace.
-pub(crate) fn binary_under_test() -> PathBuf {
+pub fn binary_under_test() -> PathBuf {
     if let Some(path) = std::env::var_os("BROKER_UNDER_TEST") {
         return std::path::absolute(path).expect("the current folder exists");
     }

@@ -29,9 +29,15 @@ fn refused(variable: &str, value: &str) -> String {
 fn unset_and_blank_variables_have_their_defaults() {
     for blank in ["", " ", "\t\n"] {
         let config = accepted("GITHUB_TOKEN_BROKER_PERMISSIONS", blank);
-        assert_eq!(config.permissions.iter().collect::<Vec<_>>(), [("contents", "read")]);
+        assert_eq!(
+            config.permissions.iter().collect::<Vec<_>>(),
+            [("contents", "read")]
+        );
         assert_eq!(config.api_base.to_string(), "https://api.github.com/");
-        assert_eq!(config.parameters.private_key.as_str(), "/github-token-broker/app/private-key-pem");
+        assert_eq!(
+            config.parameters.private_key.as_str(),
+            "/github-token-broker/app/private-key-pem"
+        );
     }
 }
 
@@ -56,12 +62,20 @@ fn all_faults_are_told_at_once_in_the_order_of_the_table() {
 
 #[test]
 fn an_owner_and_a_name_are_one_path_segment() {
-    for variable in ["GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "GITHUB_TOKEN_BROKER_REPOSITORY_NAME"] {
+    for variable in [
+        "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER",
+        "GITHUB_TOKEN_BROKER_REPOSITORY_NAME",
+    ] {
         for value in ["a", " octo.org ", "A_b-c.9", "...", ".github"] {
             accepted(variable, value);
         }
-        for value in [".", "..", "a/b", "a b", "a%2e", "é", "a\0", "a?b", "a#b", "*"] {
-            assert!(refused(variable, value).starts_with(&format!("{variable} contains unsupported characters")));
+        for value in [
+            ".", "..", "a/b", "a b", "a%2e", "é", "a\0", "a?b", "a#b", "*",
+        ] {
+            assert!(
+                refused(variable, value)
+                    .starts_with(&format!("{variable} contains unsupported characters"))
+            );
         }
     }
 }
@@ -72,7 +86,16 @@ fn a_parameter_is_an_absolute_literal_path() {
     for value in ["/a", "/a/b_c.d-e", " /a "] {
         accepted(variable, value);
     }
-    for value in ["/", "a", "a/b", "/a:1", "/a b", "/*", "arn:aws:ssm:eu-west-1:1:parameter/a", "/é"] {
+    for value in [
+        "/",
+        "a",
+        "a/b",
+        "/a:1",
+        "/a b",
+        "/*",
+        "arn:aws:ssm:eu-west-1:1:parameter/a",
+        "/é",
+    ] {
         let fault = format!("{variable} must be an absolute literal SSM parameter path");
         assert_eq!(refused(variable, value), fault, "{value}");
     }
@@ -81,23 +104,52 @@ fn a_parameter_is_an_absolute_literal_path() {
 #[test]
 fn permissions_are_a_json_object_of_strings() {
     let variable = "GITHUB_TOKEN_BROKER_PERMISSIONS";
-    for value in [r#"{"contents":"write"}"#, r#" {"a_b":"admin","c":"read"} "#, r#"{"unknown":"level"}"#] {
+    for value in [
+        r#"{"contents":"write"}"#,
+        r#" {"a_b":"admin","c":"read"} "#,
+        r#"{"unknown":"level"}"#,
+    ] {
         accepted(variable, value);
     }
     let faults = [
         ("[]", "must be a JSON object of string-to-string entries"),
         ("null", "must be a JSON object of string-to-string entries"),
-        ("contents", "must be a JSON object of string-to-string entries"),
-        (r#"{"contents":1}"#, "must be a JSON object of string-to-string entries"),
-        (r#"{"contents":["read"]}"#, "must be a JSON object of string-to-string entries"),
-        (r#"{"contents":"read"} x"#, "must be a JSON object of string-to-string entries"),
-        (r#"{"a":"read","a":"write"}"#, "must be a JSON object of string-to-string entries"),
+        (
+            "contents",
+            "must be a JSON object of string-to-string entries",
+        ),
+        (
+            r#"{"contents":1}"#,
+            "must be a JSON object of string-to-string entries",
+        ),
+        (
+            r#"{"contents":["read"]}"#,
+            "must be a JSON object of string-to-string entries",
+        ),
+        (
+            r#"{"contents":"read"} x"#,
+            "must be a JSON object of string-to-string entries",
+        ),
+        (
+            r#"{"a":"read","a":"write"}"#,
+            "must be a JSON object of string-to-string entries",
+        ),
         ("{}", "must request at least one permission"),
-        (r#"{"":"read"}"#, "entries must have non-empty keys and values"),
-        (r#"{"contents":" "}"#, "entries must have non-empty keys and values"),
+        (
+            r#"{"":"read"}"#,
+            "entries must have non-empty keys and values",
+        ),
+        (
+            r#"{"contents":" "}"#,
+            "entries must have non-empty keys and values",
+        ),
     ];
     for (value, fault) in faults {
-        assert_eq!(refused(variable, value), format!("{variable} {fault}"), "{value}");
+        assert_eq!(
+            refused(variable, value),
+            format!("{variable} {fault}"),
+            "{value}"
+        );
     }
 }
 
@@ -122,22 +174,50 @@ fn the_api_base_is_an_https_url_or_loopback() {
         ("https:///api", "must be absolute"),
         ("https://a b", "must be absolute"),
         ("https://é.example.com", "must be absolute"),
-        ("http://api.github.com", "must use https unless the host is loopback"),
-        ("http://localhost.example.com", "must use https unless the host is loopback"),
-        ("http://127.0.0.1.example.com", "must use https unless the host is loopback"),
-        ("ftp://127.0.0.1", "must use https unless the host is loopback"),
-        ("https://user:password@api.github.com", "must have no user info, query or fragment"),
-        ("https://api.github.com?a=b", "must have no user info, query or fragment"),
-        ("https://api.github.com/#a", "must have no user info, query or fragment"),
+        (
+            "http://api.github.com",
+            "must use https unless the host is loopback",
+        ),
+        (
+            "http://localhost.example.com",
+            "must use https unless the host is loopback",
+        ),
+        (
+            "http://127.0.0.1.example.com",
+            "must use https unless the host is loopback",
+        ),
+        (
+            "ftp://127.0.0.1",
+            "must use https unless the host is loopback",
+        ),
+        (
+            "https://user:password@api.github.com",
+            "must have no user info, query or fragment",
+        ),
+        (
+            "https://api.github.com?a=b",
+            "must have no user info, query or fragment",
+        ),
+        (
+            "https://api.github.com/#a",
+            "must have no user info, query or fragment",
+        ),
     ];
     for (value, fault) in faults {
-        assert_eq!(refused(variable, value), format!("GitHub API base URL {fault} ({variable})"), "{value}");
+        assert_eq!(
+            refused(variable, value),
+            format!("GitHub API base URL {fault} ({variable})"),
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn the_optional_variables_have_rules_too() {
-    assert_eq!(accepted("GITHUB_TOKEN_BROKER_REPOSITORY_ID", " 42 ").repository_id, Some(RepositoryId(42)));
+    assert_eq!(
+        accepted("GITHUB_TOKEN_BROKER_REPOSITORY_ID", " 42 ").repository_id,
+        Some(RepositoryId(42))
+    );
     for value in ["0", "-1", "x", "1.5", "99999999999999999999"] {
         refused("GITHUB_TOKEN_BROKER_REPOSITORY_ID", value);
     }
@@ -153,17 +233,34 @@ fn the_optional_variables_have_rules_too() {
 
 #[test]
 fn the_standard_variables_are_honoured() {
-    let both = [("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), ("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:2")];
-    let endpoint = config(&both).unwrap_or_else(|error| unreachable!("{error}")).aws.endpoint;
+    let both = [
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:2"),
+    ];
+    let endpoint = config(&both)
+        .unwrap_or_else(|error| unreachable!("{error}"))
+        .aws
+        .endpoint;
     assert_eq!(endpoint.unwrap().to_string(), "http://127.0.0.1:2/");
     assert!(accepted("AWS_USE_FIPS_ENDPOINT", "true").aws.use_fips);
     assert!(!accepted("AWS_USE_FIPS_ENDPOINT", "").aws.use_fips);
-    assert_eq!(refused("AWS_USE_FIPS_ENDPOINT", "yes"), "AWS_USE_FIPS_ENDPOINT must be true or false");
-    assert_eq!(refused("AWS_ACCESS_KEY_ID", ""), "AWS_ACCESS_KEY_ID is required");
-    let proxy = accepted("https_proxy", "proxy.example.com:3128").network.https_proxy;
+    assert_eq!(
+        refused("AWS_USE_FIPS_ENDPOINT", "yes"),
+        "AWS_USE_FIPS_ENDPOINT must be true or false"
+    );
+    assert_eq!(
+        refused("AWS_ACCESS_KEY_ID", ""),
+        "AWS_ACCESS_KEY_ID is required"
+    );
+    let proxy = accepted("https_proxy", "proxy.example.com:3128")
+        .network
+        .https_proxy;
     assert_eq!(proxy.as_deref(), Some("http://proxy.example.com:3128"));
     for value in ["socks5://proxy", "https://proxy", "http://", "a b"] {
-        assert_eq!(refused("HTTPS_PROXY", value), "HTTPS_PROXY must be the http:// URL of a proxy");
+        assert_eq!(
+            refused("HTTPS_PROXY", value),
+            "HTTPS_PROXY must be the http:// URL of a proxy"
+        );
     }
 }
 

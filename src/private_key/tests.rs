@@ -22,15 +22,26 @@ fn pkcs8() -> String {
 /// A PEM of this kind around these bytes.
 fn pem(label: &str, der: &[u8]) -> String {
     let body = Base64::encode_string(der);
-    let lines: Vec<_> = body.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    let lines: Vec<_> = body
+        .as_bytes()
+        .chunks(64)
+        .map(|line| str::from_utf8(line).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 #[test]
 fn a_key_is_accepted_however_it_was_pasted() {
     for pem in [pkcs1(), pkcs8()] {
         let base64 = Base64::encode_string(pem.as_bytes());
-        let wrapped: Vec<_> = base64.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+        let wrapped: Vec<_> = base64
+            .as_bytes()
+            .chunks(76)
+            .map(|line| str::from_utf8(line).unwrap())
+            .collect();
         let pasted = [
             pem.clone(),
             pem.trim_end().to_owned(),
@@ -55,31 +66,63 @@ fn a_key_is_accepted_however_it_was_pasted() {
 #[test]
 fn each_defect_has_its_own_sentence() {
     let key = pkcs1();
-    let body: Vec<_> = key.lines().filter(|line| !line.starts_with("-----")).collect();
+    let body: Vec<_> = key
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
     let begin_lost = key.replacen("-----BEGIN RSA PRIVATE KEY-----\n", "", 1);
     let end_lost = key.replacen("-----END RSA PRIVATE KEY-----\n", "", 1);
-    let cut = format!("{}\n{}\n-----END RSA PRIVATE KEY-----", key.lines().next().unwrap(), body[..8].join("\n"));
-    let encrypted = key.replacen("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", 1);
+    let cut = format!(
+        "{}\n{}\n-----END RSA PRIVATE KEY-----",
+        key.lines().next().unwrap(),
+        body[..8].join("\n")
+    );
+    let encrypted = key.replacen(
+        "KEY-----\n",
+        "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n",
+        1,
+    );
     let cases = [
         ("", KeyDefect::NoArmour),
         ("hello", KeyDefect::NoArmour),
-        ("/github-token-broker/app/private-key-pem", KeyDefect::NoArmour),
+        (
+            "/github-token-broker/app/private-key-pem",
+            KeyDefect::NoArmour,
+        ),
         (&begin_lost, KeyDefect::NoArmour),
         (&body.join("\n"), KeyDefect::ArmourLost),
         (&body.concat(), KeyDefect::ArmourLost),
         (&end_lost, KeyDefect::Truncated),
         ("-----BEGIN RSA PRIVATE KEY", KeyDefect::Truncated),
-        ("-----BEGIN RSA PRIVATE KEY-----\n!!!!\n-----END RSA PRIVATE KEY-----", KeyDefect::NotBase64),
-        ("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", KeyDefect::NotBase64),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\n!!!!\n-----END RSA PRIVATE KEY-----",
+            KeyDefect::NotBase64,
+        ),
+        (
+            "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
+            KeyDefect::NotBase64,
+        ),
         (&cut, KeyDefect::NotAKey),
         (&encrypted, KeyDefect::Encrypted),
-        (&pem("ENCRYPTED PRIVATE KEY", &[0x30, 0]), KeyDefect::Encrypted),
-        (&pem("OPENSSH PRIVATE KEY", b"openssh-key-v1\0"), KeyDefect::OpenSsh),
+        (
+            &pem("ENCRYPTED PRIVATE KEY", &[0x30, 0]),
+            KeyDefect::Encrypted,
+        ),
+        (
+            &pem("OPENSSH PRIVATE KEY", b"openssh-key-v1\0"),
+            KeyDefect::OpenSsh,
+        ),
         (&pem("PUBLIC KEY", &[0x30, 0]), KeyDefect::Public),
         (&pem("RSA PUBLIC KEY", &[0x30, 0]), KeyDefect::Public),
         (&pem("CERTIFICATE", &[0x30, 0]), KeyDefect::Certificate),
-        (&pem("EC PRIVATE KEY", &[0x30, 0]), KeyDefect::OtherAlgorithm),
-        (&pem("CERTIFICATE REQUEST", &[0x30, 0]), KeyDefect::OtherKind),
+        (
+            &pem("EC PRIVATE KEY", &[0x30, 0]),
+            KeyDefect::OtherAlgorithm,
+        ),
+        (
+            &pem("CERTIFICATE REQUEST", &[0x30, 0]),
+            KeyDefect::OtherKind,
+        ),
         (&pem("RSA PRIVATE KEY", &[0x30, 0]), KeyDefect::NotAKey),
     ];
     for (text, expected) in cases {
@@ -89,9 +132,15 @@ fn each_defect_has_its_own_sentence() {
 
 #[test]
 fn a_key_of_another_algorithm_or_size_is_refused() {
-    let ec = aws_lc_rs::signature::EcdsaKeyPair::generate(&aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    let ec = aws_lc_rs::signature::EcdsaKeyPair::generate(
+        &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+    )
+    .unwrap();
     let ec = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der>::as_der(&ec).unwrap();
-    assert_eq!(defect(&pem("PRIVATE KEY", ec.as_ref())), KeyDefect::OtherAlgorithm);
+    assert_eq!(
+        defect(&pem("PRIVATE KEY", ec.as_ref())),
+        KeyDefect::OtherAlgorithm
+    );
     // AWS-LC makes no key this small any more; this one was made for this test and is used nowhere.
     let small = include_bytes!("rsa-1024.der");
     assert_eq!(defect(&pem("RSA PRIVATE KEY", small)), KeyDefect::TooSmall);

@@ -10,15 +10,17 @@ fn permissions(json: &str) -> Permissions {
 
 fn config() -> Config {
     let lookup = |name: &str| {
-        Some(match name {
-            "AWS_REGION" => "eu-west-1",
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "x",
-            "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER" => "octo-org",
-            "GITHUB_TOKEN_BROKER_REPOSITORY_NAME" => "octo-repo",
-            "GITHUB_TOKEN_BROKER_REPOSITORY_ID" => "7",
-            _ => return None,
-        }
-        .to_owned())
+        Some(
+            match name {
+                "AWS_REGION" => "eu-west-1",
+                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "x",
+                "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER" => "octo-org",
+                "GITHUB_TOKEN_BROKER_REPOSITORY_NAME" => "octo-repo",
+                "GITHUB_TOKEN_BROKER_REPOSITORY_ID" => "7",
+                _ => return None,
+            }
+            .to_owned(),
+        )
     };
     Config::from_lookup(lookup).unwrap()
 }
@@ -33,15 +35,30 @@ fn exactly_the_configured_permissions_and_implied_metadata() {
     let configured = permissions(r#"{"contents":"read","issues":"write"}"#);
     let compare = |granted: &str| compare_permissions(&configured, &permissions(granted));
     assert_eq!(compare(r#"{"contents":"read","issues":"write"}"#), []);
-    assert_eq!(compare(r#"{"contents":"read","issues":"write","metadata":"read"}"#), []);
+    assert_eq!(
+        compare(r#"{"contents":"read","issues":"write","metadata":"read"}"#),
+        []
+    );
     let missing = |name: &str| Difference::PermissionMissing(name.to_owned());
     let added = |name: &str| Difference::PermissionAdded(name.to_owned());
     let level = |name: &str| Difference::PermissionLevel(name.to_owned());
     assert_eq!(compare(r#"{"contents":"read"}"#), [missing("issues")]);
-    assert_eq!(compare(r#"{"contents":"write","issues":"write"}"#), [level("contents")]);
-    assert_eq!(compare(r#"{"contents":"read","issues":"read"}"#), [level("issues")]);
-    assert_eq!(compare(r#"{"contents":"read","issues":"write","metadata":"write"}"#), [added("metadata")]);
-    assert_eq!(compare(r#"{"contents":"read","issues":"write","secrets":"read"}"#), [added("secrets")]);
+    assert_eq!(
+        compare(r#"{"contents":"write","issues":"write"}"#),
+        [level("contents")]
+    );
+    assert_eq!(
+        compare(r#"{"contents":"read","issues":"read"}"#),
+        [level("issues")]
+    );
+    assert_eq!(
+        compare(r#"{"contents":"read","issues":"write","metadata":"write"}"#),
+        [added("metadata")]
+    );
+    assert_eq!(
+        compare(r#"{"contents":"read","issues":"write","secrets":"read"}"#),
+        [added("secrets")]
+    );
     assert_eq!(compare("{}"), [missing("contents"), missing("issues")]);
 }
 
@@ -56,12 +73,30 @@ fn the_expiry_is_within_65_minutes_of_the_answer() {
     let compare = |text| compare_expiry(text, ANSWERED);
     assert_eq!(compare(Some("1970-01-01T01:00:00Z")), None);
     assert_eq!(compare(Some("1970-01-01T02:05:00+01:00")), None);
-    assert_eq!(compare(Some("1970-01-01T01:05:01Z")), Some(Difference::LivesTooLong));
-    assert_eq!(compare(Some("9999-12-31T00:00:00Z")), Some(Difference::LivesTooLong));
-    assert_eq!(compare(Some("1970-01-01T00:00:00Z")), Some(Difference::AlreadyExpired));
-    assert_eq!(compare(Some("1969-12-31T23:59:59Z")), Some(Difference::AlreadyExpired));
-    assert_eq!(compare(Some("tomorrow")), Some(Difference::ExpirationUnreadable));
-    assert_eq!(compare(Some("1970-01-01T01:00:00")), Some(Difference::ExpirationUnreadable));
+    assert_eq!(
+        compare(Some("1970-01-01T01:05:01Z")),
+        Some(Difference::LivesTooLong)
+    );
+    assert_eq!(
+        compare(Some("9999-12-31T00:00:00Z")),
+        Some(Difference::LivesTooLong)
+    );
+    assert_eq!(
+        compare(Some("1970-01-01T00:00:00Z")),
+        Some(Difference::AlreadyExpired)
+    );
+    assert_eq!(
+        compare(Some("1969-12-31T23:59:59Z")),
+        Some(Difference::AlreadyExpired)
+    );
+    assert_eq!(
+        compare(Some("tomorrow")),
+        Some(Difference::ExpirationUnreadable)
+    );
+    assert_eq!(
+        compare(Some("1970-01-01T01:00:00")),
+        Some(Difference::ExpirationUnreadable)
+    );
     assert_eq!(compare(Some("")), Some(Difference::NoExpiration));
     assert_eq!(compare(None), Some(Difference::NoExpiration));
 }
@@ -80,10 +115,22 @@ fn exactly_the_one_repository() {
     assert_eq!(said("null", 1, ours), Err(Difference::RepositoriesUnknown));
     assert_eq!(said(selected, 2, ours), Err(Difference::RepositoryCount(2)));
     assert_eq!(said(selected, 0, ""), Err(Difference::RepositoryCount(0)));
-    assert_eq!(said(selected, 1, &format!("{ours},{ours}")), Err(Difference::RepositoryCount(2)));
-    assert_eq!(said(selected, 1, r#"{"id":7,"full_name":"octo-org/other"}"#), Err(Difference::OtherRepository));
-    assert_eq!(said(selected, 1, r#"{"id":8,"full_name":"octo-org/octo-repo"}"#), Err(Difference::OtherRepositoryId));
-    assert_eq!(compare_reach(&config(), None), Err(Difference::RepositoriesUnknown));
+    assert_eq!(
+        said(selected, 1, &format!("{ours},{ours}")),
+        Err(Difference::RepositoryCount(2))
+    );
+    assert_eq!(
+        said(selected, 1, r#"{"id":7,"full_name":"octo-org/other"}"#),
+        Err(Difference::OtherRepository)
+    );
+    assert_eq!(
+        said(selected, 1, r#"{"id":8,"full_name":"octo-org/octo-repo"}"#),
+        Err(Difference::OtherRepositoryId)
+    );
+    assert_eq!(
+        compare_reach(&config(), None),
+        Err(Difference::RepositoriesUnknown)
+    );
 }
 
 proptest! {

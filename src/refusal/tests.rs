@@ -10,23 +10,57 @@ fn classify(call: Call, status: u16, headers: &[(&'static str, &str)], body: &st
     for (name, value) in headers {
         map.insert(*name, HeaderValue::from_str(value).unwrap());
     }
-    Refusal::classify(call, StatusCode::from_u16(status).unwrap(), &map, body.as_bytes(), NOW)
+    Refusal::classify(
+        call,
+        StatusCode::from_u16(status).unwrap(),
+        &map,
+        body.as_bytes(),
+        NOW,
+    )
 }
 
 fn said(call: Call, status: u16, message: &str) -> Refusal {
-    classify(call, status, &[], &serde_json::json!({ "message": message }).to_string())
+    classify(
+        call,
+        status,
+        &[],
+        &serde_json::json!({ "message": message }).to_string(),
+    )
 }
 
 #[test]
 fn githubs_answers_mean_what_they_mean() {
-    use Call::{InstallationRepositories as Reach, InstallationToken as Mint, RepositoryInstallation as Lookup};
+    use Call::{
+        InstallationRepositories as Reach, InstallationToken as Mint,
+        RepositoryInstallation as Lookup,
+    };
     let cases = [
-        (Lookup, 401, "A JSON web token could not be decoded", Refusal::AppCredentialsRejected),
+        (
+            Lookup,
+            401,
+            "A JSON web token could not be decoded",
+            Refusal::AppCredentialsRejected,
+        ),
         (Lookup, 404, "Not Found", Refusal::AppNotInstalled),
         (Mint, 404, "Not Found", Refusal::AppNotInstalled),
-        (Mint, 403, "This installation has been suspended", Refusal::InstallationSuspended),
-        (Mint, 403, "Although you appear to have the correct authorization credentials, the ...", Refusal::IpNotAllowed),
-        (Mint, 422, "The permissions requested are not granted to this installation.", Refusal::PermissionNotGranted),
+        (
+            Mint,
+            403,
+            "This installation has been suspended",
+            Refusal::InstallationSuspended,
+        ),
+        (
+            Mint,
+            403,
+            "Although you appear to have the correct authorization credentials, the ...",
+            Refusal::IpNotAllowed,
+        ),
+        (
+            Mint,
+            422,
+            "The permissions requested are not granted to this installation.",
+            Refusal::PermissionNotGranted,
+        ),
         (
             Mint,
             422,
@@ -44,10 +78,17 @@ fn githubs_answers_mean_what_they_mean() {
         (Lookup, 200, "", Refusal::Unexpected),
     ];
     for (call, status, message, expected) in cases {
-        assert_eq!(said(call, status, message), expected, "{call} {status} {message}");
+        assert_eq!(
+            said(call, status, message),
+            expected,
+            "{call} {status} {message}"
+        );
     }
     for status in [301, 302, 307, 308] {
-        assert_eq!(said(Lookup, status, "Moved Permanently"), Refusal::RepositoryMoved);
+        assert_eq!(
+            said(Lookup, status, "Moved Permanently"),
+            Refusal::RepositoryMoved
+        );
     }
 }
 
@@ -60,7 +101,12 @@ fn a_skewed_clock_is_told_with_githubs_time() {
     ] {
         let body = serde_json::json!({ "message": message }).to_string();
         let refusal = classify(Call::InstallationToken, 401, &[("date", date)], &body);
-        assert_eq!(refusal, Refusal::ClockSkew { github_time: Some(NOW + Duration::from_mins(1)) });
+        assert_eq!(
+            refusal,
+            Refusal::ClockSkew {
+                github_time: Some(NOW + Duration::from_mins(1))
+            }
+        );
     }
 }
 
@@ -76,13 +122,41 @@ fn a_rate_limit_is_told_with_its_wait() {
     let date = ("date", "Thu, 01 Jan 1970 00:01:00 GMT");
     assert_eq!(wait(429, &[("retry-after", "7")], ""), Some(7));
     assert_eq!(wait(403, &[("retry-after", "7")], ""), Some(7));
-    assert_eq!(wait(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "100"), date], ""), Some(40));
-    assert_eq!(wait(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9"), date], ""), Some(0));
+    assert_eq!(
+        wait(
+            403,
+            &[
+                ("x-ratelimit-remaining", "0"),
+                ("x-ratelimit-reset", "100"),
+                date
+            ],
+            ""
+        ),
+        Some(40)
+    );
+    assert_eq!(
+        wait(
+            403,
+            &[
+                ("x-ratelimit-remaining", "0"),
+                ("x-ratelimit-reset", "9"),
+                date
+            ],
+            ""
+        ),
+        Some(0)
+    );
     assert_eq!(wait(403, &[("x-ratelimit-remaining", "0")], ""), Some(60));
-    assert_eq!(wait(403, &[], "You have exceeded a secondary rate limit."), Some(60));
+    assert_eq!(
+        wait(403, &[], "You have exceeded a secondary rate limit."),
+        Some(60)
+    );
     assert_eq!(wait(429, &[], ""), Some(60));
     assert_eq!(wait(429, &[("retry-after", "soon")], ""), Some(60));
-    assert_eq!(wait(403, &[("x-ratelimit-remaining", "4999")], "Forbidden"), None);
+    assert_eq!(
+        wait(403, &[("x-ratelimit-remaining", "4999")], "Forbidden"),
+        None
+    );
 }
 
 proptest! {

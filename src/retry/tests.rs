@@ -16,10 +16,18 @@ fn what_passes_is_tried_again_and_nothing_else() {
         Failure::GitHubUnreachable(CALL, Broken::Connect),
         Failure::GitHubUnreachable(CALL, Broken::Interrupted),
         refused(Refusal::Unavailable),
-        refused(Refusal::RateLimited { wait: Duration::from_secs(1) }),
+        refused(Refusal::RateLimited {
+            wait: Duration::from_secs(1),
+        }),
     ] {
-        assert!(wait_before_next(&failure, 1, 0.5, PLENTY).is_some(), "{failure}");
-        assert!(wait_before_next(&failure, ATTEMPTS, 0.5, PLENTY).is_none(), "{failure}");
+        assert!(
+            wait_before_next(&failure, 1, 0.5, PLENTY).is_some(),
+            "{failure}"
+        );
+        assert!(
+            wait_before_next(&failure, ATTEMPTS, 0.5, PLENTY).is_none(),
+            "{failure}"
+        );
     }
     for refusal in [
         Refusal::AppCredentialsRejected,
@@ -36,8 +44,15 @@ fn what_passes_is_tried_again_and_nothing_else() {
 
 #[test]
 fn a_stated_wait_is_kept_or_not_begun() {
-    let limited = |seconds| refused(Refusal::RateLimited { wait: Duration::from_secs(seconds) });
-    assert!(wait_before_next(&limited(2), 1, 0.0, PLENTY).is_some_and(|wait| wait == Duration::from_secs(2)));
+    let limited = |seconds| {
+        refused(Refusal::RateLimited {
+            wait: Duration::from_secs(seconds),
+        })
+    };
+    assert!(
+        wait_before_next(&limited(2), 1, 0.0, PLENTY)
+            .is_some_and(|wait| wait == Duration::from_secs(2))
+    );
     assert_eq!(wait_before_next(&limited(60), 1, 0.0, PLENTY), None);
     assert_eq!(wait_before_next(&limited(u64::MAX), 1, 1.0, PLENTY), None);
 }
@@ -45,7 +60,10 @@ fn a_stated_wait_is_kept_or_not_begun() {
 #[test]
 fn the_time_for_work_ends_before_the_deadline() {
     let now = UNIX_EPOCH + Duration::from_secs(100);
-    assert_eq!(time_for_work(110_000, now), Duration::from_secs(10) - ANSWER_MARGIN);
+    assert_eq!(
+        time_for_work(110_000, now),
+        Duration::from_secs(10) - ANSWER_MARGIN
+    );
     for past in [0, 99_000, 100_000, 100_001] {
         assert_eq!(time_for_work(past, now), Duration::ZERO);
     }

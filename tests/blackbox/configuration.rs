@@ -29,22 +29,86 @@ async fn refused(scenario: Scenario, message: &str) {
 async fn each_rule_is_told_with_its_variable() {
     let faults = [
         ("AWS_REGION", "", "AWS_REGION is required"),
-        ("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", " ", "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER is required"),
-        ("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "", "GITHUB_TOKEN_BROKER_REPOSITORY_NAME is required"),
-        ("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "a/b", "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER contains unsupported characters"),
-        ("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "..", "GITHUB_TOKEN_BROKER_REPOSITORY_NAME contains unsupported characters"),
-        ("GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM", "a", "GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM must be an absolute literal SSM parameter path"),
-        ("GITHUB_TOKEN_BROKER_INSTALLATION_ID_PARAM", "/a:1", "GITHUB_TOKEN_BROKER_INSTALLATION_ID_PARAM must be an absolute literal SSM parameter path"),
-        ("GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM", "/*", "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM must be an absolute literal SSM parameter path"),
-        ("GITHUB_TOKEN_BROKER_PERMISSIONS", "read", "GITHUB_TOKEN_BROKER_PERMISSIONS must be a JSON object of string-to-string entries"),
-        ("GITHUB_TOKEN_BROKER_PERMISSIONS", "{}", "GITHUB_TOKEN_BROKER_PERMISSIONS must request at least one permission"),
-        ("GITHUB_TOKEN_BROKER_PERMISSIONS", r#"{"a":""}"#, "GITHUB_TOKEN_BROKER_PERMISSIONS entries must have non-empty keys and values"),
-        ("GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL", "api.github.com", "GitHub API base URL must be absolute"),
-        ("GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL", "http://api.github.com", "GitHub API base URL must use https unless the host is loopback"),
-        ("GITHUB_TOKEN_BROKER_LOG_LEVEL", "loud", "GITHUB_TOKEN_BROKER_LOG_LEVEL must be debug, info, warn or error"),
-        ("GITHUB_TOKEN_BROKER_REPOSITORY_ID", "octo-repo", "GITHUB_TOKEN_BROKER_REPOSITORY_ID must be the repository's numeric ID"),
-        ("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", "AWS/Lambda", "GITHUB_TOKEN_BROKER_METRICS_NAMESPACE must be a CloudWatch namespace"),
-        ("SSL_CERT_FILE", "/does/not/exist.pem", "SSL_CERT_FILE must name a readable file of PEM certificates"),
+        (
+            "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER",
+            " ",
+            "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER is required",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_REPOSITORY_NAME",
+            "",
+            "GITHUB_TOKEN_BROKER_REPOSITORY_NAME is required",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER",
+            "a/b",
+            "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER contains unsupported characters",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_REPOSITORY_NAME",
+            "..",
+            "GITHUB_TOKEN_BROKER_REPOSITORY_NAME contains unsupported characters",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM",
+            "a",
+            "GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM must be an absolute literal SSM parameter path",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_INSTALLATION_ID_PARAM",
+            "/a:1",
+            "GITHUB_TOKEN_BROKER_INSTALLATION_ID_PARAM must be an absolute literal SSM parameter path",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM",
+            "/*",
+            "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM must be an absolute literal SSM parameter path",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_PERMISSIONS",
+            "read",
+            "GITHUB_TOKEN_BROKER_PERMISSIONS must be a JSON object of string-to-string entries",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_PERMISSIONS",
+            "{}",
+            "GITHUB_TOKEN_BROKER_PERMISSIONS must request at least one permission",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_PERMISSIONS",
+            r#"{"a":""}"#,
+            "GITHUB_TOKEN_BROKER_PERMISSIONS entries must have non-empty keys and values",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
+            "api.github.com",
+            "GitHub API base URL must be absolute",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
+            "http://api.github.com",
+            "GitHub API base URL must use https unless the host is loopback",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_LOG_LEVEL",
+            "loud",
+            "GITHUB_TOKEN_BROKER_LOG_LEVEL must be debug, info, warn or error",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_REPOSITORY_ID",
+            "octo-repo",
+            "GITHUB_TOKEN_BROKER_REPOSITORY_ID must be the repository's numeric ID",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_METRICS_NAMESPACE",
+            "AWS/Lambda",
+            "GITHUB_TOKEN_BROKER_METRICS_NAMESPACE must be a CloudWatch namespace",
+        ),
+        (
+            "SSL_CERT_FILE",
+            "/does/not/exist.pem",
+            "SSL_CERT_FILE must name a readable file of PEM certificates",
+        ),
     ];
     for (variable, value, message) in faults {
         refused(Scenario::default().variable(variable, value), message).await;
@@ -71,7 +135,10 @@ async fn defaults_stand_for_blank_variables() {
         .variable("GITHUB_TOKEN_BROKER_LOG_LEVEL", "")
         .run()
         .await;
-    assert_eq!(outcome.response()["permissions"], json!({"contents": "read"}));
+    assert_eq!(
+        outcome.response()["permissions"],
+        json!({"contents": "read"})
+    );
 }
 
 #[tokio::test]
@@ -92,12 +159,26 @@ async fn the_log_level_decides_which_lines_are_written() {
 fn a_person_who_starts_it_is_told_what_it_is() {
     let binary = sandbox::binary_under_test();
     let run = |arguments: &[&str]| {
-        let output = Command::new(&binary).args(arguments).env_clear().output().unwrap();
-        (output.status.success(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        let output = Command::new(&binary)
+            .args(arguments)
+            .env_clear()
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     };
     let (success, stdout, stderr) = run(&["--version"]);
     assert!(success && stderr.is_empty());
-    assert!(stdout.starts_with(&format!("github-token-broker {} (", env!("CARGO_PKG_VERSION"))), "{stdout}");
+    assert!(
+        stdout.starts_with(&format!(
+            "github-token-broker {} (",
+            env!("CARGO_PKG_VERSION")
+        )),
+        "{stdout}"
+    );
     for arguments in [&[][..], &["--help"], &["mint"], &["--version", "now"]] {
         let (success, stdout, stderr) = run(arguments);
         assert!(!success && stdout.is_empty());

@@ -15,7 +15,17 @@ async fn nothing_asked_for_is_accepted() {
 async fn anything_else_is_refused_before_anything_is_read() {
     let mut running = Scenario::default().start().await;
     let mut payloads: Vec<Vec<u8>> = [
-        "{}", "[]", "\"null\"", "Null", "nulll", "null\0", "null {\"a\":1}", "\u{feff}null", "0", "\u{a0}", "nul",
+        "{}",
+        "[]",
+        "\"null\"",
+        "Null",
+        "nulll",
+        "null\0",
+        "null {\"a\":1}",
+        "\u{feff}null",
+        "0",
+        "\u{a0}",
+        "nul",
         r#"{"repositories":["other-repo"],"permissions":{"contents":"write"}}"#,
     ]
     .map(|payload| payload.as_bytes().to_vec())
@@ -25,13 +35,28 @@ async fn anything_else_is_refused_before_anything_is_read() {
     payloads.push([vec![b' '; 6 * 1024 * 1024 - 2], b"{}".to_vec()].concat());
     for payload in payloads {
         let outcome = running.invoke(&payload).await;
-        assert!(matches!(outcome.answer, Answer::FunctionError(_)), "{:?}", outcome.answer);
+        assert!(
+            matches!(outcome.answer, Answer::FunctionError(_)),
+            "{:?}",
+            outcome.answer
+        );
         let (error_type, message) = outcome.error();
         assert_eq!(error_type, "InputRefused");
-        assert!(message.starts_with("github-token-broker does not accept invocation input"), "{message}");
-        assert!(outcome.requests.is_empty(), "nothing may be asked of anyone");
-        let [line] = outcome.log.as_slice() else { panic!("{}", outcome.stdout) };
-        assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("WARN"), Some("rejected non-empty invocation payload")));
+        assert!(
+            message.starts_with("github-token-broker does not accept invocation input"),
+            "{message}"
+        );
+        assert!(
+            outcome.requests.is_empty(),
+            "nothing may be asked of anyone"
+        );
+        let [line] = outcome.log.as_slice() else {
+            panic!("{}", outcome.stdout)
+        };
+        assert_eq!(
+            (line["level"].as_str(), line["message"].as_str()),
+            (Some("WARN"), Some("rejected non-empty invocation payload"))
+        );
     }
     running.invoke("null").await.token();
     running.finish().await;
@@ -42,7 +67,10 @@ async fn anything_else_is_refused_before_anything_is_read() {
 async fn a_large_payload_costs_no_memory() {
     let mut running = Scenario::default().start().await;
     let before = running.invoke("{}").await.peak_memory;
-    let after = running.invoke(vec![b' '; 6 * 1024 * 1024]).await.peak_memory;
+    let after = running
+        .invoke(vec![b' '; 6 * 1024 * 1024])
+        .await
+        .peak_memory;
     running.finish().await;
     assert!(after < before + 2048, "{before} KiB, then {after} KiB");
 }

@@ -1,1 +1,69 @@
-//! TODO
+//! The deadline, connections that die unseen, proxies, and what a caller can put beside the payload.
+
+use std::time::Duration;
+
+use sandbox::{Answer, Call, Fault, Scenario, Schedule};
+
+#[tokio::test]
+async fn the_caller_is_told_before_lambda_kills() {
+    for call in [Call::Ssm, Call::Lookup, Call::Mint] {
+        let slow = Scenario::default().timeout(Duration::from_secs(2)).faults(
+            call,
+            Schedule::Always(Fault::Delay(Duration::from_secs(30))),
+        );
+        let outcome = slow.run().await;
+        assert!(
+            matches!(outcome.answer, Answer::FunctionError(_)),
+            "{:?}",
+            outcome.answer
+        );
+        let (error_type, message) = outcome.error();
+        assert_eq!(error_type, "DeadlineNear", "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_frozen_is_replaced_unseen() {
+    for call in [Call::Ssm, Call::Lookup, Call::Mint] {
+        let mut running = Scenario::default().start().await;
+        running.invoke("null").await.token();
+        running.faults(call, Schedule::First(Fault::CutWhileFrozen));
+        let outcome = running.invoke("null").await;
+        outcome.token();
+        assert_eq!(
+            outcome.lines("error").len() + outcome.lines("warn").len(),
+            0
+        );
+        running.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn three_calls_go_over_two_connections_that_are_kept() {
+    let mut running = Scenario::default().tls().start().await;
+    let mut connections = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let outcome = running.invoke("null").await;
+        assert_eq!(outcome.requests.len(), 3);
+        connections.extend(
+            outcome
+                .requests
+                .iter()
+                .map(|request| (request.call == Call::Ssm, request.connection)),
+        );
+    }
+    assert_eq!(connections.len(), 2, "{connections:?}");
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_crash_of_the_function_is_impossible_to_ask_for() {
+    let mut running = Scenario::default().start().await;
+    for payload in ["", "{}", "\"\u{0}\"", "null"] {
+        running.invoke(payload).await;
+    }
+    let pid = running.pid();
+    running.invoke("null").await.token();
+    assert_eq!(running.pid(), pid, "one process served them all");
+    running.finish().await;
+}
