@@ -132,11 +132,9 @@ fn each_defect_has_its_own_sentence() {
 
 #[test]
 fn a_key_of_another_algorithm_or_size_is_refused() {
-    let ec = aws_lc_rs::signature::EcdsaKeyPair::generate(
-        &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1_SIGNING,
-    )
-    .unwrap();
-    let ec = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der>::as_der(&ec).unwrap();
+    let algorithm = &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+    let ec = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new());
+    let ec = ec.unwrap();
     assert_eq!(
         defect(&pem("PRIVATE KEY", ec.as_ref())),
         KeyDefect::OtherAlgorithm

@@ -3,7 +3,6 @@
 //! `BROKER_UNDER_TEST=<path>` runs the same tests against any other binary with the same contract. The harness itself
 //! checks in every scenario that no secret reaches the output, and that AWS and GitHub are spoken to as agreed.
 #![expect(
-    missing_docs,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that fails here has failed"
