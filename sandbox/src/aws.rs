@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::environment::{Answer, Invocation};
+use crate::answer::Answer;
+use crate::desk::Signer;
+use crate::invocation::Invocation;
 use crate::lambda::{self, Function, Lambda};
 use crate::record::Call;
 use crate::ssm::{AwsError, Ssm};
@@ -24,37 +26,31 @@ pub(crate) fn classify(request: &Request<Bytes>) -> Call {
     }
 }
 
-/// What is wrong with the signature of a call of the function's, whose credentials are known.
-pub(crate) fn contract_violations(
-    request: &Request<Bytes>,
-    region: &str,
-    access_key: &str,
-    session: &str,
-) -> Vec<String> {
+/// What is wrong with a call of the function's, whose credentials are known.
+pub(crate) fn contract_violations(request: &Request<Bytes>, signer: &Signer) -> Vec<String> {
     let scope = match sigv4::scope(request.headers()) {
         Ok(scope) => scope,
         Err(reason) => return vec![format!("SSM: {reason}")],
     };
     let mut wrong = Vec::new();
-    if scope
-        != (sigv4::Scope {
-            access_key,
-            region,
-            service: "ssm",
-        })
-    {
+    let expected = sigv4::Scope {
+        access_key: &signer.access_key,
+        region: &signer.region,
+        service: "ssm",
+    };
+    if scope != expected {
+        let (region, service) = (scope.region, scope.service);
         wrong.push(format!(
-            "SSM: the credential's scope is {}/{}, or the access key is another",
-            scope.region, scope.service
+            "SSM: the credential's scope is {region}/{service}, or the access key is another"
         ));
     }
-    if request
+    let session = request
         .headers()
         .get("x-amz-security-token")
-        .is_none_or(|token| token != session)
-    {
+        .and_then(|token| token.to_str().ok());
+    if session != signer.session_token.as_deref() {
         wrong.push(
-            "SSM: X-Amz-Security-Token is not the session token of the environment".to_owned(),
+            "SSM: X-Amz-Security-Token is not the environment's AWS_SESSION_TOKEN".to_owned(),
         );
     }
     if serde_json::from_slice::<Value>(request.body())
@@ -204,7 +200,7 @@ fn invoked(invocation: &Invocation, memory: u32, tail: bool) -> Response<Bytes> 
     set(&mut response, "x-amz-executed-version", "$LATEST");
     set(&mut response, "content-type", "application/json");
     if tail {
-        let log = lambda::log(invocation, memory);
+        let log = invocation.log(memory);
         let last = log.len().saturating_sub(4096);
         set(
             &mut response,

@@ -2,7 +2,6 @@
 //! invocation at a time, frozen in between, killed at the deadline. Goes out: what the caller of the function sees.
 
 use std::fs::File;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -10,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::timeout_at;
 
+use crate::answer::{Answer, crashed, error, parsed, timed_out};
 use crate::clock;
+use crate::invocation::Invocation;
 use crate::output::Output;
 use crate::random;
 use crate::runtime_api::{Delivery, Event, RuntimeApi};
@@ -36,42 +36,6 @@ pub(crate) struct Configuration {
     pub(crate) trace_id: Option<String>,
     pub(crate) freeze_after_init: bool,
     pub(crate) before_delivery: Option<BeforeDelivery>,
-}
-
-/// What the caller of a function sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The function answered.
-    Response(Bytes),
-    /// The function reported an error of this invocation.
-    FunctionError(Value),
-    /// The function reported that it cannot start.
-    InitError(Value),
-    /// Lambda killed it at the deadline.
-    TimedOut(Value),
-    /// The process ended by itself.
-    Crashed(Value),
-}
-
-/// One invocation, when it is over.
-#[derive(Debug, Clone)]
-pub(crate) struct Invocation {
-    pub(crate) request_id: String,
-    pub(crate) answer: Answer,
-    /// When the process was started.
-    pub(crate) spawned: Instant,
-    /// When the function first asked for work.
-    pub(crate) ready: Option<Instant>,
-    /// When it got this invocation.
-    pub(crate) delivered: Instant,
-    /// When it answered.
-    pub(crate) answered: Instant,
-    /// Whether the process was started for it.
-    pub(crate) cold: bool,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    /// The most memory the process had, in KiB.
-    pub(crate) peak_memory: u64,
 }
 
 /// A running environment. The process is killed when this is dropped.
@@ -307,40 +271,6 @@ enum Happened {
     Told(Event),
     Ended(ExitStatus),
     Late,
-}
-
-fn crashed(request_id: &str, status: ExitStatus) -> Answer {
-    let reason = match (status.code(), status.signal()) {
-        (Some(0), _) => "Runtime exited without providing a reason".to_owned(),
-        (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
-        (None, Some(9)) => "Runtime exited with error: signal: killed".to_owned(),
-        (None, Some(6)) => "Runtime exited with error: signal: aborted".to_owned(),
-        (None, signal) => format!(
-            "Runtime exited with error: signal: {}",
-            signal.unwrap_or_default()
-        ),
-    };
-    Answer::Crashed(error(
-        "Runtime.ExitError",
-        &format!("RequestId: {request_id} Error: {reason}"),
-    ))
-}
-
-fn timed_out(request_id: &str, limit: Duration) -> Answer {
-    let message = format!(
-        "RequestId: {request_id} Error: Task timed out after {:.2} seconds",
-        limit.as_secs_f64()
-    );
-    Answer::TimedOut(error("Sandbox.Timedout", &message))
-}
-
-fn error(kind: &str, message: &str) -> Value {
-    json!({ "errorType": kind, "errorMessage": message })
-}
-
-fn parsed(body: &[u8]) -> Value {
-    serde_json::from_slice(body)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
 }
 
 /// The letter that the kernel has for a process's state; nothing when there is no such process.

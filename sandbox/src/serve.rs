@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::environment::Configuration;
-use crate::fault::Faults;
-use crate::github::{GitHub, Repository};
+use crate::github::GitHub;
+use crate::healthy;
+use crate::installation::Repository;
 use crate::key::PrivateKey;
 use crate::running::binary_under_test;
 use crate::sandbox::{Sandbox, Setting};
-use crate::scenario::Scenario;
+use crate::schedule::Faults;
 use crate::ssm::Ssm;
 use crate::variables::Variables;
 
@@ -32,10 +33,10 @@ pub struct Options {
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
     /// The App's client ID
-    #[arg(long, default_value = crate::scenario::CLIENT_ID)]
+    #[arg(long, default_value = crate::healthy::CLIENT_ID)]
     client_id: String,
     /// The ID of the App's installation
-    #[arg(long, default_value_t = crate::scenario::INSTALLATION_ID)]
+    #[arg(long, default_value_t = crate::healthy::INSTALLATION_ID)]
     installation_id: u64,
     /// The port of AWS; 0 takes a free one
     #[arg(long, default_value_t = 0)]
@@ -81,7 +82,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
 }
 
 fn at_github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
-    let mut github = Scenario::initial_github(&keys[0]);
+    let mut github = healthy::github(&keys[0]);
     github.app_mut().keys = keys.iter().map(PrivateKey::public).collect();
     github.app_mut().client_id.clone_from(&options.client_id);
     github.installation_mut().id = options.installation_id;
