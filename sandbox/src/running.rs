@@ -1,13 +1,14 @@
 //! A scenario that runs. Comes in: payloads, and changes between them. Goes out: outcomes, each searched for secrets and
 //! held against the contract. When this is dropped, the process is killed and the servers stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, Once};
 
 use bytes::Bytes;
 
 use crate::desk::Signer;
 use crate::environment::{BeforeDelivery, Configuration};
+use crate::fault::Fault;
 use crate::github::GitHub;
 use crate::healthy::{self, PARAMETERS};
 use crate::key::PrivateKey;
@@ -37,6 +38,12 @@ impl Running {
     /// Starts the servers; no process yet.
     pub(crate) async fn launch(mut scenario: Scenario) -> Self {
         let (github, ssm) = initial_state(&mut scenario);
+        let needs_tls =
+            |fault: &Fault| fault.is_at_connection() && !matches!(fault, Fault::RefusedConnection);
+        assert!(
+            scenario.setting.tls || !scenario.faults.any(needs_tls),
+            "a fault in TLS needs `.tls()`"
+        );
         let parameters: Vec<_> = ssm
             .newest()
             .map(|(name, parameter)| (name.clone(), parameter.clone()))
@@ -238,7 +245,9 @@ pub(crate) fn binary_under_test() -> PathBuf {
     if let Some(path) = std::env::var_os("BROKER_UNDER_TEST") {
         return std::path::absolute(path).expect("the current folder exists");
     }
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is a folder of the workspace");
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace.join("target"), PathBuf::from);
     let binary = target.join("release").join("bootstrap");

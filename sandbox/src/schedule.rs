@@ -100,6 +100,14 @@ impl Faults {
         })
     }
 
+    /// Whether any fault of this kind is scheduled.
+    pub(crate) fn any(&self, kind: impl Fn(&Fault) -> bool) -> bool {
+        lock(&self.inner)
+            .plans
+            .iter()
+            .any(|plan| kind(plan.schedule.fault()))
+    }
+
     /// Whether such a schedule was ever set for this call.
     pub(crate) fn has(&self, call: Call, such: impl Fn(&Schedule) -> bool) -> bool {
         lock(&self.inner)
