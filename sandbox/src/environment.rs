@@ -1,6 +1,7 @@
 //! One execution environment, as Lambda runs it: a process with Lambda's variables and nothing else, init, then one
 //! invocation at a time, frozen in between, killed at the deadline. Goes out: what the caller of the function sees.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -31,6 +32,8 @@ pub(crate) type BeforeDelivery = Arc<dyn Fn(u32) + Send + Sync>;
 pub(crate) struct Configuration {
     pub(crate) name: String,
     pub(crate) binary: PathBuf,
+    /// The command that runs the binary, where the machine cannot do it by itself.
+    pub(crate) launcher: Vec<String>,
     pub(crate) variables: Variables,
     pub(crate) timeout: Duration,
     pub(crate) trace_id: Option<String>,
@@ -61,7 +64,13 @@ impl Environment {
             .binary
             .parent()
             .expect("a program is in a folder");
-        let mut command = Command::new(&configuration.binary);
+        let mut words = configuration
+            .launcher
+            .iter()
+            .map(OsStr::new)
+            .chain([configuration.binary.as_os_str()]);
+        let mut command = Command::new(words.next().expect("the binary is one"));
+        command.args(words);
         command.env_clear().envs(
             configuration
                 .variables

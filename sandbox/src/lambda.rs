@@ -2,18 +2,23 @@
 //! its own: an idle one, or a new one when all are busy. One that failed to start, crashed or timed out is never used again.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use crate::environment::{Configuration, Environment};
 use crate::invocation::Invocation;
 use crate::lock;
+use crate::source::{Deployed, Missing, Source};
 
 /// All functions.
 #[derive(Default)]
 pub(crate) struct Lambda {
     functions: Mutex<BTreeMap<String, Arc<Function>>>,
+    source: OnceLock<Source>,
+    /// What the source's functions were like when they were put.
+    deployed: Mutex<BTreeMap<String, Deployed>>,
 }
 
 /// A function and its idle environments.
@@ -34,9 +39,37 @@ impl Lambda {
         function
     }
 
-    /// The function of this name, or of the ARN that ends in it.
-    pub(crate) fn function(&self, name: &str) -> Option<Arc<Function>> {
-        lock(&self.functions).get(bare_name(name)).cloned()
+    /// From now on, functions that are not here are looked for there.
+    pub(crate) fn take_functions_from(&self, source: Source) {
+        assert!(self.source.set(source).is_ok(), "functions have one source");
+    }
+
+    /// The function of this name, or of the ARN that ends in it. One that comes from a source is asked for anew each time:
+    /// another configuration or another zip means other environments.
+    pub(crate) async fn function(
+        &self,
+        name: &str,
+        caller: &HeaderMap,
+    ) -> Result<Arc<Function>, Missing> {
+        let name = bare_name(name);
+        let here = lock(&self.functions).get(name).cloned();
+        let taken = lock(&self.deployed).get(name).cloned();
+        let Some(source) = self.source.get() else {
+            return here
+                .ok_or_else(|| Missing::Function("the sandbox has no such function".to_owned()));
+        };
+        match (here, taken) {
+            (Some(function), None) => Ok(function),
+            (here, taken) => {
+                let deployed = source.deployed(name, caller).await?;
+                if let Some(function) = here.filter(|_| taken.as_ref() == Some(&deployed)) {
+                    return Ok(function);
+                }
+                let function = self.put(source.configuration(&deployed)?);
+                lock(&self.deployed).insert(name.to_owned(), deployed);
+                Ok(function)
+            }
+        }
     }
 }
 

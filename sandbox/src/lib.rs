@@ -6,8 +6,8 @@
 //! - [`Scenario`] (`scenario.rs`) says what a run is like, [`Running`] runs it, [`Outcome`] tells what came of it;
 //!   `secrets.rs` looks for leaks.
 //! - [`GitHub`] (`github.rs`) is GitHub as plain data, with `jwt.rs`, `token.rs` and `refusal.rs`; `github_http.rs` shows it.
-//! - [`Ssm`] (`ssm.rs`) is Parameter Store as plain data; `aws.rs` shows it, and Lambda's API; `sigv4.rs` reads signatures.
-//! - `lambda.rs` has the functions, `environment.rs` runs a process as Lambda does, with `invocation.rs`, `answer.rs`, `variables.rs`, `output.rs` and the
+//! - [`Ssm`] (`ssm.rs`) is Parameter Store as plain data; `aws.rs` shows it; `sigv4.rs` reads signatures.
+//! - `lambda.rs` has the functions (`lambda_http.rs` shows them, `source.rs` gets them from elsewhere), `environment.rs` runs a process as Lambda does, with `invocation.rs`, `answer.rs`, `variables.rs`, `output.rs` and the
 //!   Runtime API in `runtime_api.rs`.
 //! - [`Fault`] (`fault.rs`) says what goes wrong, `inject.rs` does it to answers, `server.rs` and `wire.rs` to connections,
 //!   `delay.rs` puts them far away, `certificate.rs` has TLS.
@@ -40,6 +40,7 @@ mod invocation;
 mod jwt;
 mod key;
 mod lambda;
+mod lambda_http;
 mod outcome;
 mod output;
 mod random;
@@ -54,6 +55,7 @@ mod secrets;
 mod serve;
 mod server;
 mod sigv4;
+mod source;
 mod ssm;
 mod timeline;
 mod token;
