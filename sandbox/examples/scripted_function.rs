@@ -63,6 +63,12 @@ fn main() {
                 println!("not JSON");
                 ("response", json!({}))
             }
+            Some("meet") => {
+                let mut meeting = TcpStream::connect(var("MEETING").expect("configured"))
+                    .expect("somebody waits");
+                meeting.read_exact(&mut [0]).expect("the other came too");
+                ("response", json!(std::process::id()))
+            }
             Some("crash") => std::process::exit(1),
             Some("abort") => std::process::abort(),
             Some("hang") => loop {

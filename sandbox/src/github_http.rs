@@ -268,3 +268,6 @@ fn with_body(status: StatusCode, body: Option<&Value>) -> Response<Bytes> {
 fn text(value: &str) -> HeaderValue {
     HeaderValue::try_from(value).expect("GitHub's headers are printable")
 }
+
+#[cfg(test)]
+mod tests;
