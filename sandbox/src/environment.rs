@@ -105,7 +105,7 @@ impl Environment {
     /// Waits until the function asks for work, and freezes it.
     pub(crate) async fn warm_up(&mut self) -> Result<(), Answer> {
         self.init(&random::uuid()).await?;
-        self.freeze().await;
+        self.freeze();
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Environment {
         };
         if answer.is_none() {
             if cold && self.configuration.freeze_after_init {
-                self.freeze().await;
+                self.freeze();
             }
             if let Some(before) = &self.configuration.before_delivery {
                 before(self.pid);
@@ -231,7 +231,7 @@ impl Environment {
         let deadline = delivered + self.configuration.timeout;
         loop {
             match self.next_event(deadline).await {
-                Happened::Told(Event::Next) => return self.freeze().await,
+                Happened::Told(Event::Next) => return self.freeze(),
                 Happened::Told(_) => {}
                 Happened::Ended(_) | Happened::Late => return self.kill().await,
             }
@@ -252,11 +252,12 @@ impl Environment {
             .unwrap_or(Happened::Late)
     }
 
-    async fn freeze(&mut self) {
+    fn freeze(&mut self) {
         self.signal(Signal::STOP);
-        // The kernel stops a process in its own time; what follows may rely on it.
+        // The kernel stops a process in its own time; what follows may rely on it. That takes microseconds, and the shortest
+        // sleep of the runtime's is a thousand.
         while state(self.pid).is_some_and(|state| !matches!(state, 'T' | 'Z')) {
-            tokio::time::sleep(Duration::from_micros(100)).await;
+            std::thread::sleep(Duration::from_micros(20));
         }
         self.frozen = true;
     }

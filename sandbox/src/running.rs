@@ -201,7 +201,7 @@ impl Running {
     ///
     /// # Panics
     /// As [`Running::invoke`] does.
-    pub async fn finish(self) {
+    pub async fn finish(mut self) {
         let output = self.function.end().await;
         let requests = self.sandbox.recorder.since(self.seen);
         self.watch.check_rest(&self.sandbox, &requests, output);
@@ -243,7 +243,7 @@ fn before_delivery(
 
 /// `$BROKER_UNDER_TEST`, else the release build of the workspace.
 pub(crate) fn binary_under_test() -> PathBuf {
-    if let Some(path) = std::env::var_os("BROKER_UNDER_TEST") {
+    if let Some(path) = std::env::var_os("BROKER_UNDER_TEST").filter(|path| !path.is_empty()) {
         return std::path::absolute(path).expect("the current folder exists");
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,6 +1,8 @@
 //! What every scenario is held against, whatever it is about. Comes in: what the function wrote, answered and sent. A
 //! secret in the wrong place, a line on stdout that is not JSON, or a broken contract stops the test.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::answer::Answer;
@@ -17,8 +19,10 @@ const RECENT_TOKENS: usize = 32;
 
 /// The watch over one scenario.
 pub(crate) struct Watch {
-    /// Every private key and every AWS credential that there ever was.
+    /// Every private key, every `SecureString` and every AWS credential that there ever was.
     lasting: Secrets,
+    /// The `SecureString`s among them, whole.
+    parameters: BTreeSet<String>,
     /// What the invocation before this one had to hide.
     passing: Secrets,
     any_log: bool,
@@ -28,6 +32,7 @@ impl Watch {
     pub(crate) fn new(key: &PrivateKey, variables: &Variables, any_log: bool) -> Self {
         let mut watch = Self {
             lasting: Secrets::default(),
+            parameters: BTreeSet::new(),
             passing: Secrets::default(),
             any_log,
         };
@@ -48,6 +53,18 @@ impl Watch {
             .add_lines("a private key", &key.clone().pkcs8().pem());
     }
 
+    fn hide_parameters(&mut self, sandbox: &Sandbox) {
+        for parameter in lock(&sandbox.ssm)
+            .all()
+            .filter(|parameter| parameter.is_secure())
+        {
+            if !self.parameters.contains(&parameter.value) {
+                self.lasting.add_lines("a SecureString", &parameter.value);
+                self.parameters.insert(parameter.value.clone());
+            }
+        }
+    }
+
     /// Checks an invocation; its log comes out.
     pub(crate) fn check(
         &mut self,
@@ -55,6 +72,7 @@ impl Watch {
         requests: &[Recorded],
         invocation: &Invocation,
     ) -> Vec<Value> {
+        self.hide_parameters(sandbox);
         let now = secrets_of(sandbox, requests);
         let mut texts = vec![invocation.stdout.clone(), invocation.stderr.clone()];
         match &invocation.answer {
@@ -69,11 +87,12 @@ impl Watch {
 
     /// Checks what was written outside any invocation.
     pub(crate) fn check_rest(
-        &self,
+        &mut self,
         sandbox: &Sandbox,
         requests: &[Recorded],
         (stdout, stderr): (String, String),
     ) {
+        self.hide_parameters(sandbox);
         let now = secrets_of(sandbox, requests);
         self.parsed_lines(&stdout);
         self.search(&now, &[stdout, stderr]);
@@ -125,12 +144,6 @@ impl Watch {
 
 fn secrets_of(sandbox: &Sandbox, requests: &[Recorded]) -> Secrets {
     let mut now = Secrets::default();
-    for parameter in lock(&sandbox.ssm)
-        .all()
-        .filter(|parameter| parameter.is_secure())
-    {
-        now.add_lines("a SecureString", &parameter.value);
-    }
     let with_jwt = requests
         .iter()
         .filter(|request| matches!(request.call, Call::Lookup | Call::Mint));
