@@ -4,7 +4,14 @@
 //! nothing by itself and follows no redirect. Opening a connection ahead of the first request is what makes a first
 //! invocation as fast as a warm one; a connection that died while the function was frozen is replaced once, unseen.
 
-use std::{fmt, future::poll_fn, io, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_smithy_runtime_api::client::{
     http::{
@@ -16,19 +23,22 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
+use http::{HeaderValue, Request, Response, Uri, header, response::Parts, uri::PathAndQuery};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, client::conn::http1};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::{
-    legacy::connect::{HttpConnector, proxy::Tunnel},
-    proxy::matcher::{Intercept, Matcher},
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::{
+    client::{
+        legacy::connect::{HttpConnector, proxy::Tunnel},
+        proxy::matcher::{Intercept, Matcher},
+    },
+    rt::TokioIo,
 };
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 use tower_service::Service;
 
 use crate::{config::Network, error::Broken};
@@ -49,22 +59,17 @@ pub struct Upstream {
     host: HeaderValue,
     tls: Arc<ClientConfig>,
     proxy: Option<Intercept>,
-    /// Held for the length of a handshake or an exchange: there is one invocation at a time.
-    connection: Mutex<Option<http1::SendRequest<Full<Bytes>>>>,
+    /// Held for the length of a handshake or an exchange: there is one invocation at a time. Only the stream is kept
+    /// between exchanges: the buffers of HTTP, where secrets passed, are given back each time, and so wiped.
+    stream: Mutex<Option<Stream>>,
 }
+
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Upstream") // a proxy's URL may hold a password
     }
-}
-
-/// The head of an answer.
-pub struct Exchanged {
-    /// Its body is still to be read.
-    pub answer: Response<Incoming>,
-    /// The request may have reached the server before, on a connection that died without an answer.
-    pub sent_before: bool,
 }
 
 /// The trusted roots cannot be read.
@@ -123,7 +128,7 @@ impl Upstream {
             host: HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("")),
             origin,
             tls,
-            connection: Mutex::new(None),
+            stream: Mutex::new(None),
         })
     }
 
@@ -132,45 +137,41 @@ impl Upstream {
     /// # Errors
     /// The upstream cannot be reached; the next request will try again.
     pub async fn open(&self) -> Result<(), Broken> {
-        let mut connection = self.connection.lock().await;
-        *connection = Some(self.connect().await?);
+        let mut stream = self.stream.lock().await;
+        *stream = Some(self.connect().await?);
         Ok(())
     }
 
-    /// Sends a request and returns the head of its answer. `build` makes the request, anew for each connection it is
+    /// Sends a request and reads its answer with `read`. `build` makes the request, anew for each connection it is
     /// tried on; its URI is in origin form, and it has no `Host`.
     ///
     /// # Errors
     /// No head of an answer arrived on a fresh connection.
-    pub async fn exchange(
+    pub async fn exchange<T>(
         &self,
         build: impl Fn() -> Request<Full<Bytes>>,
-    ) -> Result<Exchanged, Broken> {
-        let mut connection = self.connection.lock().await;
+        read: impl AsyncFn(Response<Incoming>) -> T,
+    ) -> Result<Exchanged<T>, Broken> {
+        let mut stream = self.stream.lock().await;
         let mut sent_before = false;
-        if let Some(mut kept) = connection.take() {
-            // The server may have closed it while the function was frozen: let the connection's own task see that.
-            tokio::task::yield_now().await;
-            if kept.ready().await.is_ok() {
-                match kept.try_send_request(self.address(build())).await {
-                    Ok(answer) => {
-                        *connection = Some(kept);
-                        return Ok(Exchanged {
-                            answer,
-                            sent_before,
-                        });
-                    }
-                    // A request that comes back was not written; of another, nobody knows what became.
-                    Err(mut error) => sent_before = error.take_message().is_none(),
+        if let Some(kept) = stream.take() {
+            match exchange_on(kept, self.address(build()), &read).await {
+                Ok((answer, kept)) => {
+                    *stream = kept;
+                    return Ok(Exchanged {
+                        answer,
+                        sent_before,
+                    });
                 }
+                // The server closed it while the function was frozen, or just now.
+                Err(unanswered) => sent_before = unanswered.sent,
             }
         }
-        let mut fresh = self.connect().await?;
-        let answer = fresh
-            .send_request(self.address(build()))
+        let fresh = self.connect().await?;
+        let (answer, kept) = exchange_on(fresh, self.address(build()), &read)
             .await
             .map_err(|_| Broken::Interrupted)?;
-        *connection = Some(fresh);
+        *stream = kept;
         Ok(Exchanged {
             answer,
             sent_before,
@@ -184,13 +185,13 @@ impl Upstream {
         request
     }
 
-    async fn connect(&self) -> Result<http1::SendRequest<Full<Bytes>>, Broken> {
+    async fn connect(&self) -> Result<Stream, Broken> {
         timeout(CONNECT_LIMIT, self.handshake())
             .await
             .unwrap_or(Err(Broken::Connect))
     }
 
-    async fn handshake(&self) -> Result<http1::SendRequest<Full<Bytes>>, Broken> {
+    async fn handshake(&self) -> Result<Stream, Broken> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false); // `https` is the TLS layer's business
         tcp.set_nodelay(true);
@@ -215,20 +216,76 @@ impl Upstream {
                 .await
             }
         };
-        let stream = stream.map_err(|error| {
+        stream.map_err(|error| {
             if error.is::<io::Error>() {
                 Broken::Tls
             } else {
                 Broken::Connect
             }
-        })?;
-        let (sender, connection) = http1::handshake(stream)
-            .await
-            .map_err(|_| Broken::Connect)?;
-        // Ends when the sender is dropped or the server closes; its error is the sender's error too.
-        tokio::spawn(async { drop(connection.await) });
-        Ok(sender)
+        })
     }
+}
+
+/// An answer.
+pub struct Exchanged<T> {
+    /// What was read of it.
+    pub answer: T,
+    /// The request may have reached the server before, on a connection that died without an answer.
+    pub sent_before: bool,
+}
+
+/// No head of an answer came.
+struct Unanswered {
+    /// Whether the request, or a part of it, may have been sent.
+    sent: bool,
+}
+
+/// One request and its answer over a stream, which comes back if it can be used again.
+async fn exchange_on<T>(
+    stream: Stream,
+    request: Request<Full<Bytes>>,
+    read: &impl AsyncFn(Response<Incoming>) -> T,
+) -> Result<(T, Option<Stream>), Unanswered> {
+    let (mut sender, mut connection) = http1::handshake(stream)
+        .await
+        .map_err(|_| Unanswered { sent: false })?;
+    let mut ended = false;
+    let answer = {
+        let mut exchange = pin!(async {
+            // Lets what the server did while the function was frozen be seen before anything is sent.
+            tokio::task::yield_now().await;
+            match sender.try_send_request(request).await {
+                Ok(answer) => Ok(read(answer).await),
+                Err(mut error) => Err(Unanswered {
+                    sent: error.take_message().is_none(),
+                }),
+            }
+        });
+        drive(&mut connection, &mut ended, exchange.as_mut()).await?
+    };
+    let reusable = drive(&mut connection, &mut ended, pin!(sender.ready()))
+        .await
+        .is_ok();
+    if ended || !reusable {
+        return Ok((answer, None));
+    }
+    let parts = connection.into_parts();
+    // Bytes that nobody asked for are no answer to a later request.
+    Ok((answer, parts.read_buf.is_empty().then_some(parts.io)))
+}
+
+/// Lets a connection work for as long as something on it is waited for.
+async fn drive<T>(
+    connection: &mut http1::Connection<Stream, Full<Bytes>>,
+    ended: &mut bool,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> T {
+    poll_fn(|context| {
+        // How it ended shows in the work.
+        *ended = *ended || Pin::new(&mut *connection).poll(context).is_ready();
+        work.as_mut().poll(context)
+    })
+    .await
 }
 
 async fn call<S: Service<Uri>>(mut connector: S, origin: Uri) -> Result<S::Response, S::Error> {
@@ -236,13 +293,18 @@ async fn call<S: Service<Uri>>(mut connector: S, origin: Uri) -> Result<S::Respo
     connector.call(origin).await
 }
 
-/// Reads the whole body of an answer.
-pub async fn read(body: Incoming) -> Result<Bytes, BodyDefect> {
-    match Limited::new(body, BODY_LIMIT).collect().await {
+/// The head of an answer and its whole body.
+pub type WholeAnswer = (Parts, Result<Bytes, BodyDefect>);
+
+/// Reads the whole of an answer, for [`Upstream::exchange`].
+pub async fn whole(answer: Response<Incoming>) -> WholeAnswer {
+    let (head, body) = answer.into_parts();
+    let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(BodyDefect::TooLong),
         Err(_) => Err(BodyDefect::Interrupted),
-    }
+    };
+    (head, body)
 }
 
 /// Why a body could not be read.
@@ -293,11 +355,11 @@ async fn exchange_for_sdk(
     };
     let broken = |what: &'static str| ConnectorError::io(what.into());
     let exchanged = upstream
-        .exchange(build)
+        .exchange(build, whole)
         .await
         .map_err(|_| broken("no answer"))?;
-    let (parts, body) = exchanged.answer.into_parts();
-    let body = read(body).await.map_err(|_| broken("no whole answer"))?;
+    let (parts, body) = exchanged.answer;
+    let body = body.map_err(|_| broken("no whole answer"))?;
     HttpResponse::try_from(Response::from_parts(parts, SdkBody::from(body)))
         .map_err(|error| ConnectorError::other(error.into(), None))
 }

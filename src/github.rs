@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     config::{Config, Repository},
-    connect::{BodyDefect, Upstream, read},
+    connect::{BodyDefect, Upstream, whole},
     error::{AnswerDefect, Broken, Call, Failure, Result},
     jwt::AppJwt,
     parameters::InstallationId,
@@ -257,15 +257,15 @@ impl<'a> GitHub<'a> {
     async fn attempt(&self, call: Call, ask: &Ask, trace: &mut Trace) -> Result<Answer> {
         let exchanged = self
             .upstream
-            .exchange(|| ask.request())
+            .exchange(|| ask.request(), whole)
             .await
             .map_err(|broken| Failure::GitHubUnreachable(call, broken))?;
         if call == Call::InstallationToken && exchanged.sent_before {
             trace.unseen_token();
         }
-        let (head, body) = exchanged.answer.into_parts();
+        let (head, body) = exchanged.answer;
         trace.github_request(call, &head.headers);
-        let body = match read(body).await {
+        let body = match body {
             Ok(body) => body,
             Err(BodyDefect::Interrupted) => {
                 return Err(Failure::GitHubUnreachable(call, Broken::Interrupted));

@@ -37,8 +37,7 @@ pub async fn serve(
             Ok(invocation) => invocation,
             Err(reason) => return reason,
         };
-        // Boxed, so that what passes through the state of this work is wiped with it; a stack is not.
-        let work = Box::pin(answer(api, broker, metrics, &invocation));
+        let work = answer(api, broker, metrics, &invocation);
         if let Err(reason) = log::in_invocation(&invocation.request_id, work).await {
             return reason;
         }
@@ -66,7 +65,9 @@ async fn answer(
         &invocation.request_id,
         invocation.trace_id.as_deref(),
     );
-    let outcome = survive(outcome(broker, invocation, &mut trace)).await;
+    // Boxed, so that what passes through the state of this work is wiped with it; a stack is not.
+    let work = Box::pin(outcome(broker, invocation, &mut trace));
+    let outcome = survive(work).await;
     match &outcome {
         Ok(_) => log::minted(&trace),
         Err(Failure::InputRefused) => log::input_refused(&trace),

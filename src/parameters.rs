@@ -199,6 +199,12 @@ fn classify(error: &SdkError<GetParametersError, HttpResponse>) -> SsmFault {
     let SdkError::ServiceError(refused) = error else {
         return match error {
             SdkError::ConstructionFailure(_) => SsmFault::Refused,
+            // Without a body that the SDK can read, only the status is left.
+            SdkError::ResponseError(answer)
+                if (300..500).contains(&answer.raw().status().as_u16()) =>
+            {
+                SsmFault::Refused
+            }
             SdkError::ResponseError(_) => SsmFault::Unavailable,
             _ => SsmFault::Unreachable,
         };

@@ -7,14 +7,14 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, response::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde::Serialize;
 
 use crate::{
     config::Network,
-    connect::{Upstream, read, tls},
+    connect::{Upstream, tls, whole},
     error_type::ErrorType,
     payload::PayloadJudge,
 };
@@ -82,12 +82,10 @@ impl RuntimeApi {
                 Bytes::new(),
             )
         };
-        let exchanged = self
-            .0
-            .exchange(request)
-            .await
-            .map_err(|_| RuntimeApiBroken("does not answer"))?;
-        let (head, body) = exchanged.answer.into_parts();
+        let exchanged = self.0.exchange(request, judged).await;
+        let (head, asks_for_nothing) = exchanged
+            .map_err(|_| RuntimeApiBroken("does not answer"))?
+            .answer;
         if head.status != StatusCode::OK {
             return Err(RuntimeApiBroken("gave no invocation"));
         }
@@ -99,7 +97,8 @@ impl RuntimeApi {
                 .ok_or(RuntimeApiBroken("gave an invocation without a deadline"))?,
             trace_id: text(&head.headers, "lambda-runtime-trace-id"),
             echo: head.headers.get(INVOCATION_ID).cloned(),
-            asks_for_nothing: judge(body).await?,
+            asks_for_nothing: asks_for_nothing
+                .ok_or(RuntimeApiBroken("broke off an invocation"))?,
         })
     }
 
@@ -183,14 +182,11 @@ impl RuntimeApi {
             }
             request
         };
-        let exchanged = self
-            .0
-            .exchange(build)
-            .await
-            .map_err(|_| RuntimeApiBroken("does not take an answer"))?;
         // What it says to an answer changes nothing; it is read so that the connection can be used again.
-        drop(read(exchanged.answer.into_body()).await);
-        Ok(())
+        let exchanged = self.0.exchange(build, whole).await;
+        exchanged
+            .map(drop)
+            .map_err(|_| RuntimeApiBroken("does not take an answer"))
     }
 }
 
@@ -207,14 +203,15 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Reads the payload to its end, and keeps only the verdict.
-async fn judge(mut body: Incoming) -> Result<bool, RuntimeApiBroken> {
+/// Reads the payload to its end, and keeps only the verdict; `None` where it broke off.
+async fn judged(answer: Response<Incoming>) -> (Parts, Option<bool>) {
+    let (head, mut body) = answer.into_parts();
     let mut judge = PayloadJudge::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| RuntimeApiBroken("broke off an invocation"))?;
-        if let Some(piece) = frame.data_ref() {
-            judge.read(piece);
+        match frame {
+            Ok(frame) => judge.read(frame.data_ref().map_or(&[][..], |piece| piece)),
+            Err(_) => return (head, None),
         }
     }
-    Ok(judge.asks_for_nothing())
+    (head, Some(judge.asks_for_nothing()))
 }

@@ -1,6 +1,10 @@
 //! The code, the docs and Terraform say the same: a variable, an error or a log field that stands in only one of them
 //! fails here, with the line to change. `BLESS=1 cargo test --test contract` rewrites the tables of the docs.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails here has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails here has failed"
+)]
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
@@ -18,16 +22,27 @@ fn read(name: &str) -> String {
 fn hold(page: &str, name: &str, expected: &str) {
     let text = read(page);
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{page} has no {begin}"));
-    let (found, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{page} has no {end}"));
+    let (before, rest) = text
+        .split_once(&begin)
+        .unwrap_or_else(|| panic!("{page} has no {begin}"));
+    let (found, after) = rest
+        .split_once(&end)
+        .unwrap_or_else(|| panic!("{page} has no {end}"));
     if std::env::var_os("BLESS").is_some() {
         fs::write(path(page), format!("{before}{begin}{expected}{end}{after}")).unwrap();
         return;
     }
     for (found, expected) in found.lines().zip(expected.lines()) {
-        assert_eq!(found, expected, "\n{page} and the code differ in this line; BLESS=1 rewrites it");
+        assert_eq!(
+            found, expected,
+            "\n{page} and the code differ in this line; BLESS=1 rewrites it"
+        );
     }
-    assert_eq!(found.lines().count(), expected.lines().count(), "{page}: a row too many or too few; BLESS=1 rewrites it");
+    assert_eq!(
+        found.lines().count(),
+        expected.lines().count(),
+        "{page}: a row too many or too few; BLESS=1 rewrites it"
+    );
 }
 
 #[test]
@@ -36,7 +51,12 @@ fn the_page_on_errors_has_the_table_of_the_code() {
     for row in ErrorType::ALL.iter().map(|error_type| error_type.row()) {
         let retryable = if row.retryable { "yes" } else { "no" };
         let remedy = row.remedy.replace('|', "\\|");
-        writeln!(table, "| <a id=\"{}\"></a>`{}` | {retryable} | {remedy}. |", row.name, row.name).unwrap();
+        writeln!(
+            table,
+            "| <a id=\"{}\"></a>`{}` | {retryable} | {remedy}. |",
+            row.name, row.name
+        )
+        .unwrap();
     }
     hold("docs/src/reference/errors.md", "error types", &table);
 }
@@ -45,26 +65,42 @@ fn the_page_on_errors_has_the_table_of_the_code() {
 fn the_page_on_variables_has_the_variables_and_defaults_of_the_code() {
     let page = read("docs/src/reference/environment-variables.md");
     for variable in VARIABLES {
-        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", variable.name)));
-        let row = row.unwrap_or_else(|| panic!("environment-variables.md has no row on {}", variable.name));
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", variable.name)));
+        let row = row
+            .unwrap_or_else(|| panic!("environment-variables.md has no row on {}", variable.name));
         if let Some(default) = variable.default {
-            assert!(row.contains(&format!("`{default}`")), "{row}\nshould say the default {default}");
+            assert!(
+                row.contains(&format!("`{default}`")),
+                "{row}\nshould say the default {default}"
+            );
         }
     }
     let known: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
     for name in mentioned(&page) {
-        assert!(known.contains(name.as_str()), "environment-variables.md speaks of {name}, which the code does not read");
+        assert!(
+            known.contains(name.as_str()),
+            "environment-variables.md speaks of {name}, which the code does not read"
+        );
     }
 }
 
 #[test]
 fn every_mention_of_a_variable_is_of_one_that_the_code_reads() {
     let known: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
-    for file in files(&["docs/src", "terraform", "src"], &["md", "tf", "hcl", "rs"]) {
+    for file in files(
+        &["docs/src", "terraform", "src"],
+        &["md", "tf", "hcl", "rs"],
+    ) {
         for name in mentioned(&fs::read_to_string(&file).unwrap()) {
             let whole = known.contains(name.as_str());
             let stem = name.ends_with('_') && known.iter().any(|known| known.starts_with(&name));
-            assert!(whole || stem, "{} speaks of {name}, which the code does not read", file.display());
+            assert!(
+                whole || stem,
+                "{} speaks of {name}, which the code does not read",
+                file.display()
+            );
         }
     }
 }
@@ -76,8 +112,15 @@ fn terraform_can_set_every_variable() {
         .filter(|file| file.parent() == Some(&path("terraform")))
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
-    for variable in VARIABLES.iter().filter(|variable| variable.name != "AWS_REGION") {
-        assert!(module.contains(variable.name), "terraform/*.tf never sets {}", variable.name);
+    for variable in VARIABLES
+        .iter()
+        .filter(|variable| variable.name != "AWS_REGION")
+    {
+        assert!(
+            module.contains(variable.name),
+            "terraform/*.tf never sets {}",
+            variable.name
+        );
     }
 }
 
@@ -85,17 +128,40 @@ fn terraform_can_set_every_variable() {
 fn the_page_on_the_log_has_every_message_and_field() {
     let page = read("docs/src/reference/log-and-metrics.md");
     let log = read("src/log.rs");
-    let messages = log.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let messages: Vec<_> = messages.filter_map(|line| line.trim().strip_suffix("\");")?.rsplit('"').next()).collect();
-    assert!(messages.len() >= 5, "the messages of log.rs were not found: {messages:?}");
+    let messages = log
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let messages: Vec<_> = messages
+        .filter_map(|line| line.trim().strip_suffix("\");")?.rsplit('"').next())
+        .collect();
+    assert!(
+        messages.len() >= 5,
+        "the messages of log.rs were not found: {messages:?}"
+    );
     for message in messages {
-        assert!(page.contains(message), "log-and-metrics.md does not mention the message: {message}");
+        assert!(
+            page.contains(message),
+            "log-and-metrics.md does not mention the message: {message}"
+        );
     }
     let trace = read("src/trace.rs");
-    let fields = trace.split("pub struct Trace {").nth(1).unwrap().split("#[serde(skip)]").next().unwrap();
-    for field in fields.lines().filter_map(|line| line.trim().split_once(": ")).map(|(name, _)| name) {
+    let fields = trace
+        .split("pub struct Trace {")
+        .nth(1)
+        .unwrap()
+        .split("#[serde(skip)]")
+        .next()
+        .unwrap();
+    for field in fields
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .map(|(name, _)| name)
+    {
         if !field.starts_with("///") {
-            assert!(page.contains(&format!("`{field}`")), "log-and-metrics.md does not mention the field {field}");
+            assert!(
+                page.contains(&format!("`{field}`")),
+                "log-and-metrics.md does not mention the field {field}"
+            );
         }
     }
 }
@@ -104,21 +170,35 @@ fn mentioned(text: &str) -> BTreeSet<String> {
     const PREFIX: &str = "GITHUB_TOKEN_BROKER_";
     let of_a_name = |character: char| character.is_ascii_uppercase() || character == '_';
     text.match_indices(PREFIX)
-        .map(|(at, _)| text[at..].chars().take_while(|&character| of_a_name(character)).collect::<String>())
+        .map(|(at, _)| {
+            text[at..]
+                .chars()
+                .take_while(|&character| of_a_name(character))
+                .collect::<String>()
+        })
         .filter(|name| name != PREFIX)
         .collect()
 }
 
 fn files(roots: &[&str], extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders: Vec<_> = roots.iter().map(|root| path(root)).filter(|root| root.is_dir()).collect();
+    let mut folders: Vec<_> = roots
+        .iter()
+        .map(|root| path(root))
+        .filter(|root| root.is_dir())
+        .collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap().path();
-            let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            let hidden = entry
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
             if entry.is_dir() && !hidden {
                 folders.push(entry);
-            } else if entry.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
+            } else if entry
+                .extension()
+                .is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted))
+            {
                 found.push(entry);
             }
         }

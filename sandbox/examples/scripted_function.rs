@@ -52,7 +52,7 @@ fn main() {
             Some("mint") => mint(),
             Some("environment") => (
                 "response",
-                json!(std::env::vars().collect::<BTreeMap<_, _>>()),
+                json!(shown_variables().collect::<BTreeMap<_, _>>()),
             ),
             Some("headers") => ("response", json!(headers)),
             Some("leak") => {
@@ -62,6 +62,12 @@ fn main() {
             Some("chatter") => {
                 println!("not JSON");
                 ("response", json!({}))
+            }
+            Some("meet") => {
+                let mut meeting = TcpStream::connect(var("MEETING").expect("configured"))
+                    .expect("somebody waits");
+                meeting.read_exact(&mut [0]).expect("the other came too");
+                ("response", json!(std::process::id()))
             }
             Some("crash") => std::process::exit(1),
             Some("abort") => std::process::abort(),
@@ -79,6 +85,13 @@ fn main() {
         )
         .expect("Lambda takes an answer");
     }
+}
+
+/// Lambda's environment without the two secrets in it: the scenario fails for a response that has them.
+fn shown_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars().filter(|(name, _)| {
+        !["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].contains(&name.as_str())
+    })
 }
 
 /// SSM, lookup, mint, by the contract; any failure is reported with its status.

@@ -99,3 +99,48 @@ fn server(issuer: &Issuer<'static, KeyPair>, hosts: &[&str]) -> Arc<ServerConfig
         .expect("certificate and key belong together");
     Arc::new(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    /// What a client says to a server that presents this.
+    async fn shaken(certificates: &Certificates, present: Present) -> Result<(), String> {
+        let mut roots = RootCertStore::empty();
+        let pem = CertificateDer::from_pem_file(certificates.bundle()).expect("a PEM file");
+        roots.add(pem).expect("an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("TLS 1.2 and 1.3 are there")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let host = ServerName::try_from("127.0.0.1").expect("an address");
+        let connector = TlsConnector::from(Arc::new(config));
+        let (client, _) = tokio::join!(
+            connector.connect(host, near),
+            certificates.accept(far, present)
+        );
+        client.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn each_certificate_is_taken_or_refused_for_its_own_reason() {
+        let certificates = Certificates::new();
+        assert_eq!(shaken(&certificates, Present::Good).await, Ok(()));
+        for (present, reason) in [
+            (Present::WrongHost, "not valid for name"),
+            (Present::Untrusted, "UnknownIssuer"),
+            (Present::Nothing, "eof"),
+        ] {
+            let error = shaken(&certificates, present).await.expect_err("refused");
+            assert!(error.contains(reason), "{present:?}: {error}");
+        }
+    }
+}

@@ -47,11 +47,45 @@ async fn carry(
         }
     });
     while let Some((due, bytes)) = receiver.recv().await {
-        tokio::time::sleep_until(due).await;
+        sleep_until(due).await;
         if bytes.is_empty() || to.write_all(&bytes).await.is_err() {
             break;
         }
     }
     let _ = to.shutdown().await;
     reading.abort();
+}
+
+/// Sleeps in a thread of its own. Tokio's timer counts in milliseconds and is late by up to one: too much for a delay of
+/// two.
+async fn sleep_until(due: Instant) {
+    let left = due.saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        // The thread does nothing that could fail.
+        let _ = tokio::task::spawn_blocking(move || std::thread::sleep(left)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_byte_is_late_and_the_first_waits_for_the_handshake() {
+        let (near, mut client) = tokio::io::duplex(64);
+        let mut server = line(near, Duration::from_millis(40));
+        let (begun, mut byte) = (Instant::now(), [0]);
+        client.write_all(b"a").await.expect("open");
+        server.read_exact(&mut byte).await.expect("open");
+        let arrived = begun.elapsed();
+        server.write_all(b"b").await.expect("open");
+        client.read_exact(&mut byte).await.expect("open");
+        // Only lower bounds: how late a busy machine is on top says nothing.
+        assert!(arrived >= Duration::from_millis(60), "{arrived:?}");
+        assert!(
+            begun.elapsed() >= Duration::from_millis(80),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
 }

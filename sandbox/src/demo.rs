@@ -7,17 +7,18 @@ use std::io::Error;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use serde_json::{Value, json};
 
-use crate::environment::Answer;
+use crate::answer::Answer;
+use crate::healthy::{self, PARAMETERS};
 use crate::key::PrivateKey;
 use crate::record::Call;
-use crate::scenario::{PARAMETERS, Scenario};
+use crate::scenario::Scenario;
 use crate::{client, timeline};
 
 /// Runs the demo.
 pub async fn demo() -> Result<(), Error> {
     println!("A fresh RSA key; AWS and GitHub on loopback.");
     let key = PrivateKey::fresh(2048);
-    let parameters = Scenario::initial_parameters(&key);
+    let parameters = healthy::parameters(&key);
     let empty = PARAMETERS
         .iter()
         .fold(Scenario::default(), |scenario, name| {

@@ -1,8 +1,8 @@
 //! One execution environment, as Lambda runs it: a process with Lambda's variables and nothing else, init, then one
 //! invocation at a time, frozen in between, killed at the deadline. Goes out: what the caller of the function sees.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::timeout_at;
 
+use crate::answer::{Answer, crashed, error, parsed, timed_out};
 use crate::clock;
+use crate::invocation::Invocation;
 use crate::output::Output;
 use crate::random;
 use crate::runtime_api::{Delivery, Event, RuntimeApi};
@@ -31,47 +32,13 @@ pub(crate) type BeforeDelivery = Arc<dyn Fn(u32) + Send + Sync>;
 pub(crate) struct Configuration {
     pub(crate) name: String,
     pub(crate) binary: PathBuf,
+    /// The command that runs the binary, where the machine cannot do it by itself.
+    pub(crate) launcher: Vec<String>,
     pub(crate) variables: Variables,
     pub(crate) timeout: Duration,
     pub(crate) trace_id: Option<String>,
     pub(crate) freeze_after_init: bool,
     pub(crate) before_delivery: Option<BeforeDelivery>,
-}
-
-/// What the caller of a function sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The function answered.
-    Response(Bytes),
-    /// The function reported an error of this invocation.
-    FunctionError(Value),
-    /// The function reported that it cannot start.
-    InitError(Value),
-    /// Lambda killed it at the deadline.
-    TimedOut(Value),
-    /// The process ended by itself.
-    Crashed(Value),
-}
-
-/// One invocation, when it is over.
-#[derive(Debug, Clone)]
-pub(crate) struct Invocation {
-    pub(crate) request_id: String,
-    pub(crate) answer: Answer,
-    /// When the process was started.
-    pub(crate) spawned: Instant,
-    /// When the function first asked for work.
-    pub(crate) ready: Option<Instant>,
-    /// When it got this invocation.
-    pub(crate) delivered: Instant,
-    /// When it answered.
-    pub(crate) answered: Instant,
-    /// Whether the process was started for it.
-    pub(crate) cold: bool,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    /// The most memory the process had, in KiB.
-    pub(crate) peak_memory: u64,
 }
 
 /// A running environment. The process is killed when this is dropped.
@@ -97,7 +64,13 @@ impl Environment {
             .binary
             .parent()
             .expect("a program is in a folder");
-        let mut command = Command::new(&configuration.binary);
+        let mut words = configuration
+            .launcher
+            .iter()
+            .map(OsStr::new)
+            .chain([configuration.binary.as_os_str()]);
+        let mut command = Command::new(words.next().expect("the binary is one"));
+        command.args(words);
         command.env_clear().envs(
             configuration
                 .variables
@@ -132,7 +105,7 @@ impl Environment {
     /// Waits until the function asks for work, and freezes it.
     pub(crate) async fn warm_up(&mut self) -> Result<(), Answer> {
         self.init(&random::uuid()).await?;
-        self.freeze().await;
+        self.freeze();
         Ok(())
     }
 
@@ -148,7 +121,7 @@ impl Environment {
         };
         if answer.is_none() {
             if cold && self.configuration.freeze_after_init {
-                self.freeze().await;
+                self.freeze();
             }
             if let Some(before) = &self.configuration.before_delivery {
                 before(self.pid);
@@ -258,7 +231,7 @@ impl Environment {
         let deadline = delivered + self.configuration.timeout;
         loop {
             match self.next_event(deadline).await {
-                Happened::Told(Event::Next) => return self.freeze().await,
+                Happened::Told(Event::Next) => return self.freeze(),
                 Happened::Told(_) => {}
                 Happened::Ended(_) | Happened::Late => return self.kill().await,
             }
@@ -279,11 +252,12 @@ impl Environment {
             .unwrap_or(Happened::Late)
     }
 
-    async fn freeze(&mut self) {
+    fn freeze(&mut self) {
         self.signal(Signal::STOP);
-        // The kernel stops a process in its own time; what follows may rely on it.
+        // The kernel stops a process in its own time; what follows may rely on it. That takes microseconds, and the shortest
+        // sleep of the runtime's is a thousand.
         while state(self.pid).is_some_and(|state| !matches!(state, 'T' | 'Z')) {
-            tokio::time::sleep(Duration::from_micros(100)).await;
+            std::thread::sleep(Duration::from_micros(20));
         }
         self.frozen = true;
     }
@@ -307,40 +281,6 @@ enum Happened {
     Told(Event),
     Ended(ExitStatus),
     Late,
-}
-
-fn crashed(request_id: &str, status: ExitStatus) -> Answer {
-    let reason = match (status.code(), status.signal()) {
-        (Some(0), _) => "Runtime exited without providing a reason".to_owned(),
-        (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
-        (None, Some(9)) => "Runtime exited with error: signal: killed".to_owned(),
-        (None, Some(6)) => "Runtime exited with error: signal: aborted".to_owned(),
-        (None, signal) => format!(
-            "Runtime exited with error: signal: {}",
-            signal.unwrap_or_default()
-        ),
-    };
-    Answer::Crashed(error(
-        "Runtime.ExitError",
-        &format!("RequestId: {request_id} Error: {reason}"),
-    ))
-}
-
-fn timed_out(request_id: &str, limit: Duration) -> Answer {
-    let message = format!(
-        "RequestId: {request_id} Error: Task timed out after {:.2} seconds",
-        limit.as_secs_f64()
-    );
-    Answer::TimedOut(error("Sandbox.Timedout", &message))
-}
-
-fn error(kind: &str, message: &str) -> Value {
-    json!({ "errorType": kind, "errorMessage": message })
-}
-
-fn parsed(body: &[u8]) -> Value {
-    serde_json::from_slice(body)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
 }
 
 /// The letter that the kernel has for a process's state; nothing when there is no such process.

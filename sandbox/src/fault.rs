@@ -1,15 +1,10 @@
-//! Faults, as data. Comes in: what shall go wrong, with which call, and how often. Goes out: for each call in turn, the
-//! fault that is due, if any. Nothing here does any harm: `inject.rs` and `server.rs` do.
+//! Faults, as data: what can go wrong with a call. `schedule.rs` says when; `inject.rs` and `server.rs` do the harm.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-
-use crate::lock;
-use crate::random::Seeded;
-use crate::record::Call;
 
 /// One thing that goes wrong with one call.
 #[derive(Debug, Clone)]
@@ -92,7 +87,7 @@ impl Fault {
     }
 
     /// Whether this happens before the request of the call is there.
-    fn is_before_the_call(&self) -> bool {
+    pub(crate) fn is_before_the_call(&self) -> bool {
         self.is_at_connection() || matches!(self, Self::CutWhileFrozen)
     }
 
@@ -146,189 +141,5 @@ impl Answer {
 impl From<Answer> for Fault {
     fn from(answer: Answer) -> Self {
         Self::Answer(answer)
-    }
-}
-
-/// How often a fault happens, counted from when it was scheduled.
-#[derive(Debug, Clone)]
-pub enum Schedule {
-    /// To the first call.
-    First(Fault),
-    /// To the first so many calls.
-    Times(usize, Fault),
-    /// To the call of this number alone, counted from 1.
-    Nth(usize, Fault),
-    /// To every call.
-    Always(Fault),
-}
-
-/// All faults that are scheduled for a sandbox.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Faults {
-    inner: Arc<Mutex<Inner>>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    plans: Vec<Plan>,
-    chance: Option<Chance>,
-}
-
-#[derive(Debug)]
-struct Plan {
-    call: Call,
-    schedule: Schedule,
-    attempts: usize,
-}
-
-#[derive(Debug)]
-struct Chance {
-    percent: u64,
-    seeded: Seeded,
-}
-
-impl Faults {
-    pub(crate) fn add(&self, call: Call, schedule: Schedule) {
-        lock(&self.inner).plans.push(Plan {
-            call,
-            schedule,
-            attempts: 0,
-        });
-    }
-
-    /// From now on, so many in a hundred calls meet a fault that can be survived, the same ones for the same seed.
-    pub(crate) fn at_random(&self, seed: u64, percent: u64) {
-        lock(&self.inner).chance = Some(Chance {
-            percent,
-            seeded: Seeded::new(seed),
-        });
-    }
-
-    /// Counts a call of this kind and tells what shall happen to it.
-    pub(crate) fn due(&self, call: Call) -> Option<Fault> {
-        let mut inner = lock(&self.inner);
-        let planned = take_due(&mut inner.plans, |plan| {
-            plan.call == call && !plan.schedule.fault().is_before_the_call()
-        });
-        planned.or_else(|| inner.chance.as_mut()?.draw(call))
-    }
-
-    /// Counts a connection made for this call and tells what shall happen to it.
-    pub(crate) fn due_at_connection(&self, call: Call) -> Option<Fault> {
-        let plans = &mut lock(&self.inner).plans;
-        take_due(plans, |plan| {
-            plan.call == call && plan.schedule.fault().is_at_connection()
-        })
-    }
-
-    /// Counts a chance for a fault of this kind, which happens before the call it is scheduled for, and tells whether it
-    /// is due.
-    pub(crate) fn take(&self, call: Call, kind: impl Fn(&Fault) -> bool) -> bool {
-        take_due(&mut lock(&self.inner).plans, |plan| {
-            plan.call == call && kind(plan.schedule.fault())
-        })
-        .is_some()
-    }
-
-    /// Whether a fault of this kind may still happen to this call.
-    pub(crate) fn awaits(&self, call: Call, kind: impl Fn(&Fault) -> bool) -> bool {
-        let inner = lock(&self.inner);
-        inner.plans.iter().any(|plan| {
-            plan.call == call
-                && kind(plan.schedule.fault())
-                && plan.schedule.may_come(plan.attempts + 1)
-        })
-    }
-
-    /// Whether such a schedule was ever set for this call.
-    pub(crate) fn has(&self, call: Call, such: impl Fn(&Schedule) -> bool) -> bool {
-        lock(&self.inner)
-            .plans
-            .iter()
-            .any(|plan| plan.call == call && such(&plan.schedule))
-    }
-}
-
-impl Schedule {
-    pub(crate) fn fault(&self) -> &Fault {
-        let (Self::First(fault)
-        | Self::Times(_, fault)
-        | Self::Nth(_, fault)
-        | Self::Always(fault)) = self;
-        fault
-    }
-
-    fn is_due(&self, attempt: usize) -> bool {
-        match self {
-            Self::First(_) => attempt == 1,
-            Self::Times(count, _) => attempt <= *count,
-            Self::Nth(number, _) => attempt == *number,
-            Self::Always(_) => true,
-        }
-    }
-
-    /// Whether it can still happen at this attempt or a later one.
-    fn may_come(&self, attempt: usize) -> bool {
-        match self {
-            Self::First(_) => attempt <= 1,
-            Self::Times(count, _) | Self::Nth(count, _) => attempt <= *count,
-            Self::Always(_) => true,
-        }
-    }
-}
-
-fn take_due(plans: &mut [Plan], concerned: impl Fn(&Plan) -> bool) -> Option<Fault> {
-    let mut due = None;
-    for plan in plans.iter_mut().filter(|plan| concerned(plan)) {
-        plan.attempts += 1;
-        if due.is_none() && plan.schedule.is_due(plan.attempts) {
-            due = Some(plan.schedule.fault().clone());
-        }
-    }
-    due
-}
-
-impl Chance {
-    fn draw(&mut self, call: Call) -> Option<Fault> {
-        if call == Call::Other || self.seeded.below(100) >= self.percent {
-            return None;
-        }
-        Some(match self.seeded.below(6) {
-            0 => Fault::Status(500),
-            1 => Fault::Status(502),
-            2 => Fault::Status(503),
-            3 => Fault::ResetBeforeAnswer,
-            4 => Fault::ResetMidAnswer,
-            _ => Fault::Delay(Duration::from_millis(20)),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_happens_as_often_as_it_is_scheduled() {
-        let faults = Faults::default();
-        faults.add(Call::Mint, Schedule::Times(2, Fault::Status(500)));
-        faults.add(Call::Mint, Schedule::Nth(4, Fault::Status(502)));
-        let seen: Vec<_> = (0..5).map(|_| faults.due(Call::Mint).is_some()).collect();
-        assert_eq!(seen, [true, true, false, true, false]);
-        assert!(faults.due(Call::Lookup).is_none());
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_faults() {
-        let draw = || {
-            let faults = Faults::default();
-            faults.at_random(7, 5);
-            (0..1000)
-                .map(|_| faults.due(Call::Mint).is_some())
-                .collect::<Vec<_>>()
-        };
-        let hits = draw().iter().filter(|hit| **hit).count();
-        assert!((20..100).contains(&hits), "{hits} of 1000 is not about 5 %");
-        assert_eq!(draw(), draw());
     }
 }

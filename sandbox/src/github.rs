@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Clock;
+use crate::installation::{App, Installation, Repository, rank};
 use crate::jwt;
-use crate::key::PublicKey;
 use crate::refusal::Refusal;
 use crate::token::{Token, TokenShape};
 
@@ -30,53 +30,6 @@ pub struct GitHub {
     pub secondary_rate_limit: Option<u32>,
     /// GitHub's time.
     pub clock: Clock,
-}
-
-/// A GitHub App.
-#[derive(Debug, Clone)]
-pub struct App {
-    /// The numeric App ID.
-    pub id: u64,
-    /// The client ID, `Iv23li...`.
-    pub client_id: String,
-    /// The name in URLs.
-    pub slug: String,
-    /// The public halves of its keys; GitHub allows 25.
-    pub keys: Vec<PublicKey>,
-}
-
-/// An App on an account.
-#[derive(Debug, Clone)]
-pub struct Installation {
-    /// The numeric installation ID.
-    pub id: u64,
-    /// Whose App it is.
-    pub app_id: u64,
-    /// The account that installed it.
-    pub account: String,
-    /// The repositories it covers; nothing means all of the account's.
-    pub repository_ids: Option<Vec<u64>>,
-    /// What it was granted: name to `read`, `write` or `admin`.
-    pub permissions: BTreeMap<String, String>,
-    /// Whether the account has suspended it.
-    pub suspended: bool,
-    /// Whether the account admits only known IP addresses, ours not among them.
-    pub ip_allow_list: bool,
-}
-
-/// A repository.
-#[derive(Debug, Clone)]
-pub struct Repository {
-    /// The numeric ID, which outlives every name.
-    pub id: u64,
-    /// The account it belongs to.
-    pub owner: String,
-    /// Its name.
-    pub name: String,
-    /// Whether only those with access can see it.
-    pub private: bool,
-    /// `owner/name` it had before: answered with a redirect.
-    pub former_names: Vec<String>,
 }
 
 /// What a token request asks for. What it leaves out, it asks all of.
@@ -326,62 +279,5 @@ impl GitHub {
     }
 }
 
-impl App {
-    /// Whether this is the App's client ID or its numeric ID.
-    pub(crate) fn is(&self, issuer: &str) -> bool {
-        self.client_id == issuer || self.id.to_string() == issuer
-    }
-}
-
-impl Installation {
-    fn covers(&self, repository: &Repository) -> bool {
-        self.account.eq_ignore_ascii_case(&repository.owner)
-            && self
-                .repository_ids
-                .as_ref()
-                .is_none_or(|ids| ids.contains(&repository.id))
-    }
-
-    fn admit(&self) -> Result<(), Refusal> {
-        if self.ip_allow_list {
-            Err(Refusal::IpNotAllowed(self.account.clone()))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn grants(&self, name: &str, level: &str) -> bool {
-        let granted = self
-            .permissions
-            .get(name)
-            .map_or(0, |granted| rank(granted));
-        let implied = u8::from(name == "metadata");
-        (1..=granted.max(implied)).contains(&rank(level))
-    }
-}
-
-impl Repository {
-    /// `owner/name`.
-    pub fn full_name(&self) -> String {
-        format!("{}/{}", self.owner, self.name)
-    }
-
-    fn is(&self, full_name: &str) -> bool {
-        self.full_name().eq_ignore_ascii_case(full_name)
-    }
-
-    fn was(&self, full_name: &str) -> bool {
-        self.former_names
-            .iter()
-            .any(|former| former.eq_ignore_ascii_case(full_name))
-    }
-}
-
-fn rank(level: &str) -> u8 {
-    match level {
-        "read" => 1,
-        "write" => 2,
-        "admin" => 3,
-        _ => 0,
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::github::{GitHub, Installation, Repository, TokenRequest};
+use crate::github::{GitHub, TokenRequest};
+use crate::github_json;
 use crate::random;
 use crate::record::Call;
 use crate::refusal::Refusal;
-use crate::token::Token;
 
 /// Status and JSON body of a success.
 type Success = (StatusCode, Value);
@@ -86,20 +86,26 @@ fn route(github: &mut GitHub, base: &str, request: &Request<Bytes>) -> Result<Su
         (&Method::GET, ["repos", owner, name, "installation"]) => {
             let app = github.authenticate(credential(request)?)?;
             let installation = github.installation_on(app, &format!("{owner}/{name}"))?;
-            Ok((StatusCode::OK, installation_json(github, installation)))
+            Ok((
+                StatusCode::OK,
+                github_json::installation(github, installation),
+            ))
         }
         (&Method::POST, ["app", "installations", id, "access_tokens"]) => {
             let app = github.authenticate(credential(request)?)?.id;
             let id = id.parse().map_err(|_| Refusal::NotFound)?;
             let token = github.mint(app, id, token_request(request.body())?)?;
-            Ok((StatusCode::CREATED, token_json(github, &token)))
+            Ok((StatusCode::CREATED, github_json::token(github, &token)))
         }
         (&Method::DELETE, ["installation", "token"]) => github
             .revoke(credential(request)?)
             .map(|()| (StatusCode::NO_CONTENT, Value::Null)),
         (&Method::GET, ["installation", "repositories"]) => {
             let token = github.present(credential(request)?)?;
-            Ok((StatusCode::OK, list_json(github, &token, per_page(request))))
+            Ok((
+                StatusCode::OK,
+                github_json::list(github, &token, per_page(request)),
+            ))
         }
         (&Method::GET, ["repos", owner, name]) => {
             let token = request
@@ -108,7 +114,7 @@ fn route(github: &mut GitHub, base: &str, request: &Request<Bytes>) -> Result<Su
                 .then(|| github.present(credential(request)?));
             let repository =
                 github.read(token.transpose()?.as_ref(), &format!("{owner}/{name}"))?;
-            Ok((StatusCode::OK, repository_json(repository)))
+            Ok((StatusCode::OK, github_json::repository(repository)))
         }
         (&Method::PUT, ["repos", owner, name, "contents", path @ ..]) => {
             let token = github.present(credential(request)?)?;
@@ -220,66 +226,6 @@ fn per_page(request: &Request<Bytes>) -> usize {
     asked.unwrap_or(30).clamp(1, 100)
 }
 
-fn installation_json(github: &GitHub, installation: &Installation) -> Value {
-    let app = github.apps.iter().find(|app| app.id == installation.app_id);
-    json!({
-        "id": installation.id,
-        "account": { "login": installation.account, "id": 1, "type": "Organization" },
-        "app_id": installation.app_id,
-        "app_slug": app.map(|app| app.slug.as_str()),
-        "client_id": app.map(|app| app.client_id.as_str()),
-        "target_type": "Organization",
-        "repository_selection": if installation.repository_ids.is_some() { "selected" } else { "all" },
-        "permissions": installation.permissions,
-        "events": [],
-        "suspended_at": installation.suspended.then(|| clock::rfc3339(github.now() - 3600)),
-    })
-}
-
-fn token_json(github: &GitHub, token: &Token) -> Value {
-    let mut body = json!({
-        "token": token.value,
-        "expires_at": clock::rfc3339(token.expires_at),
-        "permissions": token.permissions,
-        "repository_selection": if token.repository_ids.is_some() { "selected" } else { "all" },
-    });
-    if token.repository_ids.is_some() {
-        body["repositories"] = github
-            .reachable(token)
-            .into_iter()
-            .map(repository_json)
-            .collect();
-    }
-    body
-}
-
-fn list_json(github: &GitHub, token: &Token, per_page: usize) -> Value {
-    let reachable = github.reachable(token);
-    let selection = if token.repository_ids.is_some() {
-        "selected"
-    } else {
-        "all"
-    };
-    let page: Value = reachable
-        .iter()
-        .take(per_page)
-        .map(|repository| repository_json(repository))
-        .collect();
-    json!({ "total_count": reachable.len(), "repository_selection": selection, "repositories": page })
-}
-
-fn repository_json(repository: &Repository) -> Value {
-    json!({
-        "id": repository.id,
-        "name": repository.name,
-        "full_name": repository.full_name(),
-        "private": repository.private,
-        "owner": { "login": repository.owner, "id": 1, "type": "Organization" },
-        "html_url": format!("https://github.com/{}", repository.full_name()),
-        "default_branch": "main",
-    })
-}
-
 fn refused(base: &str, refusal: &Refusal) -> Response<Bytes> {
     let status = refusal.status();
     let page = "https://docs.github.com/rest";
@@ -322,3 +268,6 @@ fn with_body(status: StatusCode, body: Option<&Value>) -> Response<Bytes> {
 fn text(value: &str) -> HeaderValue {
     HeaderValue::try_from(value).expect("GitHub's headers are printable")
 }
+
+#[cfg(test)]
+mod tests;

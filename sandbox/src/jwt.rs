@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::github::App;
+use crate::installation::App;
 use crate::refusal::Refusal;
 
 /// How far ahead `exp` may be: ten minutes.

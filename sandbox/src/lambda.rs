@@ -2,18 +2,23 @@
 //! its own: an idle one, or a new one when all are busy. One that failed to start, crashed or timed out is never used again.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
+use http::HeaderMap;
 
-use crate::environment::{Answer, Configuration, Environment, Invocation};
-use crate::{clock, lock};
+use crate::environment::{Configuration, Environment};
+use crate::invocation::Invocation;
+use crate::lock;
+use crate::source::{Deployed, Missing, Source};
 
 /// All functions.
 #[derive(Default)]
 pub(crate) struct Lambda {
     functions: Mutex<BTreeMap<String, Arc<Function>>>,
+    source: OnceLock<Source>,
+    /// What the source's functions were like when they were put.
+    deployed: Mutex<BTreeMap<String, Deployed>>,
 }
 
 /// A function and its idle environments.
@@ -34,9 +39,37 @@ impl Lambda {
         function
     }
 
-    /// The function of this name, or of the ARN that ends in it.
-    pub(crate) fn function(&self, name: &str) -> Option<Arc<Function>> {
-        lock(&self.functions).get(bare_name(name)).cloned()
+    /// From now on, functions that are not here are looked for there.
+    pub(crate) fn take_functions_from(&self, source: Source) {
+        assert!(self.source.set(source).is_ok(), "functions have one source");
+    }
+
+    /// The function of this name, or of the ARN that ends in it. One that comes from a source is asked for anew each time:
+    /// another configuration or another zip means other environments.
+    pub(crate) async fn function(
+        &self,
+        name: &str,
+        caller: &HeaderMap,
+    ) -> Result<Arc<Function>, Missing> {
+        let name = bare_name(name);
+        let here = lock(&self.functions).get(name).cloned();
+        let taken = lock(&self.deployed).get(name).cloned();
+        let Some(source) = self.source.get() else {
+            return here
+                .ok_or_else(|| Missing::Function("the sandbox has no such function".to_owned()));
+        };
+        match (here, taken) {
+            (Some(function), None) => Ok(function),
+            (here, taken) => {
+                let deployed = source.deployed(name, caller).await?;
+                if let Some(function) = here.filter(|_| taken.as_ref() == Some(&deployed)) {
+                    return Ok(function);
+                }
+                let function = self.put(source.configuration(&deployed)?);
+                lock(&self.deployed).insert(name.to_owned(), deployed);
+                Ok(function)
+            }
+        }
     }
 }
 
@@ -60,9 +93,12 @@ impl Function {
     }
 
     /// Starts an environment ahead of the first invocation, and freezes it when it is ready.
-    pub(crate) async fn warm_up(&self) -> Result<(), Answer> {
+    /// What one wrote that cannot start is the error; the next invocation will see the same.
+    pub(crate) async fn warm_up(&self) -> Result<(), (String, String)> {
         let mut environment = Environment::start(Arc::clone(&self.configuration)).await;
-        environment.warm_up().await?;
+        if environment.warm_up().await.is_err() {
+            return Err(environment.end().await);
+        }
         lock(&self.idle).push(environment);
         Ok(())
     }
@@ -93,52 +129,4 @@ pub(crate) fn bare_name(name: &str) -> &str {
         .rsplit_once(":function:")
         .map_or(name, |(_, name)| name);
     name.split(':').next().unwrap_or(name)
-}
-
-/// The invocation's log as `CloudWatch` has it: Lambda's own lines round the function's.
-pub(crate) fn log(invocation: &Invocation, memory: u32) -> String {
-    let Invocation {
-        request_id,
-        answer,
-        stdout,
-        stderr,
-        ..
-    } = invocation;
-    let took = invocation
-        .answered
-        .duration_since(invocation.delivered)
-        .as_secs_f64()
-        * 1000.0;
-    let mut log = format!("START RequestId: {request_id} Version: $LATEST\n{stdout}{stderr}");
-    match answer {
-        Answer::TimedOut(error) => {
-            let message = error["errorMessage"]
-                .as_str()
-                .and_then(|text| text.split_once("Error: "))
-                .map_or("", |(_, text)| text);
-            let now = clock::rfc3339(clock::Clock::default().now());
-            let _ = writeln!(log, "{now} {request_id} {message}\n");
-        }
-        Answer::Crashed(error) => {
-            let _ = writeln!(
-                log,
-                "{}\nRuntime.ExitError",
-                error["errorMessage"].as_str().unwrap_or_default()
-            );
-        }
-        _ => {}
-    }
-    let used = invocation.peak_memory.div_ceil(1024);
-    let _ = write!(
-        log,
-        "END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {took:.2} ms\tBilled Duration: {:.0} ms\t\
-         Memory Size: {memory} MB\tMax Memory Used: {used} MB\t",
-        took.ceil()
-    );
-    if let (true, Some(ready)) = (invocation.cold, invocation.ready) {
-        let init = ready.duration_since(invocation.spawned).as_secs_f64() * 1000.0;
-        let _ = write!(log, "Init Duration: {init:.2} ms\t");
-    }
-    log.push('\n');
-    log
 }

@@ -21,14 +21,14 @@ enum Command {
     /// Mint a token, show it at work, and end
     Demo,
     /// Stay up, to be tried by hand
-    Serve(sandbox::ServeOptions),
+    Serve(Box<sandbox::ServeOptions>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo => sandbox::demo().await,
-        Command::Serve(options) => sandbox::serve(options).await,
+        Command::Serve(options) => sandbox::serve(*options).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

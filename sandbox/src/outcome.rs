@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::environment::Answer;
+use crate::answer::Answer;
 use crate::record::{Call, Recorded};
 
 /// One invocation, when it is over and its outputs were searched for secrets.

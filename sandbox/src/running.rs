@@ -1,26 +1,27 @@
 //! A scenario that runs. Comes in: payloads, and changes between them. Goes out: outcomes, each searched for secrets and
 //! held against the contract. When this is dropped, the process is killed and the servers stop.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, MutexGuard, Once};
 
 use bytes::Bytes;
-use serde_json::Value;
 
-use crate::environment::{Answer, Configuration, Invocation};
-use crate::fault::Schedule;
+use crate::desk::Signer;
+use crate::environment::{BeforeDelivery, Configuration};
+use crate::fault::Fault;
 use crate::github::GitHub;
+use crate::healthy::{self, PARAMETERS};
 use crate::key::PrivateKey;
 use crate::lambda::Function;
-use crate::lock;
 use crate::outcome::{Outcome, Times};
-use crate::record::{Call, Recorded};
-use crate::sandbox::{Sandbox, Signer};
-use crate::scenario::{PARAMETERS, Scenario};
-use crate::secrets::Secrets;
+use crate::record::Call;
+use crate::sandbox::Sandbox;
+use crate::scenario::Scenario;
+use crate::schedule::Schedule;
 use crate::ssm::{Parameter, Ssm};
-use crate::variables::{Credentials, Variables};
+use crate::variables::Variables;
+use crate::watch::Watch;
+use crate::{client, lock};
 
 /// The function's name in a scenario.
 const FUNCTION_NAME: &str = "github-token-broker";
@@ -29,103 +30,86 @@ const FUNCTION_NAME: &str = "github-token-broker";
 pub struct Running {
     sandbox: Sandbox,
     function: Arc<Function>,
-    credentials: Credentials,
-    /// Every private key and every parameter that there ever was.
-    lasting: Secrets,
-    /// What the invocation before this one had to hide.
-    passing: Secrets,
+    watch: Watch,
     seen: usize,
-    any_log: bool,
 }
 
 impl Running {
     /// Starts the servers; no process yet.
-    pub(crate) async fn launch(scenario: Scenario) -> Self {
-        let (mut github, mut ssm) = initial_state(&scenario.key, scenario.parameters);
-        scenario
-            .github
-            .into_iter()
-            .for_each(|change| change(&mut github));
-        scenario.ssm.into_iter().for_each(|change| change(&mut ssm));
+    pub(crate) async fn launch(mut scenario: Scenario) -> Self {
+        let (github, ssm) = initial_state(&mut scenario);
+        let needs_tls =
+            |fault: &Fault| fault.is_at_connection() && !matches!(fault, Fault::RefusedConnection);
+        assert!(
+            scenario.setting.tls || !scenario.faults.any(needs_tls),
+            "a fault in TLS needs `.tls()`"
+        );
+        let parameters: Vec<_> = ssm
+            .newest()
+            .map(|(name, parameter)| (name.clone(), parameter.clone()))
+            .collect();
         let region = scenario
             .variables
             .get("AWS_REGION")
-            .map_or("us-east-1", String::as_str)
-            .to_owned();
-        let mut variables = Variables::new(FUNCTION_NAME, &region, scenario.memory);
-        let credentials = variables.credentials.clone();
-        let signer = Signer {
-            region,
-            credentials: credentials.clone(),
-        };
-        let mut lasting = Secrets::default();
-        lasting.add_lines("a private key", &scenario.key.clone().pkcs1().pem());
-        lasting.add_lines("a private key", &scenario.key.clone().pkcs8().pem());
+            .map_or("us-east-1", String::as_str);
+        let mut variables = Variables::new(FUNCTION_NAME, region, scenario.memory);
+        variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "octo-org");
+        variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "octo-repo");
+        // The credentials are known before the endpoints are: those are the sandbox's to tell.
+        let mut configured = variables.clone();
+        scenario.configure(&mut configured);
+        let signer = Signer::of(&configured);
         let sandbox = Sandbox::start(
             &scenario.setting,
             github,
             ssm,
-            scenario.faults,
+            scenario.faults.clone(),
             Some(signer),
         )
         .await;
-        let parameters: Vec<_> = lock(&sandbox.ssm)
-            .newest()
-            .map(|(name, parameter)| (name.clone(), parameter.clone()))
-            .collect();
         if let Some(endpoint) = &scenario.ssm_endpoint {
-            crate::client::put_parameters(endpoint, &variables.region, &parameters).await;
+            client::put_parameters(endpoint, &variables.region, &parameters).await;
         }
         let slash = if scenario.trailing_slash { "/" } else { "" };
         variables.set(
             "AWS_ENDPOINT_URL",
-            scenario.ssm_endpoint.unwrap_or_else(|| sandbox.aws_url()),
+            scenario
+                .ssm_endpoint
+                .clone()
+                .unwrap_or_else(|| sandbox.aws_url()),
         );
         variables.set(
             "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
             format!("{}{slash}", sandbox.github_url()),
         );
-        variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "octo-org");
-        variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "octo-repo");
         if let Some(bundle) = sandbox.bundle() {
             variables.set("SSL_CERT_FILE", bundle.display().to_string());
         }
-        scenario
-            .variables
-            .into_iter()
-            .for_each(|(name, value)| variables.set(name, value));
-        scenario
-            .missing
-            .iter()
-            .for_each(|name| variables.unset(name));
-        let (arrange, after_init) = (sandbox.before_delivery(), scenario.after_init);
-        let first = std::sync::Once::new();
+        scenario.configure(&mut variables);
+        let watch = Watch::new(&scenario.key, &variables, scenario.any_log);
         let function = sandbox.lambda.put(Configuration {
             name: FUNCTION_NAME.to_owned(),
+            launcher: Vec::new(),
             binary: scenario.binary.unwrap_or_else(binary_under_test),
             variables,
             timeout: scenario.timeout,
             trace_id: scenario.trace_id,
             freeze_after_init: scenario.freeze_after_init,
-            before_delivery: Some(Arc::new(move |pid| {
-                first.call_once(|| after_init.iter().for_each(|call| call(pid)));
-                arrange();
-            })),
+            before_delivery: Some(before_delivery(&sandbox, scenario.after_init)),
         });
         Self {
             sandbox,
             function,
-            credentials,
-            lasting,
-            passing: Secrets::default(),
+            watch,
             seen: 0,
-            any_log: scenario.any_log,
         }
     }
 
     /// Gets an environment ready. One that fails is thrown away: the next invocation sees why.
     pub(crate) async fn warm_up(&mut self) {
-        let _ = self.function.warm_up().await;
+        if let Err(output) = self.function.warm_up().await {
+            self.watch.check_rest(&self.sandbox, &[], output);
+        }
     }
 
     /// Invokes the function with exactly these bytes.
@@ -139,20 +123,23 @@ impl Running {
             .await;
         let requests = self.sandbox.recorder.since(self.seen);
         self.seen = self.sandbox.recorder.count();
-        let response = match &invocation.answer {
-            Answer::Response(_) => String::new(),
-            other => format!("{other:?}"),
+        let log = self.watch.check(&self.sandbox, &requests, &invocation);
+        let times = Times {
+            spawned: invocation.spawned,
+            ready: invocation.ready,
+            delivered: invocation.delivered,
+            answered: invocation.answered,
         };
-        self.check_output(
-            &requests,
-            &[&invocation.stdout, &invocation.stderr, &response],
-        );
-        if let Answer::Response(body) = &invocation.answer {
-            self.check_response(&requests, &String::from_utf8_lossy(body));
+        Outcome {
+            answer: invocation.answer,
+            request_id: invocation.request_id,
+            requests,
+            log,
+            stdout: invocation.stdout,
+            stderr: invocation.stderr,
+            times,
+            peak_memory: invocation.peak_memory,
         }
-        let log = self.parsed_lines(&invocation.stdout);
-        self.check_contract();
-        outcome(invocation, requests, log)
     }
 
     /// AWS's endpoint.
@@ -198,7 +185,7 @@ impl Running {
     /// Gives the App a new key, at GitHub and in SSM, and takes the old one away.
     pub fn rotate_key(&mut self) {
         let key = PrivateKey::fresh(2048);
-        self.lasting.add_lines("a private key", &key.pem());
+        self.watch.hide(&key);
         self.github().app_mut().keys = vec![key.public()];
         self.ssm()
             .put(PARAMETERS[2], Parameter::secure_string(key.pem()));
@@ -215,146 +202,53 @@ impl Running {
     /// # Panics
     /// As [`Running::invoke`] does.
     pub async fn finish(mut self) {
-        let (stdout, stderr) = self.function.end().await;
+        let output = self.function.end().await;
         let requests = self.sandbox.recorder.since(self.seen);
-        self.check_output(&requests, &[&stdout, &stderr]);
-        self.parsed_lines(&stdout);
-        self.check_contract();
-    }
-
-    /// No secret may be in any of these texts.
-    fn check_output(&mut self, requests: &[Recorded], texts: &[&str]) {
-        for parameter in lock(&self.sandbox.ssm)
-            .all()
-            .filter(|parameter| parameter.is_secure())
-        {
-            self.lasting.add_lines("a SecureString", &parameter.value);
-        }
-        let mut now = Secrets::default();
-        now.add("the AWS secret key", &self.credentials.secret_key);
-        now.add("the AWS session token", &self.credentials.session_token);
-        for request in requests
-            .iter()
-            .filter(|request| matches!(request.call, Call::Lookup | Call::Mint))
-        {
-            request
-                .credential()
-                .into_iter()
-                .for_each(|jwt| now.add_jwt(jwt));
-        }
-        lock(&self.sandbox.github)
-            .tokens
-            .iter()
-            .rev()
-            .take(32)
-            .for_each(|token| now.add("a token", &token.value));
-        for text in texts {
-            for secrets in [&self.lasting, &self.passing, &now] {
-                let leaked = secrets.found_in(text);
-                assert!(
-                    leaked.is_empty(),
-                    "the function let out {leaked:?}; the text is withheld here"
-                );
-            }
-        }
-        self.passing = now;
-    }
-
-    /// A response holds a token and no other secret.
-    fn check_response(&self, requests: &[Recorded], body: &str) {
-        let mut others = self.lasting.clone();
-        requests
-            .iter()
-            .filter(|request| request.call != Call::Ssm)
-            .for_each(|request| {
-                request
-                    .jwt()
-                    .and(request.credential())
-                    .into_iter()
-                    .for_each(|jwt| others.add("a JWT", jwt));
-            });
-        let leaked = others.found_in(body);
-        assert!(
-            leaked.is_empty(),
-            "the function answered with {leaked:?}; the text is withheld here"
-        );
-    }
-
-    fn parsed_lines(&self, stdout: &str) -> Vec<Value> {
-        let mut log = Vec::new();
-        for line in stdout.lines() {
-            match serde_json::from_str(line) {
-                Ok(value) => log.push(value),
-                Err(_) => assert!(self.any_log, "a line on stdout is not JSON: {line}"),
-            }
-        }
-        log
-    }
-
-    fn check_contract(&self) {
-        let violations = self.sandbox.recorder.violations();
-        assert!(
-            violations.is_empty(),
-            "the contract was broken:\n{}",
-            violations.join("\n")
-        );
+        self.watch.check_rest(&self.sandbox, &requests, output);
     }
 }
 
-fn initial_state(
-    key: &PrivateKey,
-    parameters: BTreeMap<String, Option<Parameter>>,
-) -> (GitHub, Ssm) {
-    let mut ssm = Ssm::default();
-    for (name, parameter) in Scenario::initial_parameters(key) {
+fn initial_state(scenario: &mut Scenario) -> (GitHub, Ssm) {
+    let (mut github, mut ssm) = (healthy::github(&scenario.key), Ssm::default());
+    for (name, parameter) in healthy::parameters(&scenario.key) {
         ssm.put(name, parameter);
     }
-    for (name, parameter) in parameters {
+    for (name, parameter) in std::mem::take(&mut scenario.parameters) {
         ssm.delete(&name);
         if let Some(parameter) = parameter {
             ssm.put(name, parameter);
         }
     }
-    (Scenario::initial_github(key), ssm)
+    for change in scenario.github.drain(..) {
+        change(&mut github);
+    }
+    for change in scenario.ssm.drain(..) {
+        change(&mut ssm);
+    }
+    (github, ssm)
 }
 
-fn outcome(invocation: Invocation, requests: Vec<Recorded>, log: Vec<Value>) -> Outcome {
-    let Invocation {
-        request_id,
-        answer,
-        spawned,
-        ready,
-        delivered,
-        answered,
-        stdout,
-        stderr,
-        peak_memory,
-        ..
-    } = invocation;
-    let times = Times {
-        spawned,
-        ready,
-        delivered,
-        answered,
-    };
-    Outcome {
-        answer,
-        request_id,
-        requests,
-        log,
-        stdout,
-        stderr,
-        times,
-        peak_memory,
-    }
+fn before_delivery(
+    sandbox: &Sandbox,
+    after_init: Option<Box<dyn Fn(u32) + Send + Sync>>,
+) -> BeforeDelivery {
+    let (arrange, first) = (sandbox.before_delivery(), Once::new());
+    Arc::new(move |pid| {
+        if let Some(after_init) = &after_init {
+            first.call_once(|| after_init(pid));
+        }
+        arrange();
+    })
 }
 
 /// `$BROKER_UNDER_TEST`, else the release build of the workspace.
 pub fn binary_under_test() -> PathBuf {
-    if let Some(path) = std::env::var_os("BROKER_UNDER_TEST") {
+    if let Some(path) = std::env::var_os("BROKER_UNDER_TEST").filter(|path| !path.is_empty()) {
         return std::path::absolute(path).expect("the current folder exists");
     }
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is a folder of the workspace");
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace.join("target"), PathBuf::from);
     let binary = target.join("release").join("bootstrap");

@@ -3,23 +3,22 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::Request;
 
 use crate::certificate::Certificates;
-use crate::fault::{Fault, Faults, Schedule};
+use crate::desk::{Desk, Expected, Signer};
+use crate::fault::Fault;
 use crate::github::GitHub;
-use crate::inject::{self, Body};
 use crate::lambda::Lambda;
-use crate::record::{Call, Recorded, Recorder};
+use crate::lock;
+use crate::record::{Call, Recorder};
+use crate::schedule::{Faults, Schedule};
 use crate::server::{Answering, Conditions, Server};
 use crate::ssm::Ssm;
-use crate::variables::Credentials;
 use crate::wire::{Cut, Line};
-use crate::{aws, github_http, lock};
 
 /// How the servers are reached.
 #[derive(Debug, Clone, Default)]
@@ -47,16 +46,6 @@ pub(crate) struct Sandbox {
     aws_expects: Expected,
     github_expects: Expected,
 }
-
-/// The credentials and the region that the function signs with, where they are to be checked.
-#[derive(Debug, Clone)]
-pub(crate) struct Signer {
-    pub(crate) region: String,
-    pub(crate) credentials: Credentials,
-}
-
-/// The call that the next connection will be for, once an invocation has begun: what a refused connection counts for.
-type Expected = Arc<Mutex<Option<Call>>>;
 
 impl Sandbox {
     /// Starts both servers.
@@ -191,154 +180,6 @@ impl Sandbox {
         }
         if refused(Call::Lookup) {
             self.github_server.close_port().await;
-        }
-    }
-}
-
-/// What every request passes, in and out: it is recorded, and a fault may befall it.
-#[derive(Clone)]
-struct Desk {
-    recorder: Recorder,
-    faults: Faults,
-    expects: Expected,
-}
-
-impl Desk {
-    /// Decides on a connection: none goes wrong before an invocation has begun.
-    fn gate(self) -> impl Fn() -> Option<Fault> + Send + Sync {
-        move || {
-            let expected = *lock(&self.expects);
-            self.faults.due_at_connection(expected?)
-        }
-    }
-
-    async fn aws(
-        &self,
-        ssm: &Mutex<Ssm>,
-        lambda: &Lambda,
-        signer: Option<&Signer>,
-        request: Request<Bytes>,
-        line: Line,
-    ) -> Response<Body> {
-        let call = aws::classify(&request);
-        let number = self.note(call, &request, &line);
-        let fault = self.faults.due(call);
-        if let (
-            Call::Ssm,
-            Some(Signer {
-                region,
-                credentials,
-            }),
-        ) = (call, signer)
-        {
-            let wrong = aws::contract_violations(
-                &request,
-                region,
-                &credentials.access_key,
-                &credentials.session_token,
-            );
-            self.recorder.violations_found(wrong);
-        }
-        let answer = match fault
-            .as_ref()
-            .and_then(|fault| inject::instead(fault, call))
-        {
-            Some(answer) => answer,
-            None => aws::answer(ssm, lambda, &request).await,
-        };
-        self.hand_over(number, call, fault, answer, &line).await
-    }
-
-    async fn github(
-        &self,
-        github: &Mutex<GitHub>,
-        base: &str,
-        request: Request<Bytes>,
-        line: Line,
-    ) -> Response<Body> {
-        let call = github_http::classify(base, &request);
-        let number = self.note(call, &request, &line);
-        let fault = self.faults.due(call);
-        let wrong = github_http::contract_violations(call, request.headers());
-        self.recorder.violations_found(wrong);
-        let instead = fault
-            .as_ref()
-            .and_then(|fault| inject::instead(fault, call));
-        let answer =
-            instead.unwrap_or_else(|| github_http::answer(&mut lock(github), base, &request));
-        self.hand_over(number, call, fault, answer, &line).await
-    }
-
-    fn note(&self, call: Call, request: &Request<Bytes>, line: &Line) -> usize {
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |path| path.as_str())
-            .to_owned();
-        self.recorder.begin(Recorded {
-            call,
-            method: request.method().to_string(),
-            path,
-            headers: request.headers().clone(),
-            body: request.body().to_vec(),
-            connection: line.id,
-            started: Instant::now(),
-            ended: None,
-            status: None,
-        })
-    }
-
-    async fn hand_over(
-        &self,
-        number: usize,
-        call: Call,
-        fault: Option<Fault>,
-        answer: Response<Bytes>,
-        line: &Line,
-    ) -> Response<Body> {
-        let status =
-            (!matches!(fault, Some(Fault::ResetBeforeAnswer))).then(|| answer.status().as_u16());
-        let good = answer.status().is_success();
-        let mut answer = inject::apply(fault, answer, line).await;
-        if good {
-            self.prepare_for_the_call_after(call, &mut answer, line)
-                .await;
-        }
-        self.recorder.end(number, status);
-        answer
-    }
-
-    /// A fault in the connection of a call that follows this one in the same invocation begins here: with its end.
-    async fn prepare_for_the_call_after(
-        &self,
-        call: Call,
-        answer: &mut Response<Body>,
-        line: &Line,
-    ) {
-        let next: &[Call] = match call {
-            Call::Lookup => &[Call::Mint],
-            Call::Mint => &[Call::ListRepositories, Call::Revoke],
-            _ => &[],
-        };
-        for &next in next {
-            if self
-                .faults
-                .take(next, |fault| matches!(fault, Fault::CutWhileFrozen))
-            {
-                // The answer goes out whole and says nothing of the end that follows it.
-                line.cut_when_answered();
-            }
-            if self.faults.awaits(next, Fault::is_at_connection) {
-                *lock(&self.expects) = Some(next);
-                answer
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
-                if self.faults.has(next, |schedule| {
-                    matches!(schedule, Schedule::Always(Fault::RefusedConnection))
-                }) {
-                    line.close_port().await;
-                }
-            }
         }
     }
 }

@@ -7,25 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::fault::{Fault, Faults, Schedule};
-use crate::github::{App, GitHub, Installation, Repository};
+use crate::fault::Fault;
+use crate::github::GitHub;
 use crate::key::PrivateKey;
 use crate::outcome::Outcome;
 use crate::record::Call;
 use crate::running::Running;
 use crate::sandbox::Setting;
+use crate::schedule::{Faults, Schedule};
 use crate::ssm::{Parameter, Ssm};
-
-/// The App's client ID in a scenario.
-pub const CLIENT_ID: &str = "Iv23liSandboxSandbox";
-/// The installation's ID in a scenario.
-pub const INSTALLATION_ID: u64 = 12_345_678;
-/// The three parameters' default names: client ID, installation ID, private key.
-pub const PARAMETERS: [&str; 3] = [
-    "/github-token-broker/app/client-id",
-    "/github-token-broker/app/installation-id",
-    "/github-token-broker/app/private-key-pem",
-];
+use crate::variables::Variables;
 
 type Change<T> = Box<dyn FnOnce(&mut T) + Send>;
 
@@ -259,59 +250,13 @@ impl Scenario {
         running
     }
 
-    /// What GitHub has, on the healthy day: one App on `octo-org` with three repositories.
-    pub(crate) fn initial_github(key: &PrivateKey) -> GitHub {
-        let repository = |id, name: &str, private| Repository {
-            id,
-            owner: "octo-org".into(),
-            name: name.into(),
-            private,
-            former_names: Vec::new(),
-        };
-        let granted = [
-            ("actions", "read"),
-            ("contents", "write"),
-            ("issues", "write"),
-            ("metadata", "read"),
-            ("pull_requests", "write"),
-        ];
-        GitHub {
-            apps: vec![App {
-                id: 123_456,
-                client_id: CLIENT_ID.into(),
-                slug: "sandbox-app".into(),
-                keys: vec![key.public()],
-            }],
-            installations: vec![Installation {
-                id: INSTALLATION_ID,
-                app_id: 123_456,
-                account: "octo-org".into(),
-                repository_ids: None,
-                permissions: granted
-                    .map(|(name, level)| (name.to_owned(), level.to_owned()))
-                    .into(),
-                suspended: false,
-                ip_allow_list: false,
-            }],
-            repositories: vec![
-                repository(1_296_269, "octo-repo", true),
-                repository(1_296_270, "other-repo", true),
-                repository(1_296_271, "public-repo", false),
-            ],
-            ..GitHub::default()
+    /// Sets and takes away the variables that the scenario says.
+    pub(crate) fn configure(&self, variables: &mut Variables) {
+        for (name, value) in &self.variables {
+            variables.set(name, value);
         }
-    }
-
-    /// The three parameters, on the healthy day.
-    pub(crate) fn initial_parameters(key: &PrivateKey) -> [(String, Parameter); 3] {
-        let [client_id, installation_id, private_key] = PARAMETERS.map(str::to_owned);
-        [
-            (client_id, Parameter::string(CLIENT_ID)),
-            (
-                installation_id,
-                Parameter::string(INSTALLATION_ID.to_string()),
-            ),
-            (private_key, Parameter::secure_string(key.pem())),
-        ]
+        for name in &self.missing {
+            variables.unset(name);
+        }
     }
 }

@@ -8,13 +8,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::environment::Configuration;
-use crate::fault::Faults;
-use crate::github::{GitHub, Repository};
+use crate::github::GitHub;
+use crate::healthy;
+use crate::installation::Repository;
 use crate::key::PrivateKey;
 use crate::running::binary_under_test;
 use crate::sandbox::{Sandbox, Setting};
-use crate::scenario::Scenario;
+use crate::schedule::Faults;
+use crate::source::Source;
 use crate::ssm::Ssm;
 use crate::variables::Variables;
 
@@ -32,10 +37,10 @@ pub struct Options {
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
     /// The App's client ID
-    #[arg(long, default_value = crate::scenario::CLIENT_ID)]
+    #[arg(long, default_value = crate::healthy::CLIENT_ID)]
     client_id: String,
     /// The ID of the App's installation
-    #[arg(long, default_value_t = crate::scenario::INSTALLATION_ID)]
+    #[arg(long, default_value_t = crate::healthy::INSTALLATION_ID)]
     installation_id: u64,
     /// The port of AWS; 0 takes a free one
     #[arg(long, default_value_t = 0)]
@@ -43,9 +48,24 @@ pub struct Options {
     /// The port of GitHub; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     github_port: u16,
+    /// A Lambda API, such as moto's, whose functions are run here in place of the broker
+    #[arg(long, value_name = "URL", requires = "zips")]
+    functions_from: Option<String>,
+    /// A folder with the zips of those functions, found by their `CodeSha256`. Can be repeated
+    #[arg(long, value_name = "FOLDER")]
+    zips: Vec<PathBuf>,
+    /// The SSM that functions use [default: that of --functions-from, else the sandbox's]
+    #[arg(long, value_name = "URL")]
+    ssm_endpoint: Option<String>,
+    /// What runs a program for arm64 on another machine: "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
+    #[arg(long, value_name = "COMMAND", default_value = "")]
+    aarch64_runner: String,
+    /// Where to write, as JSON and once all is up, what a program has to know to use this
+    #[arg(long, value_name = "FILE")]
+    describe: Option<PathBuf>,
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C, or until it is told to end.
 pub async fn serve(options: Options) -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
     let paths = if options.keys.is_empty() {
@@ -70,18 +90,45 @@ pub async fn serve(options: Options) -> Result<(), Error> {
         None,
     )
     .await;
-    sandbox
-        .lambda
-        .put(broker(&sandbox, &options.repositories[0])?);
+    let elsewhere = options
+        .ssm_endpoint
+        .clone()
+        .or_else(|| options.functions_from.clone());
+    let ssm_url = elsewhere.unwrap_or_else(|| sandbox.aws_url());
+    if let Some(endpoint) = &options.functions_from {
+        sandbox.lambda.take_functions_from(Source {
+            endpoint: endpoint.clone(),
+            zips: options.zips.clone(),
+            ssm_url,
+            github_url: sandbox.github_url(),
+            aarch64_runner: options
+                .aarch64_runner
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            unpacked: tempfile::tempdir()?,
+        });
+    } else {
+        sandbox
+            .lambda
+            .put(broker(&sandbox, &ssm_url, &options.repositories[0])?);
+    }
+    if let Some(path) = &options.describe {
+        std::fs::write(path, description(&sandbox, &options, &paths).to_string())?;
+    }
     print!("{}", instructions(&sandbox, &options, &paths[0]));
     std::io::stdout().flush()?;
-    tokio::signal::ctrl_c().await?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
     println!();
     Ok(())
 }
 
 fn at_github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
-    let mut github = Scenario::initial_github(&keys[0]);
+    let mut github = healthy::github(&keys[0]);
     github.app_mut().keys = keys.iter().map(PrivateKey::public).collect();
     github.app_mut().client_id.clone_from(&options.client_id);
     github.installation_mut().id = options.installation_id;
@@ -102,10 +149,10 @@ fn at_github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
 }
 
 /// The function that the tutorial deploys, already deployed.
-fn broker(sandbox: &Sandbox, full_name: &str) -> Result<Configuration, Error> {
+fn broker(sandbox: &Sandbox, ssm_url: &str, full_name: &str) -> Result<Configuration, Error> {
     let (owner, name) = split(full_name)?;
     let mut variables = Variables::new("github-token-broker", "us-east-1", 128);
-    variables.set("AWS_ENDPOINT_URL", sandbox.aws_url());
+    variables.set("AWS_ENDPOINT_URL", ssm_url);
     variables.set(
         "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
         sandbox.github_url(),
@@ -114,12 +161,25 @@ fn broker(sandbox: &Sandbox, full_name: &str) -> Result<Configuration, Error> {
     variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", name);
     Ok(Configuration {
         name: "github-token-broker".to_owned(),
+        launcher: Vec::new(),
         binary: binary_under_test(),
         variables,
         timeout: Duration::from_secs(10),
         trace_id: None,
         freeze_after_init: false,
         before_delivery: None::<Arc<_>>,
+    })
+}
+
+/// Where all is, for a program.
+fn description(sandbox: &Sandbox, options: &Options, keys: &[PathBuf]) -> Value {
+    json!({
+        "aws_url": sandbox.aws_url(),
+        "github_url": sandbox.github_url(),
+        "client_id": options.client_id,
+        "installation_id": options.installation_id,
+        "repositories": options.repositories,
+        "keys": keys,
     })
 }
 

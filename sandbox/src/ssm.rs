@@ -291,3 +291,6 @@ fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, AwsError> {
     };
     input[name].as_str().ok_or_else(missing)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::random;
 #[derive(Debug, Clone)]
 pub(crate) struct Variables {
     pub(crate) region: String,
-    pub(crate) credentials: Credentials,
+    credentials: Credentials,
     function_name: String,
     memory: u32,
     configured: BTreeMap<String, String>,
@@ -19,14 +19,14 @@ pub(crate) struct Variables {
 
 /// The role's credentials, as Lambda puts them into the environment.
 #[derive(Clone)]
-pub(crate) struct Credentials {
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
-    pub(crate) session_token: String,
+struct Credentials {
+    access_key: String,
+    secret_key: String,
+    session_token: String,
 }
 
 impl Credentials {
-    pub(crate) fn fresh() -> Self {
+    fn fresh() -> Self {
         Self {
             access_key: format!("ASIA{}", random::letters(16).to_uppercase()),
             secret_key: random::letters(40),
@@ -64,6 +64,11 @@ impl Variables {
     pub(crate) fn unset(&mut self, name: &str) {
         self.configured.remove(name);
         self.missing.insert(name.to_owned());
+    }
+
+    /// What a variable that is no part of one environment alone is set to.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        self.for_environment(Path::new("/"), "").remove(name)
     }
 
     pub(crate) fn memory(&self) -> u32 {
