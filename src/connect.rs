@@ -23,6 +23,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use http::{HeaderValue, Request, Response, Uri, header, response::Parts, uri::PathAndQuery};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, client::conn::http1};
@@ -263,9 +264,12 @@ async fn exchange_on<T>(
         });
         drive(&mut connection, &mut ended, exchange.as_mut()).await?
     };
-    let reusable = drive(&mut connection, &mut ended, pin!(sender.ready()))
-        .await
-        .is_ok();
+    // A server that is still sending when its answer has been read is not waited for.
+    let ready = pin!(poll_immediate(sender.ready()));
+    let reusable = matches!(
+        drive(&mut connection, &mut ended, ready).await,
+        Some(Ok(()))
+    );
     if ended || !reusable {
         return Ok((answer, None));
     }

@@ -18,8 +18,9 @@ use zeroizing_alloc::ZeroAlloc;
 static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    if let Some(argument) = env::args_os().nth(1) {
-        return speak_to_a_person(argument.to_str());
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    if !arguments.is_empty() {
+        return speak_to_a_person(arguments == ["--version"]);
     }
     let lookup = |name: &str| env::var(name).ok();
     let lambda = lookup("AWS_LAMBDA_RUNTIME_API")
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
         .and_then(RuntimeApi::at)
         .zip(lookup("AWS_LAMBDA_FUNCTION_NAME"));
     let Some((api, function_name)) = lambda else {
-        return speak_to_a_person(None);
+        return speak_to_a_person(false);
     };
     log::start(config::log_level(lookup));
     // One thread: an invocation is one chain of waits, and they come one at a time.
@@ -75,8 +76,8 @@ fn prepare(lookup: impl Fn(&str) -> Option<String>) -> Result<Broker, String> {
     clippy::print_stderr,
     reason = "a person started it, at a terminal"
 )]
-fn speak_to_a_person(argument: Option<&str>) -> ExitCode {
-    if argument == Some("--version") {
+fn speak_to_a_person(of_the_version: bool) -> ExitCode {
+    if of_the_version {
         println!(
             "github-token-broker {} ({})",
             env!("CARGO_PKG_VERSION"),
