@@ -21,17 +21,20 @@ demo: build ## See it work without an account: token, refusals, timeline (SERVE=
 	cargo build --locked --package sandbox --bin sandbox
 	$(TARGET_DIR)/debug/sandbox $(if $(SERVE),serve,demo)
 
-# Terraform. The tests bring their own AWS and provider; only Terraform or OpenTofu itself must be there.
-$(VENV)/terraform-tests.stamp: terraform/tests/requirements.txt
-	test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+# --- Terraform -----------------------------------------------------------------------------------------------------
+# The tests bring their own AWS and provider; only Terraform or OpenTofu itself must be there.
+
+$(VENV)/terraform: terraform/tests/requirements.txt
+	test -x $(VENV)/bin/pip || python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-$(VENV)-checkov/installed.stamp: terraform/tests/requirements-checkov.txt
-	test -x $(VENV)-checkov/bin/python || python3 -m venv $(VENV)-checkov
-	$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+# checkov pins what boto3 and moto pin differently.
+$(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
+	test -x $(VENV)-checkov/bin/pip || python3 -m venv $(VENV)-checkov
+	$(VENV)-checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
 .PHONY: test-terraform
-test-terraform: $(VENV)/terraform-tests.stamp $(VENV)-checkov/installed.stamp ## Test the Terraform module (PROVIDER=registry: on the real provider)
-	PROVIDER="$(PROVIDER)" PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python terraform/tests/run.py
+test-terraform: $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: the real provider)
+	PROVIDER=$(PROVIDER) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python terraform/tests/run.py

@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import requests
 
 import rig
 
@@ -29,7 +28,7 @@ def _moto():
 @pytest.fixture
 def aws(_moto):
     """An empty AWS account."""
-    requests.post(f"{_moto.url}/moto-api/reset", timeout=10).raise_for_status()
+    _moto.reset()
     return _moto
 
 

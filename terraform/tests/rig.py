@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import boto3
+import requests
 from moto.server import ThreadedMotoServer
 
 MODULE = Path(__file__).resolve().parents[1]
@@ -37,6 +38,10 @@ class Aws:
         self.server.start()
         host, port = self.server.get_host_and_port()
         self.url = f"http://{host}:{port}"
+
+    def reset(self) -> None:
+        """An empty account."""
+        requests.post(f"{self.url}/moto-api/reset", timeout=10).raise_for_status()
 
     def client(self, service: str):
         return boto3.client(
@@ -173,8 +178,7 @@ class Releases:
     def __init__(self, folder: Path):
         self.folder, self.bin, self.log = folder / "releases", folder / "bin", folder / "gh.log"
         self.bin.mkdir()
-        (self.bin / "gh").write_text(f'#!/bin/sh\nexec {sys.executable} {MODULE}/tests/stand_in_gh.py "$@"\n')
-        (self.bin / "gh").chmod(0o755)
+        put_program(self.bin / "gh", "stand_in_gh.py")
         self.log.touch()
 
     def publish(self, tag: str, content: str = "one", name: str = "bootstrap") -> Path:
@@ -191,6 +195,12 @@ class Releases:
 
     def downloads(self) -> int:
         return sum(line.startswith("release download") for line in self.log.read_text().splitlines())
+
+
+def put_program(path: Path, script: str) -> None:
+    """A program at `path` that is one of the scripts beside this file."""
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} {MODULE}/tests/{script} "$@"\n')
+    path.chmod(0o755)
 
 
 def unframed(text: str) -> str:
