@@ -27,7 +27,12 @@ FROM_REGISTRY = os.environ.get("PROVIDER") == "registry"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI knows only this one
+}
 
 
 class Aws:
