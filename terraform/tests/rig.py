@@ -16,13 +16,16 @@ import zipfile
 from pathlib import Path
 
 import boto3
+import moto.awslambda.models
 import requests
+from moto.awslambda.models import LambdaFunction
 from moto.server import ThreadedMotoServer
 
 MODULE = Path(__file__).resolve().parents[1]
 STAND_IN = MODULE / "tests" / "provider" / "server.py"
 VERSIONS = ("5.99.1", "6.25.0")
 TOOL = shutil.which(os.environ.get("TERRAFORM", "terraform"))
+PLUGINS = MODULE.parent / "target" / "terraform-plugins"  # the registry's provider is large; it is fetched once
 FROM_REGISTRY = os.environ.get("PROVIDER") == "registry"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's
@@ -33,6 +36,27 @@ CREDENTIALS = {
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI knows only this one
 }
+
+
+class FunctionWithLogging(LambdaFunction):
+    """moto's function drops LoggingConfig; AWS keeps it and shows it, and so does this one."""
+
+    __module__ = LambdaFunction.__module__  # moto reads a model's service out of it
+
+    def __init__(self, account_id: str, spec: dict, *arguments, **named):
+        super().__init__(account_id, spec, *arguments, **named)
+        self.logging = spec.get("LoggingConfig", {})
+
+    def update_configuration(self, config_updates: dict) -> dict:
+        self.logging = config_updates.get("LoggingConfig", self.logging)
+        return super().update_configuration(config_updates)
+
+    def get_configuration(self, on_create: bool = False) -> dict:
+        default = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{self.function_name}"}
+        return super().get_configuration(on_create) | {"LoggingConfig": default | self.logging}
+
+
+moto.awslambda.models.LambdaFunction = FunctionWithLogging
 
 
 class Aws:
@@ -97,8 +121,17 @@ class Workspace:
             "CHECKPOINT_DISABLE": "1",
             "TF_IN_AUTOMATION": "1",
             **CREDENTIALS,
-            **({} if FROM_REGISTRY else {"STANDIN_VERSION": version}),
         }
+        if FROM_REGISTRY:
+            self.environment["TF_PLUGIN_CACHE_DIR"] = str(PLUGINS)
+            PLUGINS.mkdir(parents=True, exist_ok=True)
+        else:
+            self.environment["STANDIN_VERSION"] = version
+        # Whatever the configuration allows, it is this version that is tested.
+        (folder / "version_override.tf").write_text(
+            'terraform {\n required_providers {\n aws = {\n'
+            f'  source = "hashicorp/aws"\n  version = "{version}"\n }}\n }}\n}}\n'
+        )
         if installed and not FROM_REGISTRY:
             self.environment |= mirror(home, version)
         elif not FROM_REGISTRY:
@@ -116,14 +149,6 @@ class Workspace:
         needed = {"function_name": name, "repository_owner": "your-org", "repository_name": "your-repo"}
         lines = "\n  ".join(f'{k} = "{v}"' for k, v in needed.items() if not arguments.lstrip().startswith(k))
         (self.folder / "main.tf").write_text(f"""
-terraform {{
-  required_providers {{
-    aws = {{
-      source  = "hashicorp/aws"
-      version = "{self.version}"
-    }}
-  }}
-}}
 provider "aws" {{
   region = "{REGION}"
 }}

@@ -61,6 +61,7 @@ def test_settings_change_in_place(workspace, aws, artifact, version):
     root.write(f"""{artifact}
         memory_size = 256
         log_level   = "debug"
+        log_format  = "JSON"
         permissions = {{ contents = "read", issues = "write" }}
         log_retention_days = 0
         reserved_concurrent_executions = 3
@@ -72,6 +73,7 @@ def test_settings_change_in_place(workspace, aws, artifact, version):
     root.apply()
     function = aws.function()
     assert function["MemorySize"] == 256
+    assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": "/aws/lambda/broker"}
     assert function["Environment"]["Variables"]["GITHUB_TOKEN_BROKER_LOG_LEVEL"] == "debug"
     assert json.loads(function["Environment"]["Variables"]["GITHUB_TOKEN_BROKER_PERMISSIONS"]) == {
         "contents": "read",
@@ -137,13 +139,14 @@ def test_another_name_is_another_broker(workspace, aws, artifact):
     assert root.plan() == {}
 
 
-def test_what_someone_widened_by_hand_is_drift(workspace, aws, artifact):
+def test_what_someone_changed_by_hand_is_drift(workspace, aws, artifact):
     root = workspace()
     root.write(artifact)
     root.apply()
     wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}]}
     aws.client("iam").put_role_policy(RoleName="broker", PolicyName="broker-policy", PolicyDocument=json.dumps(wide))
-    assert root.plan() == {"aws_iam_role_policy.lambda": ["update"]}
+    aws.client("lambda").update_function_configuration(FunctionName="broker", LoggingConfig={"LogGroup": "/elsewhere"})
+    assert root.plan() == {"aws_iam_role_policy.lambda": ["update"], "aws_lambda_function.broker": ["update"]}
     root.apply()
     assert root.plan() == {}
 

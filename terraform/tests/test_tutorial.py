@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import rig
-from tutorial import Page, Reader
+from tutorial import Page, Reader, assert_like, assert_printed
 
 ROOT = rig.MODULE.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -208,3 +208,20 @@ def test_clean_up_leaves_nothing(desk):
     desk.reader.follow(TUTORIAL, "Clean up")
     assert desk.aws.left() == {}
     assert desk.aws.client("ssm").describe_parameters()["Parameters"] == []
+
+
+@pytest.mark.parametrize(
+    ("page_says", "was_printed"),
+    [
+        ('{"token": "ghs_xxx"}', '{"token": "gho_123"}'),
+        ('{"token": "ghs_xxx"}', '{"token": null}'),
+        ('{"expires_at": "2026-04-23T16:48:32Z"}', '{"expires_at": "2026-04-23 16:48"}'),
+        ('{"repositories": ["a/b"]}', '{"repositories": ["a/b", "a/c"]}'),
+        ('{"token": "ghs_xxx"}', '{"token": "ghs_123", "more": 1}'),
+    ],
+)
+def test_a_page_that_says_something_else_fails(page_says, was_printed):
+    with pytest.raises(AssertionError):
+        assert_like(json.loads(page_says), json.loads(was_printed), "here")
+    with pytest.raises(AssertionError):
+        assert_printed("one\ntwo", "two\none", "here")

@@ -220,6 +220,8 @@ def read_aws_lambda_function(aws, state):
         "timeout": shown["Timeout"],
         "architectures": shown["Architectures"],
         "environment": [{"variables": variables}] if variables else [],
+        # Computed in the real provider: only where it is configured, a difference is drift.
+        "logging_config": [_logging(shown["LoggingConfig"])] if state["logging_config"] else [],
         "code_sha256": shown["CodeSha256"],
         "source_code_size": shown["CodeSize"],
         "last_modified": shown["LastModified"],
@@ -227,6 +229,15 @@ def read_aws_lambda_function(aws, state):
         "signing_profile_version_arn": "",
         "reserved_concurrent_executions": function.get("Concurrency", {}).get("ReservedConcurrentExecutions", -1),
         "tags": function.get("Tags", {}),
+    }
+
+
+def _logging(shown):
+    return {
+        "log_format": shown["LogFormat"],
+        "log_group": shown["LogGroup"],
+        "application_log_level": shown.get("ApplicationLogLevel"),
+        "system_log_level": shown.get("SystemLogLevel"),
     }
 
 

@@ -8,7 +8,6 @@ How it differs from the real provider:
 - it talks to an AWS on loopback only (AWS_ENDPOINT_URL), moto in these tests, and refuses any other endpoint;
 - it knows seven resource types and three data sources (schemas/), and no argument checks beyond their schemas;
 - which attributes are computed, have defaults or force a replacement is written down by hand (rules.py);
-- what moto does not keep (a function's logging configuration) is remembered from the plan, so drift there is not seen;
 - no import, no timeouts, no retries, no default tags, no inline policies read back into a role.
 
 In: Terraform's provider protocol 6 over a local socket. Out: calls to AWS on loopback. Which schemas it serves is said by
