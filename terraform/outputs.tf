@@ -1,0 +1,67 @@
+# What a caller of the module builds on.
+
+output "function_arn" {
+  description = "ARN of the function."
+  value       = aws_lambda_function.broker.arn
+}
+
+output "function_name" {
+  description = "Name of the function, for `aws lambda invoke`."
+  value       = aws_lambda_function.broker.function_name
+}
+
+output "function_invoke_arn" {
+  description = "ARN by which API Gateway invokes the function."
+  value       = aws_lambda_function.broker.invoke_arn
+}
+
+output "role_arn" {
+  description = "ARN of the function's role."
+  value       = aws_iam_role.lambda.arn
+}
+
+output "role_name" {
+  description = "Name of the function's role."
+  value       = aws_iam_role.lambda.name
+}
+
+output "log_group_name" {
+  description = "Name of the function's log group."
+  value       = aws_cloudwatch_log_group.lambda.name
+}
+
+output "deployed_version" {
+  description = "What is deployed: the release's tag, `sha256:<base64>` of a local zip, or `s3://bucket/key` (`?versionId=` where one was given)."
+  value = (
+    local.is_release ? var.lambda_artifact.release_version
+    : local.is_local ? "sha256:${coalesce(aws_lambda_function.broker.source_code_hash, "unknown")}"
+    : format("s3://%s/%s%s",
+      var.lambda_artifact.lambda_source_s3.bucket,
+      var.lambda_artifact.lambda_source_s3.key,
+      var.lambda_artifact.lambda_source_s3.version_id == null ? "" : "?versionId=${var.lambda_artifact.lambda_source_s3.version_id}",
+    )
+  )
+
+  # S3 hands the content to Lambda directly, so the first to know its hash is Lambda. While a change of the code is only
+  # planned, the provider shows the old `code_sha256`; `last_modified` is unknown then, which puts the question off until
+  # the answer is the new one.
+  precondition {
+    condition = local.is_s3 && local.expected_hash != null ? substr(
+      "${aws_lambda_function.broker.code_sha256}${aws_lambda_function.broker.last_modified}", 0, 44
+    ) == local.expected_hash : true
+    error_message = "The object of lambda_artifact.lambda_source_s3 does not hash to lambda_artifact.sha256, and the function runs it now. Correct sha256, or name the right object by another key or version_id, and apply again."
+  }
+}
+
+output "invoke_policy_json" {
+  description = "An IAM policy that allows invoking this function and nothing else, for those who attach policies to callers themselves."
+  value = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "InvokeGitHubTokenBroker"
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunction"]
+      Resource = [aws_lambda_function.broker.arn]
+    }]
+  })
+}

@@ -1,0 +1,64 @@
+"""One AWS account in one region, on loopback: makes, changes, shows and deletes what the stand-in provider manages.
+
+In: a resource type and its planned values. Out: boto3 calls (resources.py). A resource that is gone is None, not an error.
+"""
+
+import threading
+
+import resources
+
+_clients = {}
+_making_clients = threading.Lock()  # boto3's default session is not made for two threads at once
+
+
+def _client(service: str, endpoint: str, region: str):
+    with _making_clients:
+        import boto3  # slow to load, and most launches of a provider never need it
+
+        key = (service, endpoint, region)
+        if key not in _clients:
+            _clients[key] = boto3.client(service, endpoint_url=endpoint, region_name=region)
+        return _clients[key]
+
+
+class Aws:
+    """One account in one region, on loopback."""
+
+    def __init__(self, endpoint: str, region: str):
+        self.endpoint, self.region = endpoint, region
+
+    def __getattr__(self, service: str):
+        return _client(service, self.endpoint, self.region)
+
+    def create(self, kind: str, planned: dict, config: dict) -> None:
+        getattr(resources, f"create_{kind}")(self, planned, config)
+
+    def update(self, kind: str, prior: dict, planned: dict, config: dict) -> None:
+        getattr(resources, f"update_{kind}")(self, prior, planned, config)
+
+    def delete(self, kind: str, state: dict) -> None:
+        getattr(resources, f"delete_{kind}")(self, state)
+
+    def read(self, kind: str, state: dict) -> dict | None:
+        """What AWS shows, None if it is gone."""
+        import botocore.exceptions
+
+        try:
+            seen = getattr(resources, f"read_{kind}")(self, state)
+        except botocore.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound"):
+                return None
+            raise
+        if seen is not None:
+            seen.setdefault("region", self.region)
+            if "tags" in seen:
+                seen["tags_all"] = seen["tags"]
+        return seen
+
+    def data(self, kind: str) -> dict:
+        if kind == "aws_caller_identity":
+            me = self.sts.get_caller_identity()
+            return {"id": me["Account"], "account_id": me["Account"], "arn": me["Arn"], "user_id": me["UserId"]}
+        if kind == "aws_partition":
+            return {"id": "aws", "partition": "aws", "dns_suffix": "amazonaws.com", "reverse_dns_prefix": "com.amazonaws"}
+        return {"id": self.region, "name": self.region, "region": self.region, "description": self.region}

@@ -1,0 +1,246 @@
+"""A stand-in for the AWS provider of Terraform and OpenTofu, for tests on a machine without their registries.
+
+It tests the module's wiring: that the module evaluates against the real provider's schemas (versions 5 and 6), in which
+order and with which values things are made, changed and destroyed, and that a second plan is empty. It does not test the
+provider's acceptance: the same tests on the registry's provider (`make test-terraform PROVIDER=registry`) are the authority.
+
+How it differs from the real provider:
+- it talks to an AWS on loopback only (AWS_ENDPOINT_URL), moto in these tests, and refuses any other endpoint;
+- it knows seven resource types and three data sources (schemas/), and no argument checks beyond their schemas;
+- which attributes are computed, have defaults or force a replacement is written down by hand (rules.py);
+- no import, no timeouts, no retries, no default tags, no inline policies read back into a role.
+
+In: Terraform's provider protocol 6 over a local socket. Out: calls to AWS on loopback. Which schemas it serves is said by
+STANDIN_VERSION (5.99.1 or 6.25.0). `--reattach` prints what TF_REATTACH_PROVIDERS wants and serves until its input closes.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import threading
+from concurrent import futures
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import grpc
+from tf.gen import grpc_controller_pb2 as controller
+from tf.gen import grpc_controller_pb2_grpc as controller_rpc
+from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
+from tf.gen import tfplugin_pb2 as pb
+from tf.gen import tfplugin_pb2_grpc as rpc
+
+from account import Aws
+from rules import RULES
+from values import UNKNOWN, complete, decode, encode, schema_message, settle
+
+SCHEMAS = json.loads((Path(__file__).parent / "schemas" / f"{os.environ['STANDIN_VERSION']}.json").read_text())
+PROVIDER = {"attributes": {"region": {"optional": True, "type": "string"}}}
+
+
+class Refusal(Exception):
+    """Something to tell the user; becomes a diagnostic."""
+
+
+class Provider(rpc.ProviderServicer):
+    """The protocol's calls, generic over the schemas."""
+
+    def __init__(self):
+        self.aws = None
+
+    def GetMetadata(self, request, context):
+        return pb.GetMetadata.Response(
+            resources=[pb.GetMetadata.ResourceMetadata(type_name=name) for name in SCHEMAS["resource_schemas"]],
+            data_sources=[pb.GetMetadata.DataSourceMetadata(type_name=name) for name in SCHEMAS["data_source_schemas"]],
+        )
+
+    def GetProviderSchema(self, request, context):
+        return pb.GetProviderSchema.Response(
+            provider=schema_message(PROVIDER, {}),
+            resource_schemas={
+                name: schema_message(block, RULES[name]) for name, block in SCHEMAS["resource_schemas"].items()
+            },
+            data_source_schemas={
+                name: schema_message(block, {"computed": block["attributes"]})
+                for name, block in SCHEMAS["data_source_schemas"].items()
+            },
+        )
+
+    def GetFunctions(self, request, context):
+        return pb.GetFunctions.Response()
+
+    def ValidateProviderConfig(self, request, context):
+        return pb.ValidateProviderConfig.Response()
+
+    def ValidateResourceConfig(self, request, context):
+        return pb.ValidateResourceConfig.Response()
+
+    def ValidateDataResourceConfig(self, request, context):
+        return pb.ValidateDataResourceConfig.Response()
+
+    def ConfigureProvider(self, request, context):
+        response = pb.ConfigureProvider.Response()
+        with reported(response):
+            region = (decode(request.config) or {}).get("region") or os.environ.get("AWS_REGION")
+            if region is None or region is UNKNOWN:
+                raise Refusal("the stand-in provider needs a region")
+            self.aws = Aws(loopback_endpoint(), region)
+        return response
+
+    def UpgradeResourceState(self, request, context):
+        block = SCHEMAS["resource_schemas"][request.type_name]
+        return pb.UpgradeResourceState.Response(
+            upgraded_state=encode(complete(block, json.loads(request.raw_state.json)))
+        )
+
+    def ReadResource(self, request, context):
+        response = pb.ReadResource.Response()
+        with reported(response):
+            state = decode(request.current_state)
+            seen = self.aws.read(request.type_name, state)
+            response.new_state.CopyFrom(encode(None if seen is None else settle(state, seen)))
+        return response
+
+    def PlanResourceChange(self, request, context):
+        block, rules = SCHEMAS["resource_schemas"][request.type_name], RULES[request.type_name]
+        prior, config = decode(request.prior_state), decode(request.config)
+        planned = complete(block, decode(request.proposed_new_state))
+        replace = []
+        if planned is not None:
+            replace = plan(block, rules, prior, config, planned)
+        return pb.PlanResourceChange.Response(
+            planned_state=encode(planned),
+            requires_replace=[pb.AttributePath(steps=[pb.AttributePath.Step(attribute_name=name)]) for name in replace],
+            legacy_type_system=True,  # allows defaults, as the real provider's SDK has them
+        )
+
+    def ApplyResourceChange(self, request, context):
+        response = pb.ApplyResourceChange.Response(new_state=request.prior_state)
+        with reported(response):
+            kind, block = request.type_name, SCHEMAS["resource_schemas"][request.type_name]
+            prior, planned = decode(request.prior_state), decode(request.planned_state)
+            if planned is None:
+                self.aws.delete(kind, prior)
+                response.new_state.CopyFrom(encode(None))
+                return response
+            if prior is None:
+                self.aws.create(kind, planned, decode(request.config))
+            else:
+                self.aws.update(kind, prior, planned, decode(request.config))
+            seen = self.aws.read(kind, planned)
+            state = settle(planned, seen)
+            left = [name for name, value in state.items() if value is UNKNOWN]
+            if left:
+                raise Refusal(f"{kind}: the stand-in does not know {', '.join(left)}")
+            # Terraform itself compares state and plan, unless the provider asks for tolerance; what is not stale is
+            # compared here then.
+            stale = RULES[kind].get("stale", ())
+            wrong = [name for name in state if name not in stale and planned[name] not in (UNKNOWN, state[name])]
+            if stale and wrong:
+                raise Refusal(f"{kind}: AWS did not take {', '.join(wrong)} as planned")
+            response.legacy_type_system = bool(stale)
+            response.new_state.CopyFrom(encode(complete(block, state)))
+        return response
+
+    def ReadDataSource(self, request, context):
+        response = pb.ReadDataSource.Response()
+        with reported(response):
+            block = SCHEMAS["data_source_schemas"][request.type_name]
+            response.state.CopyFrom(encode(complete(block, self.aws.data(request.type_name))))
+        return response
+
+    def StopProvider(self, request, context):
+        return pb.StopProvider.Response()
+
+
+def plan(block: dict, rules: dict, prior: dict | None, config: dict, planned: dict) -> list[str]:
+    """Fills in `planned` what the provider decides; returns the attributes whose change means a replacement."""
+    for name, attribute in block["attributes"].items():
+        given = config.get(name)
+        if name in rules.get("write_only", ()):
+            planned[name] = None
+        elif given is None and name in rules.get("defaults", {}):
+            planned[name] = rules["defaults"][name]
+        elif given is None and prior is None and (attribute.get("computed") or name in rules.get("computed", ())):
+            planned[name] = UNKNOWN
+    if "tags_all" in planned:
+        planned["tags_all"] = planned["tags"] if planned["tags"] is UNKNOWN else planned["tags"] or {}
+    if prior is None:
+        return []
+    for causes, effects in rules.get("recomputed", ()):
+        if any(planned[name] != prior[name] for name in causes):
+            planned.update(dict.fromkeys(effects, UNKNOWN))
+    return [name for name in rules.get("force_new", ()) if planned[name] != prior[name]]
+
+
+class reported:
+    """Turns an exception into the response's diagnostic: AWS's refusals, and ours."""
+
+    def __init__(self, response):
+        self.response = response
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _kind, error, _trace):
+        if error is None:
+            return False
+        self.response.diagnostics.append(
+            pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=f"{type(error).__name__}: {error}")
+        )
+        return isinstance(error, Exception)
+
+
+def loopback_endpoint() -> str:
+    """AWS_ENDPOINT_URL, if it is on this machine; this provider must never reach a real account."""
+    url = os.environ.get("AWS_ENDPOINT_URL", "")
+    if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise Refusal(f"the stand-in provider serves tests only: AWS_ENDPOINT_URL must be on loopback, not {url!r}")
+    others = [name for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_") and value]
+    if others:
+        raise Refusal(f"the stand-in provider obeys AWS_ENDPOINT_URL alone; unset {', '.join(others)}")
+    return url
+
+
+class Controller(controller_rpc.GRPCControllerServicer):
+    """How Terraform ends a provider; unanswered, every launch would cost two seconds."""
+
+    def __init__(self, ended: threading.Event):
+        self.ended = ended
+
+    def Shutdown(self, request, context):
+        self.ended.set()
+        return controller.Empty()
+
+
+class Stdio(stdio_rpc.GRPCStdioServicer):
+    """Terraform listens for output; there is none."""
+
+    def StreamStdio(self, request, context):
+        return iter(())
+
+
+def main() -> None:
+    ended = threading.Event()
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=10))
+    rpc.add_ProviderServicer_to_server(Provider(), server)
+    controller_rpc.add_GRPCControllerServicer_to_server(Controller(ended), server)
+    stdio_rpc.add_GRPCStdioServicer_to_server(Stdio(), server)
+    with tempfile.TemporaryDirectory() as folder:
+        socket = f"{folder}/provider.sock"
+        # Without TLS: the tests set TF_DISABLE_PLUGIN_TLS, and the socket is in a folder of this user's own.
+        server.add_insecure_port(f"unix://{socket}")
+        server.start()
+        if "--reattach" in sys.argv:
+            address = {"Network": "unix", "String": socket}
+            launch = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": address}
+            print(json.dumps({"hashicorp/aws": launch}), flush=True)
+            sys.stdin.read()
+        else:
+            print(f"1|6|unix|{socket}|grpc|", flush=True)
+            ended.wait()
+        server.stop(grace=0.2).wait()
+
+
+if __name__ == "__main__":
+    main()

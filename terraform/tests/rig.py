@@ -1,0 +1,286 @@
+"""What the Python tests stand on: an AWS on loopback (moto), and Terraform or OpenTofu with the provider under test.
+
+In: TERRAFORM (the tool), PROVIDER (`standin` or `registry`). Out: `Workspace`, a root module in a folder of its own.
+Never: a call to a real AWS account; the environment of the tools is built here, from nothing.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import boto3
+import moto.awslambda.models
+import requests
+from moto.awslambda.models import LambdaFunction
+from moto.server import ThreadedMotoServer
+
+MODULE = Path(__file__).resolve().parents[1]
+STAND_IN = MODULE / "tests" / "provider" / "server.py"
+VERSIONS = ("5.99.1", "6.25.0")
+TOOL = shutil.which(os.environ.get("TERRAFORM", "terraform"))
+PLUGINS = MODULE.parent / "target" / "terraform-plugins"  # the registry's provider is large; it is fetched once
+FROM_REGISTRY = os.environ.get("PROVIDER") == "registry"
+REGION = "us-east-1"
+ACCOUNT = "123456789012"  # moto's
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI knows only this one
+}
+
+
+class FunctionWithLogging(LambdaFunction):
+    """moto's function drops LoggingConfig; AWS keeps it and shows it, and so does this one."""
+
+    __module__ = LambdaFunction.__module__  # moto reads a model's service out of it
+
+    def __init__(self, account_id: str, spec: dict, *arguments, **named):
+        super().__init__(account_id, spec, *arguments, **named)
+        self.logging = spec.get("LoggingConfig", {})
+
+    def update_configuration(self, config_updates: dict) -> dict:
+        self.logging = config_updates.get("LoggingConfig", self.logging)
+        return super().update_configuration(config_updates)
+
+    def get_configuration(self, on_create: bool = False) -> dict:
+        default = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{self.function_name}"}
+        return super().get_configuration(on_create) | {"LoggingConfig": default | self.logging}
+
+
+moto.awslambda.models.LambdaFunction = FunctionWithLogging
+
+
+class Aws:
+    """moto on a free port, in this process, so that it ends with it."""
+
+    def __init__(self):
+        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self.server.start()
+        host, port = self.server.get_host_and_port()
+        self.url = f"http://{host}:{port}"
+
+    def reset(self) -> None:
+        """An empty account."""
+        requests.post(f"{self.url}/moto-api/reset", timeout=10).raise_for_status()
+
+    def client(self, service: str):
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def function(self, name: str = "broker") -> dict:
+        return self.client("lambda").get_function(FunctionName=name)["Configuration"]
+
+    def left(self) -> dict:
+        """What is there, by kind; empty after a destroy."""
+        found = {
+            "functions": [f["FunctionName"] for f in self.client("lambda").list_functions()["Functions"]],
+            "roles": [r["RoleName"] for r in self.client("iam").list_roles()["Roles"]],
+            "log groups": [g["logGroupName"] for g in self.client("logs").describe_log_groups()["logGroups"]],
+            "alarms": [a["AlarmName"] for a in self.client("cloudwatch").describe_alarms()["MetricAlarms"]],
+        }
+        return {kind: sorted(names) for kind, names in found.items() if names}
+
+
+class Failed(Exception):
+    """A tool ended with a status other than 0; the message is what it said."""
+
+
+class Workspace:
+    """A root module in a folder, run with one version of the provider.
+
+    The stand-in stays up between the commands and is handed to them, which saves its start-up. With `installed`, the
+    tool finds it in a mirror, checks its version and launches it itself, as users' machines do.
+    """
+
+    def __init__(self, folder: Path, aws: Aws, version: str, releases: "Releases", installed: bool = False):
+        self.folder, self.aws, self.version, self.provider = folder, aws, version, None
+        folder.mkdir(parents=True, exist_ok=True)
+        home = folder.parent / f"{folder.name}.home"
+        home.mkdir(exist_ok=True)
+        self.environment = {
+            "PATH": f"{releases.bin}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "GH_RELEASES": str(releases.folder),
+            "GH_LOG": str(releases.log),
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "CHECKPOINT_DISABLE": "1",
+            "TF_IN_AUTOMATION": "1",
+            **CREDENTIALS,
+        }
+        if FROM_REGISTRY:
+            self.environment["TF_PLUGIN_CACHE_DIR"] = str(PLUGINS)
+            PLUGINS.mkdir(parents=True, exist_ok=True)
+        else:
+            self.environment["STANDIN_VERSION"] = version
+        # Whatever the configuration allows, it is this version that is tested.
+        (folder / "version_override.tf").write_text(
+            'terraform {\n required_providers {\n aws = {\n'
+            f'  source = "hashicorp/aws"\n  version = "{version}"\n }}\n }}\n}}\n'
+        )
+        if installed and not FROM_REGISTRY:
+            self.environment |= mirror(home, version)
+        elif not FROM_REGISTRY:
+            self.provider, self.environment["TF_REATTACH_PROVIDERS"] = running_provider(folder, self.environment)
+
+    def close(self) -> None:
+        """Ends the provider, if it is ours to end."""
+        if self.provider:
+            self.provider.stdin.close()
+            self.provider.wait(timeout=10)
+            self.provider.stdout.close()
+
+    def write(self, arguments: str, name: str = "broker", more: str = "") -> None:
+        """A root module with one broker. `arguments` are HCL lines, beside the three that are always needed."""
+        needed = {"function_name": name, "repository_owner": "your-org", "repository_name": "your-repo"}
+        lines = "\n  ".join(f'{k} = "{v}"' for k, v in needed.items() if not arguments.lstrip().startswith(k))
+        (self.folder / "main.tf").write_text(f"""
+provider "aws" {{
+  region = "{REGION}"
+}}
+module "broker" {{
+  source = "{MODULE}"
+  {lines}
+  {arguments}
+}}
+output "broker" {{
+  value = module.broker
+}}
+{more}
+""")
+        self.run("init", "-input=false")
+
+    def run(self, *arguments: str) -> str:
+        """One command of the tool; its output, or `Failed` with it."""
+        done = subprocess.run(
+            [TOOL, *arguments, "-no-color"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Failed(unframed(done.stdout))
+        return done.stdout
+
+    def apply(self) -> str:
+        """The last line that counts: `Resources: 4 added, 0 changed, 0 destroyed.`"""
+        said = self.run("apply", "-input=false", "-auto-approve")
+        return re.search(r"(Resources: .*)", said).group(1)
+
+    def plan(self) -> dict:
+        """What would change: address -> actions, without what stays."""
+        self.run("plan", "-input=false", "-out=plan")
+        shown = json.loads(self.run("show", "-json", "plan"))
+        changes = {
+            change["address"].removeprefix("module.broker."): change["change"]["actions"]
+            for change in shown.get("resource_changes", [])
+        }
+        return {address: actions for address, actions in changes.items() if actions not in (["no-op"], ["read"])}
+
+    def destroy(self) -> str:
+        said = self.run("destroy", "-input=false", "-auto-approve")
+        return re.search(r"(Resources: .*|Destroy complete.*)", said).group(1)
+
+    def outputs(self) -> dict:
+        return json.loads(self.run("output", "-json", "broker"))
+
+
+class Releases:
+    """What the stand-in for `gh` serves: releases of the default repository."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.bin, self.log = folder / "releases", folder / "bin", folder / "gh.log"
+        self.bin.mkdir()
+        put_program(self.bin / "gh", "stand_in_gh.py")
+        self.log.touch()
+
+    def publish(self, tag: str, content: str = "one", name: str = "bootstrap") -> Path:
+        """A release as `make package` lays it out, both architectures; returns its folder."""
+        folder = self.folder / "meigma" / "github-token-broker" / tag
+        folder.mkdir(parents=True, exist_ok=True)
+        zips = [
+            write_zip(folder / "github-token-broker.zip", content, name),
+            write_zip(folder / "github-token-broker-x86_64.zip", f"{content} on x86_64", name),
+        ]
+        lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in zips]
+        (folder / "checksums.txt").write_text("".join(lines))
+        return folder
+
+    def downloads(self) -> int:
+        return sum(line.startswith("release download") for line in self.log.read_text().splitlines())
+
+
+def put_program(path: Path, script: str) -> None:
+    """A program at `path` that is one of the scripts beside this file."""
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} {MODULE}/tests/{script} "$@"\n')
+    path.chmod(0o755)
+
+
+def unframed(text: str) -> str:
+    """The tool's errors, without what came before them, the frame around them and the breaks at 80 columns."""
+    errors = text[text.find("Error:") :] if "Error:" in text else text
+    return re.sub(r"\s+", " ", re.sub(r"[╷│╵]", " ", errors))
+
+
+def running_provider(folder: Path, environment: dict) -> tuple[subprocess.Popen, str]:
+    """The stand-in, running in `folder`, and what TF_REATTACH_PROVIDERS says of it. It ends when its input closes."""
+    process = subprocess.Popen(
+        [sys.executable, str(STAND_IN), "--reattach"],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process, process.stdout.readline()
+
+
+def mirror(folder: Path, version: str) -> dict:
+    """The stand-in as `init` finds it: a mirror in `folder`, and the environment that names it."""
+    # The mirror's layout names the tool's own registry; the tool itself is asked for that name.
+    ask = folder / "ask"
+    ask.mkdir()
+    (ask / "main.tf").write_text('terraform {\n required_providers {\n aws = { source = "hashicorp/aws" }\n }\n}\n')
+    quiet = {"PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1"}
+    listed = subprocess.check_output([TOOL, "providers"], cwd=ask, env=quiet, text=True)
+    address = re.search(r"provider\[([^\]]+)\]", listed).group(1)
+    platform = json.loads(subprocess.check_output([TOOL, "version", "-json"], cwd=ask, env=quiet))["platform"]
+    program = folder / "mirror" / address / version / platform / f"terraform-provider-aws_v{version}"
+    program.parent.mkdir(parents=True)
+    # A wrapper, so that its hash in the lock file outlives edits of the stand-in.
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} {STAND_IN}\n")
+    program.chmod(0o755)
+    settings = folder / "cli.tfrc"
+    settings.write_text(f'provider_installation {{\n filesystem_mirror {{\n  path = "{folder}/mirror"\n }}\n}}\n')
+    return {"TF_CLI_CONFIG_FILE": str(settings), "TF_DISABLE_PLUGIN_TLS": "1", "STANDIN_VERSION": version}
+
+
+def write_zip(path: Path, content: str = "one", name: str = "bootstrap") -> Path:
+    """A zip with one executable in it, the same bytes for the same content."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = 0o755 << 16
+        archive.writestr(entry, f"#!/bin/sh\necho {content}\n")
+    return path
+
+
+def lambda_hash(path: Path) -> str:
+    """The hash of a zip as Lambda spells it."""
+    return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()

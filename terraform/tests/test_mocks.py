@@ -1,0 +1,22 @@
+"""`terraform test` on mocks of the provider: the *.tftest.hcl files beside this one, with each version's schemas."""
+
+import re
+import shutil
+
+import rig
+
+
+def test_every_run_passes(workspace, version):
+    root = workspace(version)
+    shutil.copytree(
+        rig.MODULE,
+        root.folder,
+        ignore=shutil.ignore_patterns("*.py", "provider", "examples", ".terraform*", "__pycache__"),
+        dirs_exist_ok=True,
+    )
+    root.run("init", "-input=false")
+    said = root.run("test")
+    passed, failed = map(int, re.search(r"(\d+) passed, (\d+) failed", said).groups())
+    print(f"{passed} runs passed, {failed} failed")
+    assert (passed, failed) == (said.count("... pass\n") - 3, 0), said
+    assert passed == sum(path.read_text().count("\nrun ") for path in (rig.MODULE / "tests").glob("*.tftest.hcl"))

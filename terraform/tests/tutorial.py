@@ -1,0 +1,135 @@
+"""Reads a page of the book and does what it says: its `sh` blocks are run, its `text` and `json` blocks held against what was
+printed. Nothing that is run here is written here.
+
+In: a page, a folder, an environment. Out: what the commands printed, or an AssertionError that quotes the page.
+Two things on a page are not taken literally: `/tmp/` becomes a folder of the test's own, and a `yes` is typed where Terraform
+asks for one. `...`, a token of x's and a date stand for what differs from run to run.
+"""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BOOK = Path(__file__).resolve().parents[2] / "docs" / "src"
+FENCE = re.compile(r"^([ \t]*)```(\w+)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Block:
+    """A fenced block: its language, its text without a list's indentation, the heading above it, and its line."""
+
+    language: str
+    text: str
+    heading: str
+    line: int
+
+
+@dataclass
+class Page:
+    """A page of the book."""
+
+    name: str
+    blocks: list[Block] = field(init=False)
+
+    def __post_init__(self):
+        text = (BOOK / self.name).read_text()
+        self.blocks = []
+        for match in FENCE.finditer(text):
+            indent, language, body = match.groups()
+            headings = re.findall(r"^#+ (.*)$", text[: match.start()], re.MULTILINE)
+            lines = [line.removeprefix(indent) for line in body.splitlines(keepends=True)]
+            line = text[: match.start()].count("\n") + 1
+            self.blocks.append(Block(language, "".join(lines), headings[-1], line))
+
+    def under(self, heading: str = "") -> list[Block]:
+        """The blocks under headings that start so."""
+        found = [block for block in self.blocks if block.heading.startswith(heading)]
+        assert found, f"{self.name} has no blocks under {heading!r}"
+        return found
+
+
+@dataclass
+class Reader:
+    """Someone at a terminal who follows pages, in one folder, with one environment."""
+
+    folder: Path
+    environment: dict
+
+    @property
+    def scratch(self) -> Path:
+        """What `/tmp` on a page is."""
+        return self.folder.with_name(f"{self.folder.name}.tmp")
+
+    def follow(self, page: Page, heading: str = "") -> str:
+        """Runs and compares the page's blocks under a heading in order; returns all that was printed."""
+        printed, everything = "", ""
+        for block in page.under(heading):
+            where = f"{page.name} line {block.line}"
+            if block.language == "sh":
+                printed = self.run(block.text, where)
+                everything += printed
+            elif block.language == "text":
+                assert_printed(block.text, printed, where)
+            elif block.language == "json":
+                assert_like(json.loads(block.text), last_json(printed, where), where)
+        return everything
+
+    def run(self, commands: str, where: str = "") -> str:
+        """One block, by bash that stops at the first failure, as a careful reader would."""
+        commands = commands.replace("/tmp/", f"{self.scratch}/")
+        self.scratch.mkdir(exist_ok=True)
+        finished = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=self.folder,
+            env=self.environment,
+            input="yes\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        printed = re.sub(r"\x1b\[[0-9;]*m", "", finished.stdout)
+        assert finished.returncode == 0, f"{where}: exit status {finished.returncode}\n{commands}\n{printed}"
+        return printed
+
+
+def assert_printed(expected: str, printed: str, where: str) -> None:
+    """Every line of the page was printed, in that order; `...` stands for anything."""
+    position = 0
+    for line in filter(None, map(str.strip, expected.splitlines())):
+        pattern = re.escape(line).replace(re.escape("..."), ".*")
+        found = re.compile(rf"^\s*{pattern}\s*$", re.MULTILINE).search(printed, position)
+        assert found, f"{where}: the page says {line!r}, printed was\n{printed}"
+        position = found.end()
+
+
+def last_json(printed: str, where: str) -> object:
+    """The last JSON object of an output that may hold several."""
+    found, start = None, printed.find("{")
+    while start >= 0:
+        try:
+            found, length = json.JSONDecoder().raw_decode(printed[start:])
+        except ValueError:
+            length = 1
+        start = printed.find("{", start + length)
+    assert found is not None, f"{where}: no JSON was printed\n{printed}"
+    return found
+
+
+def assert_like(expected: object, actual: object, where: str) -> None:
+    """The same JSON, in which a token of x's is any token and a date any date, to the second and in UTC."""
+    if isinstance(expected, dict):
+        assert isinstance(actual, dict) and list(actual) == list(expected), f"{where}: {expected} is not {actual}"
+        for key, value in expected.items():
+            assert_like(value, actual[key], f"{where}, {key}")
+        return
+    if isinstance(expected, str) and "xxx" in expected:
+        pattern = re.escape(expected[: expected.index("xxx")]) + r"\w+"
+    elif isinstance(expected, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]+Z", expected):
+        pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    else:
+        assert actual == expected, f"{where}: {expected!r} is not {actual!r}"
+        return
+    assert isinstance(actual, str) and re.match(pattern, actual), f"{where}: {expected!r} is not like {actual!r}"
