@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Runs every suite of `make test`, and sums up what each counted.
+
+In: nothing but the machine; CI=true makes a missing program a failure. Out: the suites' own output, then a line for each
+suite, and status 0 only if all of them passed and none counted nothing.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+CARGO_TEST = ["cargo", "test", "--locked", "--no-fail-fast"]
+BROKER = [*CARGO_TEST, "--package", "github-token-broker"]
+
+# Name, what it runs, the program it needs that no package manager brings, and where to get that.
+SUITES = [
+    ("pure logic and properties", [*BROKER, "--lib"], None),
+    ("types that do not compile", [*BROKER, "--doc"], None),
+    ("code, docs and Terraform agree", [*BROKER, "--test", "contract", "--test", "project"], None),
+    ("fuzz corpora replayed", [*BROKER, "--test", "corpora"], None),
+    ("the sandbox itself", [*CARGO_TEST, "--package", "sandbox"], None),
+    ("black box, on the sandbox", [*BROKER, "--test", "blackbox"], None),
+    ("black box, with moto and the AWS CLI", [*BROKER, "--test", "moto"], None),
+    ("Terraform module and tutorial", ["make", "test-terraform"], ("terraform", "tofu")),
+]
+HOW_TO_GET = "install Terraform or OpenTofu 1.6 or newer, from its vendor's download page or your package manager"
+
+COUNTS = [
+    re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed"),
+    re.compile(r"^(?P<passed>\d+) passed, (?P<failed>\d+) failed"),
+]
+
+
+def run(command: list[str]) -> tuple[int, int, int]:
+    """The command's status, and how many of its tests passed and failed."""
+    passed = failed = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            for count in COUNTS:
+                if found := count.match(line):
+                    passed += int(found["passed"])
+                    failed += int(found["failed"])
+    return process.returncode, passed, failed
+
+
+def print_fault_matrix() -> None:
+    path = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "tmp", "fault-matrix.md")
+    if os.path.exists(path):
+        print(f"\nThe fault matrix, as it was found ({path}):\n")
+        with open(path, encoding="utf-8") as table:
+            print(table.read())
+
+
+def main() -> int:
+    lines = []
+    ok = True
+    for name, command, programs in SUITES:
+        if programs and not any(map(shutil.which, programs)):
+            lines.append(f"  {name:38} not run: {HOW_TO_GET}")
+            ok = ok and os.environ.get("CI") != "true"
+            continue
+        print(f"\n=== {name}: {' '.join(command)}", flush=True)
+        began = time.monotonic()
+        status, passed, failed = run(command)
+        good = status == 0 and failed == 0 and passed > 0
+        ok = ok and good
+        verdict = "ok" if good else "FAILED"
+        lines.append(f"  {name:38} {verdict:7} {passed:4} passed, {failed} failed ({time.monotonic() - began:.0f} s)")
+    print_fault_matrix()
+    print("Summary", *lines, sep="\n")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
