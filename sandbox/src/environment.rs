@@ -2,7 +2,6 @@
 //! invocation at a time, frozen in between, killed at the deadline. Goes out: what the caller of the function sees.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -11,18 +10,22 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use crate::answer::{Answer, crashed, error, parsed, timed_out};
 use crate::clock;
 use crate::invocation::Invocation;
 use crate::output::Output;
+use crate::process::{peak_memory, state};
 use crate::random;
 use crate::runtime_api::{Delivery, Event, RuntimeApi};
 use crate::variables::Variables;
 
 /// Lambda's limit for the init phase.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a function that reported an init error may take to end by itself.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Called before each delivery with the ID of the process: the place for what happens to a function while it waits.
 pub(crate) type BeforeDelivery = Arc<dyn Fn(u32) + Send + Sync>;
@@ -179,7 +182,11 @@ impl Environment {
                 self.ready = Some(Instant::now());
                 return Ok(());
             }
-            Happened::Told(Event::InitError { body }) => Answer::InitError(parsed(&body)),
+            Happened::Told(Event::InitError { body }) => {
+                // Its last words may follow the report, before it ends.
+                let _ = timeout(LAST_WORDS, self.child.wait()).await;
+                Answer::InitError(parsed(&body))
+            }
             Happened::Told(_) => Answer::Crashed(error(
                 "Runtime.InvalidState",
                 "an answer before any invocation",
@@ -281,19 +288,4 @@ enum Happened {
     Told(Event),
     Ended(ExitStatus),
     Late,
-}
-
-/// The letter that the kernel has for a process's state; nothing when there is no such process.
-fn state(pid: u32) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
-fn peak_memory(pid: u32) -> u64 {
-    let status = File::open(format!("/proc/{pid}/status"))
-        .and_then(std::io::read_to_string)
-        .unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .unwrap_or_default()
 }

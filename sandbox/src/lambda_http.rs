@@ -16,6 +16,9 @@ use crate::lambda::{self, Function, Lambda};
 use crate::random;
 use crate::source::Missing;
 
+/// What a synchronous invocation may carry: 6 MB, and a little for its wrapping.
+const LARGEST_PAYLOAD: usize = 6_291_556;
+
 /// Answers a request to Lambda's API.
 pub(crate) async fn answer(lambda: &Lambda, request: &Request<Bytes>) -> Response<Bytes> {
     let path = percent_decoded(request.uri().path());
@@ -54,6 +57,16 @@ async fn invoke(function: Arc<Function>, request: &Request<Bytes>) -> Response<B
     } else {
         request.body().clone()
     };
+    if payload.len() > LARGEST_PAYLOAD {
+        let message = format!(
+            "Request must be smaller than {LARGEST_PAYLOAD} bytes for the InvokeFunction operation"
+        );
+        return lambda_error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestTooLargeException",
+            &message,
+        );
+    }
     if serde_json::from_slice::<Value>(&payload).is_err() {
         let message = "Could not parse request body into json: Could not parse payload into json";
         return lambda_error(

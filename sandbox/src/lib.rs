@@ -7,7 +7,7 @@
 //!   `secrets.rs` looks for leaks.
 //! - [`GitHub`] (`github.rs`) is GitHub as plain data, with `jwt.rs`, `token.rs` and `refusal.rs`; `github_http.rs` shows it.
 //! - [`Ssm`] (`ssm.rs`) is Parameter Store as plain data; `aws.rs` shows it; `sigv4.rs` reads signatures.
-//! - `lambda.rs` has the functions (`lambda_http.rs` shows them, `source.rs` gets them from elsewhere), `environment.rs` runs a process as Lambda does, with `invocation.rs`, `answer.rs`, `variables.rs`, `output.rs` and the
+//! - `lambda.rs` has the functions (`lambda_http.rs` shows them, `source.rs` gets them from elsewhere), `environment.rs` runs a process as Lambda does, with `invocation.rs`, `answer.rs`, `variables.rs`, `output.rs`, `process.rs` and the
 //!   Runtime API in `runtime_api.rs`.
 //! - [`Fault`] (`fault.rs`) says what goes wrong, `inject.rs` does it to answers, `server.rs` and `wire.rs` to connections,
 //!   `delay.rs` puts them far away, `certificate.rs` has TLS.
@@ -43,6 +43,7 @@ mod lambda;
 mod lambda_http;
 mod outcome;
 mod output;
+mod process;
 mod random;
 mod record;
 mod refusal;
