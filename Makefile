@@ -41,6 +41,16 @@ fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (nee
 # --- Checks and packages -------------------------------------------------------------------------------------------
 
 CARGO_DENY := cargo-deny@0.20.2
+CARGO_AUDITABLE := cargo-auditable@0.7.7
+RELEASE_RUST := 1.95.0
+DIST := dist
+HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
+export CARGO_HOME ?= $(HOME)/.cargo
+
+# A release build names no folder of the machine it was made on. `build` and `package` share these flags, and so their
+# objects. AWS-LC's build does the same for its C sources by itself.
+UNIT_SEPARATOR := $(shell printf '\037')
+build package: export CARGO_ENCODED_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/deps$(UNIT_SEPARATOR)--remap-path-prefix=$(CURDIR)=/src
 
 .PHONY: check
 check: $(TOOLS)/installed/$(CARGO_DENY) $(VENV)/packaging ## Formatting, lints, licences, sources, API docs, workflows
@@ -49,6 +59,45 @@ check: $(TOOLS)/installed/$(CARGO_DENY) $(VENV)/packaging ## Formatting, lints, 
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --locked --workspace check --hide-inclusion-graph licenses bans sources
 	$(VENV)/bin/zizmor --offline --no-progress --persona auditor .github
+
+# Apart from `check`: it needs the advisory database, from the network, and can fail on a day when nothing changed here.
+.PHONY: advisories
+advisories: $(TOOLS)/installed/$(CARGO_DENY) ## Known vulnerabilities in the dependencies (needs the network)
+	$(TOOLS)/bin/cargo-deny --locked --workspace check advisories
+
+.PHONY: package
+package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
+package: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Zips, SBOMs, notices and checksums in dist/ (ARCH=x86_64 or arm64 for one)
+	status=0; PATH="$(TOOLS)/bin:$$PATH" $(VENV)/bin/python packaging/package.py --into $(DIST) $(or $(ARCH),x86_64 arm64) || status=$$?; \
+	$(CHECKSUMS); exit $$status
+
+CHECKSUMS = cd $(DIST) && sha256sum -- *.zip *.cdx.json *.NOTICES.txt > checksums.txt
+
+.PHONY: checksums
+checksums: ## Write dist/checksums.txt over what is in dist/
+	$(CHECKSUMS)
+
+# Debian 12, as root. The release does not use these: each architecture is built on a runner of its own kind.
+.PHONY: cross-tools
+cross-tools: ## Install what `make package ARCH=arm64` needs on a Debian x86_64 machine
+	dpkg --add-architecture arm64
+	apt-get update -qq
+	apt-get install -qq --yes --no-install-recommends rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+
+.PHONY: release-toolchain
+release-toolchain: ## Install the exact compiler that releases are built with, by rustup
+	rustup toolchain install $(RELEASE_RUST) --profile minimal --component clippy --component rustfmt
+	rustup default $(RELEASE_RUST)
+
+# Twice from the same sources: here, and in another folder, with another target folder and another cargo home.
+.PHONY: test-reproducible
+test-reproducible: ## Two builds in two folders at two times give the same bytes (this machine's architecture)
+	$(MAKE) package ARCH=$(HOST_ARCH)
+	elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
+	mkdir -p "$$elsewhere/a-longer-name/home" && cd "$$elsewhere/a-longer-name" && ln -s $(CARGO_HOME)/registry home/registry; \
+	git -C $(CURDIR) ls-files -z --cached --others --exclude-standard | tar -C $(CURDIR) --null -T - -c | tar -x; \
+	CARGO_HOME="$$PWD/home" $(MAKE) package ARCH=$(HOST_ARCH) CARGO_TARGET_DIR="$$PWD/objects" TOOLS=$(TOOLS) VENV=$(VENV); \
+	diff -r $(CURDIR)/$(DIST) dist && echo "The same bytes from $(CURDIR) and $$PWD"
 
 # A tool from crates.io, pinned as name@version: built once, without optimisation or debug information (a third of the
 # time, and a run costs a second more at most), in one build folder, so that what two tools share is compiled once.

@@ -1,0 +1,217 @@
+"""Builds what a release publishes for one architecture, and refuses to write what would not run on Lambda.
+
+In: the architectures to build, and the sources. Out, in the folder named by --into: the zip that Lambda takes, its SBOM
+and the licence notices of what is in it. The same sources and the same compilers give the same bytes. It must never
+write a zip whose program needs more than `provided.al2023` has, or names a path of the machine that built it.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+import zipfile
+import zlib
+
+import zopfli
+from cyclonedx.model import HashAlgorithm, HashType, Property, XsUri, ExternalReference, ExternalReferenceType
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import LicenseExpression
+from cyclonedx.output.json import JsonV1Dot6
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+from packageurl import PackageURL
+
+# arm64 is the module's default architecture, so its zip has the plain name.
+ARCHITECTURES = {
+    "x86_64": {"cpu": "x86_64", "asset": "github-token-broker-x86_64"},
+    "arm64": {"cpu": "aarch64", "asset": "github-token-broker"},
+}
+# What Amazon Linux 2023 has in every image: glibc 2.34 ("Building with Amazon Linux 2023" in the Lambda guide), and
+# libgcc, without which its glibc package cannot be installed.
+NEWEST_GLIBC = (2, 34)
+BASE_LIBRARIES = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+NOTICE = re.compile(r"(licen[sc]e|copying|copyright|notice|unlicense)", re.IGNORECASE)
+SOURCE_SUFFIXES = {".rs", ".toml", ".c", ".h", ".py", ".json"}
+
+
+class CannotBuild(Exception):
+    """This machine lacks something; the text says what, and how to get it."""
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--into", type=pathlib.Path, required=True)
+    arguments.add_argument("architectures", nargs="+", choices=ARCHITECTURES)
+    arguments = arguments.parse_args()
+    arguments.into.mkdir(parents=True, exist_ok=True)
+
+    missing = {}
+    for architecture in arguments.architectures:
+        asset = arguments.into / ARCHITECTURES[architecture]["asset"]
+        for suffix in (".zip", ".cdx.json", ".NOTICES.txt"):  # what an earlier run left is never taken for this one's
+            asset.with_name(asset.name + suffix).unlink(missing_ok=True)
+        try:
+            program = build(ARCHITECTURES[architecture]["cpu"]).read_bytes()
+        except CannotBuild as reason:
+            missing[architecture] = reason
+            continue
+        check_runs_on_lambda(program, architecture)
+        check_names_no_path_of_this_machine(program)
+        crates = embedded_crates(program)
+        asset.with_name(asset.name + ".zip").write_bytes(zipped(program))
+        asset.with_name(asset.name + ".cdx.json").write_text(sbom(crates, program))
+        asset.with_name(asset.name + ".NOTICES.txt").write_text(notices(crates))
+        print(f"{architecture}: {asset}.zip, {len(program):,} bytes of program, {len(crates):,} crates in it and its build")
+    for architecture, reason in missing.items():
+        print(f"{architecture}: NOT BUILT. {reason}", file=sys.stderr)
+    sys.exit(1 if missing else 0)
+
+
+def build(cpu):
+    """Natively, exactly as `make build` does, so that both share their objects; else with a cross compiler."""
+    command = ["cargo", "auditable", "build", "--locked", "--release", "--package", "github-token-broker", "--bin", "bootstrap"]
+    folder, environment = pathlib.Path(os.environ["CARGO_TARGET_DIR"]), dict(os.environ)
+    if cpu != platform.machine():
+        target = f"{cpu}-unknown-linux-gnu"
+        environment |= cross_compiler(cpu, target)
+        command += ["--target", target]
+        folder = folder / target
+    subprocess.run(command, env=environment, check=True)
+    return folder / "release" / "bootstrap"
+
+
+def cross_compiler(cpu, target):
+    gcc, debian = f"{cpu}-linux-gnu-gcc", {"aarch64": "arm64", "x86_64": "amd64"}[cpu]
+    apt = (
+        f"On Debian, as root: dpkg --add-architecture {debian} && apt-get update && apt-get install --no-install-recommends "
+        f"rustc-web libstd-rust-web-dev:{debian} gcc-{cpu.replace('_', '-')}-linux-gnu libc6-dev-{debian}-cross "
+        f"(make cross-tools). Elsewhere: rustup target add {target}, and a GNU cross compiler."
+    )
+    if not shutil.which(gcc):
+        raise CannotBuild(f"There is no {gcc}. {apt}")
+    environment = {
+        f"CARGO_TARGET_{target.upper().replace('-', '_')}_LINKER": gcc,
+        f"CC_{target.replace('-', '_')}": gcc,
+        f"AR_{target.replace('-', '_')}": f"{cpu}-linux-gnu-ar",
+    }
+    for rustc in (os.environ.get("RUSTC", "rustc"), "/usr/bin/rustc"):  # Debian's compiler has Debian's standard library
+        if shutil.which(rustc) and list(standard_library(rustc, target).glob("libstd-*")):
+            return environment | {"RUSTC": rustc}
+    raise CannotBuild(f"Rust's standard library for {target} is not installed. {apt}")
+
+
+def standard_library(rustc, target):
+    return pathlib.Path(subprocess.check_output([rustc, "--print", "target-libdir", "--target", target], text=True).strip())
+
+
+def check_runs_on_lambda(program, architecture):
+    elf = ELFFile(io.BytesIO(program))
+    machine = {"x86_64": "EM_X86_64", "arm64": "EM_AARCH64"}[architecture]
+    if elf["e_machine"] != machine:
+        sys.exit(f"{architecture}: the program is for {elf['e_machine']}")
+    needed = {tag.needed for tag in elf.get_section_by_name(".dynamic").iter_tags("DT_NEEDED")}
+    if needed - BASE_LIBRARIES:
+        sys.exit(f"{architecture}: provided.al2023 does not have {', '.join(sorted(needed - BASE_LIBRARIES))}")
+    versions = {
+        version.name
+        for section in elf.iter_sections()
+        if isinstance(section, GNUVerNeedSection)
+        for _, wanted in section.iter_versions()
+        for version in wanted
+    }
+    glibc = {tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in versions if re.fullmatch(r"GLIBC_[\d.]+", name)}
+    if not glibc or max(glibc) > NEWEST_GLIBC or "GLIBC_PRIVATE" in versions:
+        sys.exit(f"{architecture}: needs {', '.join(sorted(versions))}; provided.al2023 has glibc {NEWEST_GLIBC[0]}.{NEWEST_GLIBC[1]}")
+    print(f"{architecture}: needs {', '.join(sorted(needed))}; newest symbol GLIBC_{'.'.join(map(str, max(glibc)))}")
+
+
+def check_names_no_path_of_this_machine(program):
+    for folder in {os.getcwd(), os.environ["CARGO_HOME"], os.environ["CARGO_TARGET_DIR"]}:
+        found = re.search(re.escape(os.path.abspath(folder).encode()) + rb"/[ -~]{0,80}", program)
+        if found:
+            sys.exit(f"the program names a path of this machine: {found[0].decode()}")
+
+
+def embedded_crates(program):
+    """The list that cargo-auditable wrote into the program: read from the bytes that are shipped, not from a plan."""
+    section = ELFFile(io.BytesIO(program)).get_section_by_name(".dep-v0")
+    return json.loads(zlib.decompress(section.data()))["packages"]
+
+
+def zipped(program):
+    """One entry, one time, one mode; deflated by a pinned implementation, since zlib's output differs between systems."""
+    archive = io.BytesIO()
+    entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
+    entry.create_system, entry.external_attr, entry.compress_type = 3, 0o100755 << 16, zipfile.ZIP_DEFLATED
+    with zopfli.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, iterations=5) as writer:
+        writer.writestr(entry, program)
+    return archive.getvalue()
+
+
+def sources():
+    """Licence, checksum and folder of each crate that Cargo.lock names."""
+    metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--locked", "--format-version", "1"]))
+    lock = re.findall(r'name = "(.+)"\nversion = "(.+)"\nsource = .+\nchecksum = "(.+)"', pathlib.Path("Cargo.lock").read_text())
+    checksums = {(name, version): checksum for name, version, checksum in lock}
+    return {(p["name"], p["version"]): p | {"sha256": checksums.get((p["name"], p["version"]))} for p in metadata["packages"]}
+
+
+def sbom(crates, program):
+    known, components = sources(), []
+    for crate in crates:
+        source = known[crate["name"], crate["version"]]
+        components.append(
+            Component(
+                type=ComponentType.APPLICATION if crate.get("root") else ComponentType.LIBRARY,
+                name=crate["name"],
+                version=crate["version"],
+                bom_ref=f"{crate['name']}@{crate['version']}",
+                purl=PackageURL("cargo", name=crate["name"], version=crate["version"]) if source["sha256"] else None,
+                licenses=[LicenseExpression(source["license"].replace("/", " OR "))],
+                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=source["sha256"])] if source["sha256"] else None,
+                properties=[Property(name="cdx:rustc:dependency_kind", value=crate.get("kind", "runtime"))],
+                external_references=[ExternalReference(type=ExternalReferenceType.VCS, url=XsUri(source["repository"]))]
+                if source["repository"]
+                else None,
+            )
+        )
+    root = next(c for c in components if c.type is ComponentType.APPLICATION)
+    # The same program has the same document: its serial number is derived from it, and it has no time of its own.
+    serial = uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(program).hexdigest())
+    bom = Bom(components=[c for c in components if c is not root], serial_number=serial)
+    bom.metadata.component, bom.metadata.timestamp = root, None
+    for crate, component in zip(crates, components):
+        bom.register_dependency(component, [components[i] for i in crate.get("dependencies", [])])
+    return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
+
+
+def notices(crates):
+    """Each crate's own licence files, word for word, each distinct text once."""
+    known, texts = sources(), {}
+    for crate in crates:
+        source = known[crate["name"], crate["version"]]
+        folder = pathlib.Path(source["manifest_path"]).parent
+        files = [f for f in folder.rglob("*") if f.is_file() and NOTICE.match(f.name) and f.suffix not in SOURCE_SUFFIXES]
+        if not files and source["source"]:
+            files = [None]
+        for file in files:
+            text = file.read_text(errors="replace").strip() if file else ""
+            texts.setdefault(text, set()).add(f"{crate['name']} {crate['version']} ({source['license']})")
+    none = texts.pop("", set())
+    parts = [f"{chr(10).join(sorted(who))}\n\n{text}" for text, who in sorted(texts.items(), key=lambda item: sorted(item[1]))]
+    if none:
+        parts.append("These crates carry no licence file; their licence is the one in brackets:\n" + "\n".join(sorted(none)))
+    return f"\n\n{'-' * 100}\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    main()
