@@ -89,14 +89,41 @@ release-toolchain: ## Install the exact compiler that releases are built with, b
 	rustup toolchain install $(RELEASE_RUST) --profile minimal --component clippy --component rustfmt
 	rustup default $(RELEASE_RUST)
 
+.PHONY: test-package
+test-package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
+test-package: package ## Build the packages of this machine's architecture (or ARCH=...), then check and run them
+	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python packaging/test_package.py --into $(DIST) $(ARCH)
+	$(MAKE) --silent release-draft release-publish GH='echo A release would run: gh'
+test-package test-reproducible: ARCH := $(or $(ARCH),$(HOST_ARCH))
+
+# The tag comes from the workflow's environment, and is compared before anything else uses it.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+GH := gh
+
+.PHONY: release-check
+release-check: ## Is the tag the version of Cargo.toml, and does the changelog speak of it?
+	test "$${RELEASE_TAG:-v$(VERSION)}" = "v$(VERSION)" || { echo "The tag is not v$(VERSION), the version in Cargo.toml" >&2; exit 1; }
+	grep -q '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no entry for $(VERSION)" >&2; exit 1; }
+
+.PHONY: release-draft
+release-draft: release-check ## (workflow) Draft the release of the tag, with its part of the changelog
+	notes=$$(mktemp); trap 'rm -f "$$notes"' EXIT; \
+	sed -n '/^## \[$(VERSION)\]/,/^## \[/{//!p}' CHANGELOG.md > "$$notes"; \
+	$(GH) release view v$(VERSION) || $(GH) release create v$(VERSION) --draft --verify-tag --title v$(VERSION) --notes-file "$$notes"
+
+.PHONY: release-publish
+release-publish: release-check ## (workflow) Upload dist/ to the draft and publish it
+	$(GH) release upload v$(VERSION) --clobber $(DIST)/*
+	$(GH) release edit v$(VERSION) --draft=false
+
 # Twice from the same sources: here, and in another folder, with another target folder and another cargo home.
 .PHONY: test-reproducible
 test-reproducible: ## Two builds in two folders at two times give the same bytes (this machine's architecture)
-	$(MAKE) package ARCH=$(HOST_ARCH)
+	$(MAKE) package ARCH=$(ARCH)
 	elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
 	mkdir -p "$$elsewhere/a-longer-name/home" && cd "$$elsewhere/a-longer-name" && ln -s $(CARGO_HOME)/registry home/registry; \
 	git -C $(CURDIR) ls-files -z --cached --others --exclude-standard | tar -C $(CURDIR) --null -T - -c | tar -x; \
-	CARGO_HOME="$$PWD/home" $(MAKE) package ARCH=$(HOST_ARCH) CARGO_TARGET_DIR="$$PWD/objects" TOOLS=$(TOOLS) VENV=$(VENV); \
+	CARGO_HOME="$$PWD/home" $(MAKE) package ARCH=$(ARCH) CARGO_TARGET_DIR="$$PWD/objects" TOOLS=$(TOOLS) VENV=$(VENV); \
 	diff -r $(CURDIR)/$(DIST) dist && echo "The same bytes from $(CURDIR) and $$PWD"
 
 # A tool from crates.io, pinned as name@version: built once, without optimisation or debug information (a third of the

@@ -200,9 +200,8 @@ def notices(crates):
     for crate in crates:
         source = known[crate["name"], crate["version"]]
         folder = pathlib.Path(source["manifest_path"]).parent
-        files = [f for f in folder.rglob("*") if f.is_file() and NOTICE.match(f.name) and f.suffix not in SOURCE_SUFFIXES]
-        if not files and source["source"]:
-            files = [None]
+        files = folder.rglob("*") if source["source"] else folder.glob("*")  # below our own folder are builds, too
+        files = [f for f in files if f.is_file() and NOTICE.match(f.name) and f.suffix not in SOURCE_SUFFIXES] or [None]
         for file in files:
             text = file.read_text(errors="replace").strip() if file else ""
             texts.setdefault(text, set()).add(f"{crate['name']} {crate['version']} ({source['license']})")
