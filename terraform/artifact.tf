@@ -15,17 +15,18 @@ locals {
   is_s3      = var.lambda_artifact.lambda_source_s3 != null
 
   # Everything that decides which bytes are downloaded and how they are checked.
-  release = jsonencode({
+  release = {
     repository         = var.release_repository
     version            = var.lambda_artifact.release_version
     asset              = var.architecture == "arm64" ? "github-token-broker.zip" : "github-token-broker-${var.architecture}.zip"
     sha256             = var.lambda_artifact.sha256 == null ? "" : lower(var.lambda_artifact.sha256)
     verify_attestation = var.lambda_artifact.verify_attestation
-  })
+  }
+  release_key = jsonencode(local.release)
 
   # Below the root module's .terraform, which every checkout ignores; a folder of its own for each download.
-  release_folder = "${path.root}/.terraform/github-token-broker/${substr(sha256(local.release), 0, 16)}"
-  release_zip    = "${local.release_folder}/${jsondecode(local.release).asset}"
+  release_folder = "${path.root}/.terraform/github-token-broker/${substr(sha256(local.release_key), 0, 16)}"
+  release_zip    = "${local.release_folder}/${local.release.asset}"
 
   # True when an earlier download is there and still is what its checksum says; a damaged one counts as absent.
   release_is_here = try(
@@ -41,7 +42,7 @@ locals {
 resource "terraform_data" "release" {
   count = local.is_release ? 1 : 0
 
-  triggers_replace = local.release_is_here ? local.release : "${local.release}${substr(timestamp(), 0, 0)}"
+  triggers_replace = local.release_is_here ? local.release_key : "${local.release_key}${substr(timestamp(), 0, 0)}"
   input            = local.release_zip
 
   # Every input goes through the environment; the script's path is an argument of bash, not a piece of shell text.
@@ -50,12 +51,12 @@ resource "terraform_data" "release" {
     command     = "${path.module}/scripts/fetch-release.sh"
 
     environment = {
-      RELEASE_REPOSITORY = jsondecode(local.release).repository
-      RELEASE_VERSION    = jsondecode(local.release).version
-      RELEASE_ASSET      = jsondecode(local.release).asset
+      RELEASE_REPOSITORY = local.release.repository
+      RELEASE_VERSION    = local.release.version
+      RELEASE_ASSET      = local.release.asset
       RELEASE_FOLDER     = local.release_folder
-      EXPECTED_SHA256    = jsondecode(local.release).sha256
-      VERIFY_ATTESTATION = tostring(jsondecode(local.release).verify_attestation)
+      EXPECTED_SHA256    = local.release.sha256
+      VERIFY_ATTESTATION = tostring(local.release.verify_attestation)
     }
   }
 }

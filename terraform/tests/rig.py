@@ -28,7 +28,6 @@ TOOL = shutil.which(os.environ.get("TERRAFORM", "terraform"))
 PLUGINS = MODULE.parent / "target" / "terraform-plugins"  # the registry's provider is large; it is fetched once
 FROM_REGISTRY = os.environ.get("PROVIDER") == "registry"
 REGION = "us-east-1"
-ACCOUNT = "123456789012"  # moto's
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -129,7 +128,7 @@ class Workspace:
             self.environment["STANDIN_VERSION"] = version
         # Whatever the configuration allows, it is this version that is tested.
         (folder / "version_override.tf").write_text(
-            'terraform {\n required_providers {\n aws = {\n'
+            "terraform {\n required_providers {\n aws = {\n"
             f'  source = "hashicorp/aws"\n  version = "{version}"\n }}\n }}\n}}\n'
         )
         if installed and not FROM_REGISTRY:
@@ -237,6 +236,11 @@ def unframed(text: str) -> str:
     """The tool's errors, without what came before them, the frame around them and the breaks at 80 columns."""
     errors = text[text.find("Error:") :] if "Error:" in text else text
     return re.sub(r"\s+", " ", re.sub(r"[╷│╵]", " ", errors))
+
+
+def tool_version() -> tuple[int, ...]:
+    said = json.loads(subprocess.check_output([TOOL, "version", "-json"], env={"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1"}))
+    return tuple(map(int, said["terraform_version"].split("-")[0].split(".")))
 
 
 def running_provider(folder: Path, environment: dict) -> tuple[subprocess.Popen, str]:

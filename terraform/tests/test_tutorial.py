@@ -1,8 +1,8 @@
 """The tutorial and two how-tos, run from their pages, from an empty directory to an empty account.
 
 AWS is moto, Lambda's runtime and GitHub are the repository's sandbox, which runs the function whose configuration and hash
-moto holds. The zip is the one that this machine can run: `make package` for its own processor, published under the name that
-the page's module asks for. The steps are tests of their own, in order, on one `Reader`.
+moto holds. The zip is one that this machine can run, for its own processor, published under the name that the page's module
+asks for. The steps are tests of their own, in order, on one `Reader`.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ class Desk:
     def __init__(self, aws: rig.Aws, folder: Path):
         self.aws, self.folder, self.sandboxes = aws, folder, []
         self.releases = rig.Releases(folder)
-        self.published = publish(self.releases, "v1.1.0", host_zip().read_bytes())
+        self.published = publish(self.releases, "v1.1.0", host_zip(folder).read_bytes())
         self.zips = [self.published.parent, self.releases.publish("v1.1.1")]
         for name in ("aws", "jq"):
             if name == "aws" or shutil.which("jq") is None:
@@ -61,6 +61,7 @@ class Desk:
         if shutil.which("tofu") is None:
             (self.releases.bin / "tofu").symlink_to(rig.TOOL)
         self.workspace = rig.Workspace(folder / "work", aws, rig.VERSIONS[-1], self.releases, installed=True)
+        (self.workspace.folder / "version_override.tf").unlink()  # the page says which versions will do
         self.reader = Reader(self.workspace.folder, self.workspace.environment)
         self.reader.environment |= answering_git(folder / "origin")
         self.github_starts_with(self.workspace.folder / "key.pem")
@@ -83,9 +84,15 @@ class Desk:
             sandbox.close()
 
 
-def host_zip() -> Path:
-    """The package for this machine's processor."""
-    return ROOT / "dist" / ("github-token-broker.zip" if os.uname().machine == "aarch64" else "github-token-broker-x86_64.zip")
+def host_zip(folder: Path) -> Path:
+    """The package for this machine's processor; where `make package` has not packed this build, the build, zipped here."""
+    name = "github-token-broker.zip" if os.uname().machine == "aarch64" else "github-token-broker-x86_64.zip"
+    packed, built = ROOT / "dist" / name, TARGET / "release" / "bootstrap"
+    if packed.exists() and not (built.exists() and built.stat().st_mtime > packed.stat().st_mtime):
+        return packed
+    with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(built, "bootstrap")
+    return folder / name
 
 
 def publish(releases: rig.Releases, tag: str, content: bytes) -> Path:
