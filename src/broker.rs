@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     config::Config,
-    connect::{CertFileUnusable, Upstream, sdk_client, tls},
+    connect::Upstream,
     error::{Failure, Result, Step},
     github::{ConfirmedInstallation, GitHub, GrantedToken},
     jwt::AppJwt,
@@ -22,6 +22,8 @@ use crate::{
     proof::{Examination, ProvenToken},
     refusal::Refusal,
     retry::REVOKE_MARGIN,
+    sdk_http::sdk_client,
+    tls::{CertFileUnusable, tls},
     trace::Trace,
 };
 

@@ -1,8 +1,8 @@
-//! The function's environment -> [`Config`]; every rule on a value stands here, once.
+//! The function's environment -> [`Config`]. The rules on the values are in [`crate::rules`].
 //!
 //! In: a lookup function. Out: a value that every later step can trust, or all faults at once ([`crate::variables`]).
 
-use std::{fmt, net::IpAddr, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use aws_sdk_ssm::config::Credentials;
 use http::Uri;
@@ -11,8 +11,9 @@ use tracing::Level;
 
 use crate::{
     permissions::Permissions,
+    rules,
     variables::{
-        API_BASE, CLIENT_ID_PARAM, ConfigurationError, Fault, INSTALLATION_ID_PARAM, LOG_LEVEL,
+        API_BASE, CLIENT_ID_PARAM, ConfigurationError, INSTALLATION_ID_PARAM, LOG_LEVEL,
         METRICS_NAMESPACE, NAME, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID,
         Reader, Variable,
     },
@@ -95,7 +96,7 @@ pub struct RepositoryId(pub u64);
 
 /// The full name of an SSM parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterName(String);
+pub struct ParameterName(pub(crate) String);
 
 impl ParameterName {
     /// The name, with its leading slash.
@@ -120,27 +121,27 @@ impl Config {
     ) -> Result<Self, ConfigurationError> {
         let mut read = Reader::new(lookup);
 
-        let region = read.value(&REGION, any_text);
-        let owner = read.value(&OWNER, name);
-        let name = read.value(&NAME, name);
-        let client_id = read.value(&CLIENT_ID_PARAM, parameter_name);
-        let installation_id = read.value(&INSTALLATION_ID_PARAM, parameter_name);
-        let private_key = read.value(&PRIVATE_KEY_PARAM, parameter_name);
-        let permissions = read.value(&PERMISSIONS, permissions);
-        let api_base = read.value(&API_BASE, api_base);
-        let _ = read.value(&LOG_LEVEL, level); // in force already: see `log_level`
-        let repository_id = read.optional(REPOSITORY_ID.name, repository_id);
-        let metrics_namespace = read.optional(METRICS_NAMESPACE.name, namespace);
+        let region = read.value(&REGION, rules::any_text);
+        let owner = read.value(&OWNER, rules::name);
+        let name = read.value(&NAME, rules::name);
+        let client_id = read.value(&CLIENT_ID_PARAM, rules::parameter_name);
+        let installation_id = read.value(&INSTALLATION_ID_PARAM, rules::parameter_name);
+        let private_key = read.value(&PRIVATE_KEY_PARAM, rules::parameter_name);
+        let permissions = read.value(&PERMISSIONS, rules::permissions);
+        let api_base = read.value(&API_BASE, rules::api_base);
+        let _ = read.value(&LOG_LEVEL, rules::level); // in force already: see `log_level`
+        let repository_id = read.optional(REPOSITORY_ID.name, rules::repository_id);
+        let metrics_namespace = read.optional(METRICS_NAMESPACE.name, rules::namespace);
 
-        let ssm_endpoint = read.optional("AWS_ENDPOINT_URL_SSM", endpoint);
-        let any_endpoint = read.optional("AWS_ENDPOINT_URL", endpoint);
-        let use_fips = read.optional("AWS_USE_FIPS_ENDPOINT", boolean);
-        let use_dual_stack = read.optional("AWS_USE_DUALSTACK_ENDPOINT", boolean);
-        let access_key = read.value(&ACCESS_KEY, any_text);
-        let secret_key = read.value(&SECRET_KEY, any_text);
+        let ssm_endpoint = read.optional("AWS_ENDPOINT_URL_SSM", rules::endpoint);
+        let any_endpoint = read.optional("AWS_ENDPOINT_URL", rules::endpoint);
+        let use_fips = read.optional("AWS_USE_FIPS_ENDPOINT", rules::boolean);
+        let use_dual_stack = read.optional("AWS_USE_DUALSTACK_ENDPOINT", rules::boolean);
+        let access_key = read.value(&ACCESS_KEY, rules::any_text);
+        let secret_key = read.value(&SECRET_KEY, rules::any_text);
         let session_token = read.text("AWS_SESSION_TOKEN");
-        let upper_case_proxy = read.optional("HTTPS_PROXY", proxy);
-        let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", proxy));
+        let upper_case_proxy = read.optional("HTTPS_PROXY", rules::proxy);
+        let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", rules::proxy));
         let no_proxy = read.text("NO_PROXY").or_else(|| read.text("no_proxy"));
         let cert_file = read.text("SSL_CERT_FILE").map(PathBuf::from);
 
@@ -184,7 +185,7 @@ impl Config {
 
     /// Whether SSM's answers, the private key among them, cross a network in the clear: fit for an emulator only.
     pub fn reads_secrets_in_the_clear(&self) -> bool {
-        let in_the_clear = |url: &Uri| url.scheme_str() == Some("http") && !is_loopback(url);
+        let in_the_clear = |url: &Uri| url.scheme_str() == Some("http") && !rules::is_loopback(url);
         self.aws.endpoint.as_ref().is_some_and(in_the_clear)
     }
 }
@@ -193,7 +194,7 @@ impl Config {
 /// Read apart from [`Config`], so that a faulty configuration is logged too.
 pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {
     let read = Reader::new(lookup);
-    let parse = |name| level(&read.text(name)?).ok();
+    let parse = |name| rules::level(&read.text(name)?).ok();
     parse(LOG_LEVEL.name)
         .or_else(|| parse("AWS_LAMBDA_LOG_LEVEL"))
         .unwrap_or(Level::INFO)
@@ -208,135 +209,6 @@ const SECRET_KEY: Variable = Variable {
     name: "AWS_SECRET_ACCESS_KEY",
     default: None,
 };
-
-#[expect(clippy::unnecessary_wraps, reason = "a rule like the others")]
-fn any_text(text: &str) -> Result<String, Fault> {
-    Ok(text.to_owned())
-}
-
-fn name(text: &str) -> Result<String, Fault> {
-    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    // `.` and `..` would change the path of a request.
-    if text.bytes().all(supported) && text != "." && text != ".." {
-        Ok(text.to_owned())
-    } else {
-        Err(Fault::UnsupportedCharacters)
-    }
-}
-
-/// Only an absolute and literal path: no ARN, no `:version` and no `:label`.
-fn parameter_name(text: &str) -> Result<ParameterName, Fault> {
-    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
-    if text.len() > 1 && text.starts_with('/') && text.bytes().all(supported) {
-        Ok(ParameterName(text.to_owned()))
-    } else {
-        Err(Fault::NotAParameterPath)
-    }
-}
-
-fn permissions(text: &str) -> Result<Permissions, Fault> {
-    let permissions: Permissions = serde_json::from_str(text).map_err(|_| Fault::NotAJsonObject)?;
-    let blank = |text: &str| text.trim().is_empty();
-    if permissions.is_empty() {
-        Err(Fault::NoPermission)
-    } else if permissions
-        .iter()
-        .any(|(name, level)| blank(name) || blank(level))
-    {
-        Err(Fault::EmptyPermission)
-    } else {
-        Ok(permissions)
-    }
-}
-
-fn api_base(text: &str) -> Result<Uri, Fault> {
-    let url: Uri = text
-        .trim_end_matches('/')
-        .parse()
-        .map_err(|_| Fault::UrlNotAbsolute)?;
-    let authority = url.authority().ok_or(Fault::UrlNotAbsolute)?;
-    if authority.host().is_empty() {
-        return Err(Fault::UrlNotAbsolute);
-    }
-    // `Uri` drops a fragment silently, so it is looked for in the text.
-    if text.contains(['#', '?']) || authority.as_str().contains('@') {
-        return Err(Fault::UrlWithExtras);
-    }
-    match url.scheme_str() {
-        Some("https") => Ok(url),
-        Some("http") if is_loopback(&url) => Ok(url),
-        Some(_) => Err(Fault::UrlNotHttps),
-        None => Err(Fault::UrlNotAbsolute),
-    }
-}
-
-fn level(text: &str) -> Result<Level, Fault> {
-    match text.to_ascii_lowercase().as_str() {
-        // Lambda's own scale has a level below `debug` and one above `error`.
-        "trace" | "debug" => Ok(Level::DEBUG),
-        "info" => Ok(Level::INFO),
-        "warn" => Ok(Level::WARN),
-        "error" | "fatal" => Ok(Level::ERROR),
-        _ => Err(Fault::NotALevel),
-    }
-}
-
-fn repository_id(text: &str) -> Result<RepositoryId, Fault> {
-    match text.parse() {
-        Ok(id) if id > 0 => Ok(RepositoryId(id)),
-        _ => Err(Fault::NotANumber),
-    }
-}
-
-/// CloudWatch's rule, from "PutMetricData" in its API reference.
-fn namespace(text: &str) -> Result<String, Fault> {
-    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
-    if text.len() <= 255 && !text.starts_with("AWS/") && text.bytes().all(supported) {
-        Ok(text.to_owned())
-    } else {
-        Err(Fault::NotANamespace)
-    }
-}
-
-fn endpoint(text: &str) -> Result<Uri, Fault> {
-    let url: Uri = text.parse().map_err(|_| Fault::NotAnEndpoint)?;
-    match url.scheme_str() {
-        Some("http" | "https") if url.host().is_some_and(|host| !host.is_empty()) => Ok(url),
-        _ => Err(Fault::NotAnEndpoint),
-    }
-}
-
-/// FIPS endpoints are a promise to an auditor: a value that is neither yes nor no must not quietly mean no.
-fn boolean(text: &str) -> Result<bool, Fault> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(Fault::NotABoolean),
-    }
-}
-
-/// A proxy that cannot be used must not quietly mean a direct connection.
-fn proxy(text: &str) -> Result<String, Fault> {
-    // As curl has it, a proxy may be given as host and port alone.
-    let url = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
-    };
-    let parsed: Uri = url.parse().map_err(|_| Fault::NotAProxy)?;
-    match parsed.scheme_str() {
-        Some("http") if parsed.host().is_some_and(|host| !host.is_empty()) => Ok(url),
-        _ => Err(Fault::NotAProxy),
-    }
-}
-
-fn is_loopback(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
 
 #[cfg(test)]
 mod tests;

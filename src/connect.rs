@@ -13,15 +13,6 @@ use std::{
     time::Duration,
 };
 
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpConnector as SdkConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
-        http_client_fn,
-    },
-    orchestrator::{HttpRequest, HttpResponse},
-    result::ConnectorError,
-};
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use http::{HeaderValue, Request, Response, Uri, header, response::Parts, uri::PathAndQuery};
@@ -35,10 +26,7 @@ use hyper_util::{
     },
     rt::TokioIo,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use rustls::ClientConfig;
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 use tower_service::Service;
 
@@ -71,45 +59,6 @@ impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Upstream") // a proxy's URL may hold a password
     }
-}
-
-/// The trusted roots cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CertFileUnusable;
-
-impl fmt::Display for CertFileUnusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "SSL_CERT_FILE must name a readable file of PEM certificates"
-        )
-    }
-}
-
-/// The TLS settings of every connection: TLS 1.2 or 1.3, certificates always verified.
-///
-/// # Errors
-/// `SSL_CERT_FILE` is set, and gives no roots.
-pub fn tls(network: &Network) -> Result<Arc<ClientConfig>, CertFileUnusable> {
-    let mut roots = RootCertStore::empty();
-    match &network.cert_file {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|_| CertFileUnusable)? {
-                roots
-                    .add(certificate.map_err(|_| CertFileUnusable)?)
-                    .map_err(|_| CertFileUnusable)?;
-            }
-            if roots.is_empty() {
-                return Err(CertFileUnusable);
-            }
-        }
-    }
-    let mut config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }
 
 impl Upstream {
@@ -154,9 +103,11 @@ impl Upstream {
         read: impl AsyncFn(Response<Incoming>) -> T,
     ) -> Result<Exchanged<T>, Broken> {
         let mut stream = self.stream.lock().await;
+        // Boxed, so that what passes through its state is wiped with it; a stack is not.
+        let exchange_on = |stream, request| Box::pin(exchange_on(stream, request, &read));
         let mut sent_before = false;
         if let Some(kept) = stream.take() {
-            match exchange_on(kept, self.address(build()), &read).await {
+            match exchange_on(kept, self.address(build())).await {
                 Ok((answer, kept)) => {
                     *stream = kept;
                     return Ok(Exchanged {
@@ -169,7 +120,7 @@ impl Upstream {
             }
         }
         let fresh = self.connect().await?;
-        let (answer, kept) = exchange_on(fresh, self.address(build()), &read)
+        let (answer, kept) = exchange_on(fresh, self.address(build()))
             .await
             .map_err(|_| Broken::Interrupted)?;
         *stream = kept;
@@ -318,52 +269,4 @@ pub enum BodyDefect {
     TooLong,
     /// The connection ended before the body did.
     Interrupted,
-}
-
-/// The same client, in the shape that the AWS SDK takes.
-pub fn sdk_client(upstream: Arc<Upstream>) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(ForSdk(upstream));
-    http_client_fn(move |_, _| connector.clone())
-}
-
-#[derive(Debug)]
-struct ForSdk(Arc<Upstream>);
-
-impl SdkConnector for ForSdk {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let upstream = self.0.clone();
-        HttpConnectorFuture::new(async move { exchange_for_sdk(&upstream, request).await })
-    }
-}
-
-async fn exchange_for_sdk(
-    upstream: &Upstream,
-    request: HttpRequest,
-) -> Result<HttpResponse, ConnectorError> {
-    let (parts, body) = request
-        .try_into_http1x()
-        .map_err(|error| ConnectorError::user(error.into()))?
-        .into_parts();
-    let body = Bytes::copy_from_slice(body.bytes().unwrap_or_default());
-    let path = parts
-        .uri
-        .path_and_query()
-        .cloned()
-        .unwrap_or(PathAndQuery::from_static("/"));
-    let build = || {
-        let mut request = Request::new(Full::new(body.clone()));
-        *request.method_mut() = parts.method.clone();
-        *request.uri_mut() = path.clone().into();
-        *request.headers_mut() = parts.headers.clone();
-        request
-    };
-    let broken = |what: &'static str| ConnectorError::io(what.into());
-    let exchanged = upstream
-        .exchange(build, whole)
-        .await
-        .map_err(|_| broken("no answer"))?;
-    let (parts, body) = exchanged.answer;
-    let body = body.map_err(|_| broken("no whole answer"))?;
-    HttpResponse::try_from(Response::from_parts(parts, SdkBody::from(body)))
-        .map_err(|error| ConnectorError::other(error.into(), None))
 }

@@ -10,8 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::Full;
+use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::time::{Instant, sleep, timeout};
@@ -24,18 +23,13 @@ use crate::{
     parameters::InstallationId,
     proof::{Grant, Reach},
     refusal::{self, Refusal},
+    rest::{Answer, Ask},
     retry,
     trace::Trace,
 };
 
 /// GitHub answers the slowest of these calls in about half a second; three attempts fit into ten seconds.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
-
-/// No version suffix: users filter GitHub's audit log by this name.
-const USER_AGENT: HeaderValue = HeaderValue::from_static("github-token-broker");
-const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
-const API_VERSION: HeaderValue = HeaderValue::from_static("2022-11-28");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// GitHub's REST API, for one invocation.
 pub struct GitHub<'a> {
@@ -217,19 +211,7 @@ impl<'a> GitHub<'a> {
         bearer: &SecretString,
         body: Option<Bytes>,
     ) -> Result<Ask> {
-        let base = self.config.api_base.path().trim_end_matches('/');
-        let uri = format!("{base}{path}")
-            .parse()
-            .map_err(|_| Failure::Internal)?;
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", bearer.expose_secret()))
-            .map_err(|_| Failure::Internal)?;
-        authorization.set_sensitive(true);
-        Ok(Ask {
-            method,
-            uri,
-            authorization,
-            body,
-        })
+        Ask::new(&self.config.api_base, method, path, bearer, body)
     }
 
     /// Sends a request, again where that is of use, until an answer says success or the failure is final.
@@ -299,51 +281,4 @@ const fn may_have_minted(failure: &Failure) -> bool {
         Failure::GitHubUnreachable(_, Broken::Interrupted | Broken::TimedOut)
             | Failure::GitHubRefused(_, _, Refusal::Unavailable)
     )
-}
-
-/// Everything of a request; the request itself is built anew for each attempt.
-struct Ask {
-    method: Method,
-    uri: Uri,
-    authorization: HeaderValue,
-    body: Option<Bytes>,
-}
-
-impl Ask {
-    fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone().unwrap_or_default()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, ACCEPT);
-        headers.insert(header::AUTHORIZATION, self.authorization.clone());
-        headers.insert(header::USER_AGENT, USER_AGENT);
-        headers.insert("x-github-api-version", API_VERSION);
-        if self.body.is_some() {
-            headers.insert(header::CONTENT_TYPE, JSON);
-        }
-        request
-    }
-}
-
-/// A successful answer.
-struct Answer {
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Answer {
-    fn parse<T: for<'de> Deserialize<'de>>(&self, call: Call) -> Result<T> {
-        let content_type = self
-            .headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Failure::UnexpectedAnswer(call, AnswerDefect::NotJson));
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|_| Failure::UnexpectedAnswer(call, AnswerDefect::Malformed))
-    }
 }

@@ -10,7 +10,7 @@
 //!
 //! | module | from | to |
 //! |---|---|---|
-//! | [`variables`], [`config`] | the environment | `Config`, or every fault in it |
+//! | [`variables`], [`rules`], [`config`] | the environment | `Config`, or every fault in it |
 //! | [`permissions`] | JSON | permission names and levels |
 //! | [`runtime`] | Lambda's Runtime API | an invocation, and its answer back |
 //! | [`payload`] | an invocation's bytes | nothing was asked for, or something was |
@@ -19,10 +19,10 @@
 //! | [`parameters`] | three SSM parameters | `AppCredentials` |
 //! | [`private_key`] | a PEM as people paste it | an RSA key |
 //! | [`jwt`] | client ID, time, key | `AppJwt` |
-//! | [`github`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |
+//! | [`github`], [`rest`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |
 //! | [`refusal`] | an answer that says no | what it means |
 //! | [`proof`] | `GrantedToken` | `ProvenToken`, or what differs |
-//! | [`connect`] | a request | an answer: the one HTTPS client |
+//! | [`connect`], [`tls`], [`sdk_http`] | a request | an answer: the one HTTPS client |
 //! | [`retry`] | a failure, the time left | a wait, or the end |
 //! | [`error`], [`error_type`] | a failure | `errorType` and `errorMessage` |
 //! | [`trace`] | the steps | the fields of a log line |
@@ -83,7 +83,11 @@ pub mod permissions;
 pub mod private_key;
 pub mod proof;
 pub mod refusal;
+pub mod rest;
 pub mod retry;
+pub mod rules;
 pub mod runtime;
+pub mod sdk_http;
+pub mod tls;
 pub mod trace;
 pub mod variables;

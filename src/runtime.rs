@@ -14,9 +14,10 @@ use serde::Serialize;
 
 use crate::{
     config::Network,
-    connect::{Upstream, tls, whole},
+    connect::{Upstream, whole},
     error_type::ErrorType,
     payload::PayloadJudge,
+    tls::tls,
 };
 
 /// The Runtime API of this execution environment.

@@ -1,7 +1,7 @@
 //! The variables of the function's environment by name, and how they are read: all of them, with every fault noted.
 //!
 //! In: a lookup function, so that a test needs no real environment. Out: values that passed their rule
-//! ([`crate::config`] has the rules), or one error that lists every fault in the order of [`VARIABLES`]. It never
+//! ([`crate::rules`] has them), or one error that lists every fault in the order of [`VARIABLES`]. It never
 //! repeats a value: what a deployer pasted into the wrong variable may be a secret.
 
 use std::fmt;

@@ -17,5 +17,6 @@ mod memory;
 mod parameters;
 mod payload;
 mod proof;
+mod proxy;
 mod survival;
 mod trace;

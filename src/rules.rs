@@ -1,0 +1,143 @@
+//! What the value of each variable has to be. Pure; every rule stands here, once.
+//!
+//! In: a variable's text, not blank. Out: the value, or the one [`Fault`] that it has.
+
+use std::net::IpAddr;
+
+use http::Uri;
+use tracing::Level;
+
+use crate::{
+    config::{ParameterName, RepositoryId},
+    permissions::Permissions,
+    variables::Fault,
+};
+
+#[expect(clippy::unnecessary_wraps, reason = "a rule like the others")]
+pub(crate) fn any_text(text: &str) -> Result<String, Fault> {
+    Ok(text.to_owned())
+}
+
+pub(crate) fn name(text: &str) -> Result<String, Fault> {
+    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    // `.` and `..` would change the path of a request.
+    if text.bytes().all(supported) && text != "." && text != ".." {
+        Ok(text.to_owned())
+    } else {
+        Err(Fault::UnsupportedCharacters)
+    }
+}
+
+/// Only an absolute and literal path: no ARN, no `:version` and no `:label`.
+pub(crate) fn parameter_name(text: &str) -> Result<ParameterName, Fault> {
+    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
+    if text.len() > 1 && text.starts_with('/') && text.bytes().all(supported) {
+        Ok(ParameterName(text.to_owned()))
+    } else {
+        Err(Fault::NotAParameterPath)
+    }
+}
+
+pub(crate) fn permissions(text: &str) -> Result<Permissions, Fault> {
+    let permissions: Permissions = serde_json::from_str(text).map_err(|_| Fault::NotAJsonObject)?;
+    let blank = |text: &str| text.trim().is_empty();
+    if permissions.is_empty() {
+        Err(Fault::NoPermission)
+    } else if permissions
+        .iter()
+        .any(|(name, level)| blank(name) || blank(level))
+    {
+        Err(Fault::EmptyPermission)
+    } else {
+        Ok(permissions)
+    }
+}
+
+pub(crate) fn api_base(text: &str) -> Result<Uri, Fault> {
+    let url: Uri = text
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|_| Fault::UrlNotAbsolute)?;
+    let authority = url.authority().ok_or(Fault::UrlNotAbsolute)?;
+    if authority.host().is_empty() {
+        return Err(Fault::UrlNotAbsolute);
+    }
+    // `Uri` drops a fragment silently, so it is looked for in the text.
+    if text.contains(['#', '?']) || authority.as_str().contains('@') {
+        return Err(Fault::UrlWithExtras);
+    }
+    match url.scheme_str() {
+        Some("https") => Ok(url),
+        Some("http") if is_loopback(&url) => Ok(url),
+        Some(_) => Err(Fault::UrlNotHttps),
+        None => Err(Fault::UrlNotAbsolute),
+    }
+}
+
+pub(crate) fn level(text: &str) -> Result<Level, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        // Lambda's own scale has a level below `debug` and one above `error`.
+        "trace" | "debug" => Ok(Level::DEBUG),
+        "info" => Ok(Level::INFO),
+        "warn" => Ok(Level::WARN),
+        "error" | "fatal" => Ok(Level::ERROR),
+        _ => Err(Fault::NotALevel),
+    }
+}
+
+pub(crate) fn repository_id(text: &str) -> Result<RepositoryId, Fault> {
+    match text.parse() {
+        Ok(id) if id > 0 => Ok(RepositoryId(id)),
+        _ => Err(Fault::NotANumber),
+    }
+}
+
+/// CloudWatch's rule, from "PutMetricData" in its API reference.
+pub(crate) fn namespace(text: &str) -> Result<String, Fault> {
+    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
+    if text.len() <= 255 && !text.starts_with("AWS/") && text.bytes().all(supported) {
+        Ok(text.to_owned())
+    } else {
+        Err(Fault::NotANamespace)
+    }
+}
+
+pub(crate) fn endpoint(text: &str) -> Result<Uri, Fault> {
+    let url: Uri = text.parse().map_err(|_| Fault::NotAnEndpoint)?;
+    match url.scheme_str() {
+        Some("http" | "https") if url.host().is_some_and(|host| !host.is_empty()) => Ok(url),
+        _ => Err(Fault::NotAnEndpoint),
+    }
+}
+
+/// FIPS endpoints are a promise to an auditor: a value that is neither yes nor no must not quietly mean no.
+pub(crate) fn boolean(text: &str) -> Result<bool, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Fault::NotABoolean),
+    }
+}
+
+/// A proxy that cannot be used must not quietly mean a direct connection.
+pub(crate) fn proxy(text: &str) -> Result<String, Fault> {
+    // As curl has it, a proxy may be given as host and port alone.
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let parsed: Uri = url.parse().map_err(|_| Fault::NotAProxy)?;
+    match parsed.scheme_str() {
+        Some("http") if parsed.host().is_some_and(|host| !host.is_empty()) => Ok(url),
+        _ => Err(Fault::NotAProxy),
+    }
+}
+
+pub(crate) fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

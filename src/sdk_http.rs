@@ -1,0 +1,67 @@
+//! The one HTTPS client, in the shape that the AWS SDK takes.
+//!
+//! In: a request of the SDK's. Out: the whole answer. Signing, retries and parsing stay the SDK's.
+
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http::{Request, Response, uri::PathAndQuery};
+use http_body_util::Full;
+
+use crate::connect::{Upstream, whole};
+
+/// The client for the SDK, over the connection to SSM.
+pub fn sdk_client(upstream: Arc<Upstream>) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(ForSdk(upstream));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+#[derive(Debug)]
+struct ForSdk(Arc<Upstream>);
+
+impl HttpConnector for ForSdk {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let upstream = self.0.clone();
+        HttpConnectorFuture::new(async move { exchange_for_sdk(&upstream, request).await })
+    }
+}
+
+async fn exchange_for_sdk(
+    upstream: &Upstream,
+    request: HttpRequest,
+) -> Result<HttpResponse, ConnectorError> {
+    let (parts, body) = request
+        .try_into_http1x()
+        .map_err(|error| ConnectorError::user(error.into()))?
+        .into_parts();
+    let body = Bytes::copy_from_slice(body.bytes().unwrap_or_default());
+    let path = parts
+        .uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or(PathAndQuery::from_static("/"));
+    let build = || {
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = path.clone().into();
+        *request.headers_mut() = parts.headers.clone();
+        request
+    };
+    let broken = |what: &'static str| ConnectorError::io(what.into());
+    let exchanged = upstream
+        .exchange(build, whole)
+        .await
+        .map_err(|_| broken("no answer"))?;
+    let (parts, body) = exchanged.answer;
+    let body = body.map_err(|_| broken("no whole answer"))?;
+    HttpResponse::try_from(Response::from_parts(parts, SdkBody::from(body)))
+        .map_err(|error| ConnectorError::other(error.into(), None))
+}
