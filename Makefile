@@ -69,7 +69,7 @@ advisories: $(TOOLS)/installed/$(CARGO_DENY) ## Known vulnerabilities in the dep
 package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
 package: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Zips, SBOMs, notices and checksums in dist/ (ARCH=x86_64 or arm64 for one)
 	status=0; PATH="$(TOOLS)/bin:$$PATH" $(VENV)/bin/python packaging/package.py --into $(DIST) $(or $(ARCH),x86_64 arm64) || status=$$?; \
-	$(CHECKSUMS); exit $$status
+	$(CHECKSUMS) || status=1; exit $$status
 
 CHECKSUMS = cd $(DIST) && sha256sum -- *.zip *.cdx.json *.NOTICES.txt > checksums.txt
 
@@ -118,13 +118,13 @@ release-publish: release-check ## (workflow) Upload dist/ to the draft and publi
 
 # Twice from the same sources: here, and in another folder, with another target folder and another cargo home.
 .PHONY: test-reproducible
-test-reproducible: ## Two builds in two folders at two times give the same bytes (this machine's architecture)
-	$(MAKE) package ARCH=$(ARCH)
-	elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
-	mkdir -p "$$elsewhere/a-longer-name/home" && cd "$$elsewhere/a-longer-name" && ln -s $(CARGO_HOME)/registry home/registry; \
-	git -C $(CURDIR) ls-files -z --cached --others --exclude-standard | tar -C $(CURDIR) --null -T - -c | tar -x; \
-	CARGO_HOME="$$PWD/home" $(MAKE) package ARCH=$(ARCH) CARGO_TARGET_DIR="$$PWD/objects" TOOLS=$(TOOLS) VENV=$(VENV); \
-	diff -r $(CURDIR)/$(DIST) dist && echo "The same bytes from $(CURDIR) and $$PWD"
+test-reproducible: ## Two builds in two folders at two times give the same bytes (this machine's architecture, or ARCH=...)
+	here=$(abspath $(TARGET_DIR))/reproducible; rm -rf "$$here"; $(MAKE) package ARCH=$(ARCH) DIST="$$here"; \
+	there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/home" "$$there/a-longer-name"; ln -s $(CARGO_HOME)/* "$$there/home"; \
+	git ls-files -z --cached --others --exclude-standard | tar --null -T - -c | tar -C "$$there/a-longer-name" -x; \
+	CARGO_HOME="$$there/home" $(MAKE) -C "$$there/a-longer-name" package ARCH=$(ARCH) DIST="$$there/dist" \
+		CARGO_TARGET_DIR="$$there/objects" TOOLS=$(TOOLS) VENV=$(VENV); \
+	diff -r "$$here" "$$there/dist" && cat "$$here/checksums.txt" && echo "The same bytes from $(CURDIR) and $$there/a-longer-name"
 
 # A tool from crates.io, pinned as name@version: built once, without optimisation or debug information (a third of the
 # time, and a run costs a second more at most), in one build folder, so that what two tools share is compiled once.
