@@ -152,6 +152,7 @@ $(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
 	touch $@
 
 .PHONY: test-terraform
-test-terraform: build $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: the real provider)
+test-terraform: $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: the real provider)
 	cargo build --locked --package sandbox --bin sandbox
+	$(MAKE) package ARCH=$(HOST_ARCH)
 	PROVIDER=$(PROVIDER) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python terraform/tests/run.py

@@ -7,14 +7,51 @@ it; that is a failure where CI=true, and told plainly, but no failure, on a deve
 import os
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-MISSING = """terraform: not run: neither `terraform` nor `tofu` is on PATH (1.7 or newer for the tests' mocks).
-terraform: get Terraform from HashiCorp's site (developer.hashicorp.com, "Install Terraform") or OpenTofu from
-terraform: opentofu.org ("Install OpenTofu"), or name another one: TERRAFORM=/path/to/tofu make test-terraform
-terraform: 0 passed, {failed} failed"""
+TESTS = Path(__file__).parent
+
+# What each file of tests shows; the order of the summary.
+PARTS = {
+    "test_agreement": "module agrees with the binary, its README and its examples",
+    "test_mocks": "terraform test on mocks (validations, grants, function), both schemas",
+    "test_lifecycle": "create, no drift, update, replace, take over, destroy",
+    "test_artifact": "release, zip and S3 artifacts",
+    "test_bad_input": "bad input is refused, nothing half-created",
+    "test_tutorial": "the tutorial and two how-tos, run from their pages",
+}
+
+MISSING = """Terraform: not run, neither `terraform` nor `tofu` is on PATH (1.7 or newer, for the tests' mocks).
+Get Terraform from its maker's page "Install Terraform" or OpenTofu from opentofu.org, "Installing OpenTofu", or name one:
+TERRAFORM=/path/to/tofu make test-terraform
+0 passed, {failed} failed"""
+
+
+class Summary:
+    """Counts each test once, by the file that it stands in."""
+
+    def __init__(self):
+        self.counts = Counter()
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" or report.failed or report.skipped:
+            self.counts[Path(report.location[0]).stem, report.outcome] += 1
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.counts[Path(report.nodeid or "collection").stem, "failed"] += 1
+
+    def print(self) -> None:
+        print("\nTerraform")
+        for part in dict.fromkeys([*PARTS, *(part for part, _ in self.counts)]):
+            by_outcome = {outcome: self.counts[part, outcome] for outcome in ("passed", "failed", "skipped")}
+            shown = ", ".join(f"{count} {outcome}" for outcome, count in by_outcome.items() if count)
+            print(f"  {PARTS.get(part, part)}: {shown or 'not run'}")
+        passed, failed = (sum(n for (_, o), n in self.counts.items() if o == outcome) for outcome in ("passed", "failed"))
+        print(f"{passed} passed, {failed} failed")
 
 
 def main() -> int:
@@ -24,7 +61,10 @@ def main() -> int:
         print(MISSING.format(failed=1 if in_ci else 0))
         return 1 if in_ci else 0
     os.environ["TERRAFORM"] = tool
-    return pytest.main(["-q", "-p", "no:cacheprovider", str(Path(__file__).parent), *sys.argv[1:]])
+    summary = Summary()
+    status = pytest.main(["-q", "-p", "no:cacheprovider", "--show-capture=no", str(TESTS), *sys.argv[1:]], [summary])
+    summary.print()
+    return int(status)
 
 
 if __name__ == "__main__":

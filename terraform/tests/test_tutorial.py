@@ -1,7 +1,7 @@
 """The tutorial and two how-tos, run from their pages, from an empty directory to an empty account.
 
 AWS is moto, Lambda's runtime and GitHub are the repository's sandbox, which runs the function whose configuration and hash
-moto holds. The zip is one that this machine can run, for its own processor, published under the name that the page's module
+moto holds. The zip is what `make package` made for this machine's processor, published under the name that the page's module
 asks for. The steps are tests of their own, in order, on one `Reader`.
 """
 
@@ -53,7 +53,7 @@ class Desk:
     def __init__(self, aws: rig.Aws, folder: Path):
         self.aws, self.folder, self.sandboxes = aws, folder, []
         self.releases = rig.Releases(folder)
-        self.published = publish(self.releases, "v1.1.0", host_zip(folder).read_bytes())
+        self.published = publish(self.releases, "v1.1.0", host_zip().read_bytes())
         self.zips = [self.published.parent, self.releases.publish("v1.1.1")]
         for name in ("aws", "jq"):
             if name == "aws" or shutil.which("jq") is None:
@@ -84,15 +84,11 @@ class Desk:
             sandbox.close()
 
 
-def host_zip(folder: Path) -> Path:
-    """The package for this machine's processor; where `make package` has not packed this build, the build, zipped here."""
-    name = "github-token-broker.zip" if os.uname().machine == "aarch64" else "github-token-broker-x86_64.zip"
-    packed, built = ROOT / "dist" / name, TARGET / "release" / "bootstrap"
-    if packed.exists() and not (built.exists() and built.stat().st_mtime > packed.stat().st_mtime):
-        return packed
-    with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(built, "bootstrap")
-    return folder / name
+def host_zip() -> Path:
+    """What `make package` made for this machine's processor."""
+    packed = ROOT / "dist" / f"github-token-broker{'' if os.uname().machine == 'aarch64' else '-x86_64'}.zip"
+    assert packed.exists(), f"{packed} is not there: `make test-terraform` packs it"
+    return packed
 
 
 def publish(releases: rig.Releases, tag: str, content: bytes) -> Path:

@@ -91,7 +91,8 @@ class Reader:
             check=False,
         )
         printed = re.sub(r"\x1b\[[0-9;]*m", "", finished.stdout)
-        assert finished.returncode == 0, f"{where}: exit status {finished.returncode}\n{commands}\n{printed}"
+        left = "\n".join(f"{path.name}: {path.read_text()}" for path in self.scratch.iterdir())
+        assert finished.returncode == 0, f"{where}: exit status {finished.returncode}\n{commands}\n{printed}\n{left}"
         return printed
 
 
