@@ -198,10 +198,9 @@ async fn exchange_on<T>(
     request: Request<Full<Bytes>>,
     read: &impl AsyncFn(Response<Incoming>) -> T,
 ) -> Result<(T, Option<Stream>), Unanswered> {
-    let (mut sender, mut connection) = http1::handshake(stream)
-        .await
-        .map_err(|_| Unanswered { sent: false })?;
-    let mut ended = false;
+    let unsent = |_| Unanswered { sent: false };
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(unsent)?;
+    let mut connection = Some(connection);
     let answer = {
         let mut exchange = pin!(async {
             // Lets what the server did while the function was frozen be seen before anything is sent.
@@ -213,31 +212,33 @@ async fn exchange_on<T>(
                 }),
             }
         });
-        drive(&mut connection, &mut ended, exchange.as_mut()).await?
+        drive(&mut connection, exchange.as_mut()).await?
     };
     // A server that is still sending when its answer has been read is not waited for.
     let ready = pin!(poll_immediate(sender.ready()));
-    let reusable = matches!(
-        drive(&mut connection, &mut ended, ready).await,
-        Some(Ok(()))
-    );
-    if ended || !reusable {
-        return Ok((answer, None));
-    }
-    let parts = connection.into_parts();
+    let reusable = matches!(drive(&mut connection, ready).await, Some(Ok(())));
+    let parts = connection
+        .filter(|_| reusable)
+        .map(http1::Connection::into_parts);
     // Bytes that nobody asked for are no answer to a later request.
-    Ok((answer, parts.read_buf.is_empty().then_some(parts.io)))
+    let stream = parts
+        .filter(|parts| parts.read_buf.is_empty())
+        .map(|parts| parts.io);
+    Ok((answer, stream))
 }
 
-/// Lets a connection work for as long as something on it is waited for.
+/// Lets a connection work for as long as something on it is waited for. One that has ended is dropped at once: only
+/// that tells a request which still waits for its turn that it will not come.
 async fn drive<T>(
-    connection: &mut http1::Connection<Stream, Full<Bytes>>,
-    ended: &mut bool,
+    connection: &mut Option<http1::Connection<Stream, Full<Bytes>>>,
     mut work: Pin<&mut impl Future<Output = T>>,
 ) -> T {
     poll_fn(|context| {
-        // How it ended shows in the work.
-        *ended = *ended || Pin::new(&mut *connection).poll(context).is_ready();
+        if let Some(working) = connection.as_mut()
+            && Pin::new(working).poll(context).is_ready()
+        {
+            *connection = None;
+        }
         work.as_mut().poll(context)
     })
     .await
