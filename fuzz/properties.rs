@@ -1,5 +1,4 @@
 //! What holds for any bytes at all. The fuzz targets look for bytes for which it does not; `make test` replays the corpora.
-#![allow(dead_code, reason = "each fuzz target uses one of them")]
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::SecretString;
 
 /// A payload passes if and only if nothing but JSON whitespace is left round nothing or `null`, however it is cut.
-pub fn payload(input: &[u8]) {
+pub(crate) fn payload(input: &[u8]) {
     let blank = |byte: &u8| b" \t\r\n".contains(byte);
     let core = input
         .iter()
@@ -35,7 +34,7 @@ pub fn payload(input: &[u8]) {
 }
 
 /// Any environment is a configuration whose every part is well formed, or an error that repeats no value.
-pub fn configuration(input: &[u8]) {
+pub(crate) fn configuration(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let mut values = text.split('\0');
     let given: Vec<_> = VARIABLES
@@ -87,7 +86,7 @@ pub fn configuration(input: &[u8]) {
 }
 
 /// Any text is a key that signs, or a defect whose sentence repeats nothing of it.
-pub fn private_key(input: &[u8]) {
+pub(crate) fn private_key(input: &[u8]) {
     let text = String::from_utf8_lossy(input).into_owned();
     match PrivateKey::parse(&SecretString::from(text.clone())) {
         Ok(key) => assert!(
@@ -99,7 +98,7 @@ pub fn private_key(input: &[u8]) {
 }
 
 /// Any answer has a meaning whose sentence repeats nothing of it, and any body is a grant or none.
-pub fn github_answer(input: &[u8]) {
+pub(crate) fn github_answer(input: &[u8]) {
     let (numbers, body) = input.split_at(input.len().min(4));
     let number = |at: usize| numbers.get(at).copied().map_or(0, u16::from);
     let status = StatusCode::from_u16(100 + (number(0) << 8 | number(1)) % 900).unwrap_or_default();
@@ -141,7 +140,7 @@ pub fn github_answer(input: &[u8]) {
 }
 
 /// Whatever GitHub asks to wait, a wait that is begun ends in time for another attempt.
-pub fn retry(input: &[u8]) {
+pub(crate) fn retry(input: &[u8]) {
     let number = |at: usize| {
         let mut bytes = [0; 8];
         let given = input.get(at..).unwrap_or_default();

@@ -51,7 +51,7 @@ async fn a_suspended_installation_is_not_minted_for() {
 #[tokio::test]
 async fn an_installation_of_another_account_is_not_minted_for() {
     let other = Scenario::default().tamper(Call::Lookup, |body| {
-        body["account"]["login"] = "someone-else".into()
+        body["account"]["login"] = "someone-else".into();
     });
     failed(
         other,

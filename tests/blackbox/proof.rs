@@ -153,10 +153,13 @@ async fn what_the_answer_leaves_out_is_asked_of_github() {
     }
 }
 
+/// A change to GitHub's answer, and the difference that is then told.
+type Case = (fn(&mut Value), &'static str);
+
 #[tokio::test]
 async fn what_github_then_says_is_held_against_the_configuration_too() {
     let asked = || Scenario::default().tamper(Call::Mint, leave_out("repositories"));
-    let cases: [(fn(&mut Value), &str); 4] = [
+    let cases: [Case; 4] = [
         (
             |body| body["total_count"] = 2.into(),
             "it is for 2 repositories",
