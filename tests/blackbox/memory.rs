@@ -72,6 +72,20 @@ async fn copies_after(scenario: Scenario) -> Copies {
     }
 }
 
+/// A core dump would hold what an invocation is working with.
+#[tokio::test]
+async fn core_dumps_are_off() {
+    let running = Scenario::default().start().await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", running.pid().unwrap())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    let [soft, hard] = [4, 5].map(|column| line.split_whitespace().nth(column).unwrap());
+    assert_eq!((soft, hard), ("0", "0"));
+    running.finish().await;
+}
+
 /// The harness can find what is there: a variable of the environment is.
 #[tokio::test]
 async fn the_search_finds_what_is_there() {
