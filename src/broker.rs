@@ -30,6 +30,9 @@ use crate::{
 /// How long init waits for connections at most: a VPC without a route must not eat Lambda's ten seconds of init.
 const OPENING_LIMIT: Duration = Duration::from_secs(1);
 
+/// What is left for saying why a token was refused, when its revocation takes all the time there is.
+const SAY_WHY: Duration = Duration::from_millis(50);
+
 /// Everything that an invocation needs and that start-up can prepare.
 pub struct Broker {
     config: Config,
@@ -85,12 +88,11 @@ impl Broker {
         let until = Instant::now() + time_for_work;
         let outcome = timeout_at(until, self.mint_and_prove(until, trace)).await;
         trace.end();
-        outcome.unwrap_or_else(|_| {
-            if trace.step() == Step::Mint {
-                trace.unseen_token();
-            }
-            Err(Failure::DeadlineNear(trace.step()))
-        })
+        let outcome = outcome.unwrap_or_else(|_| Err(Failure::DeadlineNear(trace.step())));
+        if let Err(Failure::DeadlineNear(Step::Mint)) = outcome {
+            trace.unseen_token();
+        }
+        outcome
     }
 
     async fn mint_and_prove(&self, until: Instant, trace: &mut Trace) -> Result<ProvenToken> {
@@ -105,7 +107,10 @@ impl Broker {
         let installation = app.confirm(&github, trace).await?;
 
         trace.enter(Step::Mint);
-        let granted = app.mint(&github, &installation, trace).await?;
+        // A token that comes too late to be revoked must not come at all.
+        let in_time_to_revoke = until.checked_sub(REVOKE_MARGIN).unwrap_or(until);
+        let granted = timeout_at(in_time_to_revoke, app.mint(&github, &installation, trace)).await;
+        let granted = granted.unwrap_or(Err(Failure::DeadlineNear(Step::Mint)))?;
         trace.token(granted.token());
 
         trace.enter(Step::Prove);
@@ -141,8 +146,10 @@ impl Broker {
         match examination.conclude(&self.config) {
             Ok(proven) => Ok(proven),
             Err((token, differences)) => {
-                let revoked = github.revoke(&token, trace).await.is_ok();
-                trace.revoked(revoked);
+                // Bounded apart, so that a revocation that hangs does not hide why it was asked for.
+                let until = until.checked_sub(SAY_WHY).unwrap_or(until);
+                let revoked = timeout_at(until, github.revoke(&token, trace)).await;
+                trace.revoked(matches!(revoked, Ok(Ok(()))));
                 Err(unanswered.unwrap_or(Failure::TokenNotProven(differences)))
             }
         }

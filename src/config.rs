@@ -194,10 +194,11 @@ impl Config {
 /// Read apart from [`Config`], so that a faulty configuration is logged too.
 pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {
     let read = Reader::new(lookup);
-    let parse = |name| rules::level(&read.text(name)?).ok();
-    parse(LOG_LEVEL.name)
-        .or_else(|| parse("AWS_LAMBDA_LOG_LEVEL"))
-        .unwrap_or(Level::INFO)
+    let ours = read
+        .text(LOG_LEVEL.name)
+        .and_then(|text| rules::level(&text).ok());
+    let platforms = || rules::platform_level(&read.text("AWS_LAMBDA_LOG_LEVEL")?).ok();
+    ours.or_else(platforms).unwrap_or(Level::INFO)
 }
 
 /// Lambda sets these from the function's role.

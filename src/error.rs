@@ -218,6 +218,9 @@ impl fmt::Display for Failure {
     }
 }
 
+/// An answer may name thousands of permissions; a message is a sentence or two.
+const SHOWN: usize = 8;
+
 fn write_differences(f: &mut fmt::Formatter<'_>, differences: &[Difference]) -> fmt::Result {
     let (lead, rest): (Vec<_>, Vec<_>) = differences
         .iter()
@@ -231,11 +234,14 @@ fn write_differences(f: &mut fmt::Formatter<'_>, differences: &[Difference]) -> 
     if let Some(lead) = lead.first() {
         write!(f, "{lead}")?;
     }
-    for difference in rest {
+    for difference in rest.iter().take(SHOWN) {
         write!(f, "{separator}{difference}")?;
         separator = "; ";
     }
-    Ok(())
+    match rest.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more differences"),
+    }
 }
 
 impl fmt::Display for Call {

@@ -171,9 +171,14 @@ impl<'a> GitHub<'a> {
             Some(scope.to_string().into()),
         )?;
         let answer = self.send(call, &ask, trace).await?;
-        let token = match answer.parse::<Minted>(call)?.token {
-            Some(token) if !token.expose_secret().is_empty() => InstallationToken(token),
-            _ => return Err(Failure::UnexpectedAnswer(call, AnswerDefect::NoToken)),
+        let token = match answer.parse::<Minted>(call).map(|minted| minted.token) {
+            Ok(Some(token)) if !token.expose_secret().is_empty() => InstallationToken(token),
+            outcome => {
+                trace.unseen_token();
+                return Err(outcome
+                    .err()
+                    .unwrap_or(Failure::UnexpectedAnswer(call, AnswerDefect::NoToken)));
+            }
         };
         // Parsed apart from the token: where the rest cannot be read, there is still a token to revoke.
         let grant = answer.parse(call).unwrap_or_default();
@@ -217,7 +222,7 @@ impl<'a> GitHub<'a> {
     /// Sends a request, again where that is of use, until an answer says success or the failure is final.
     async fn send(&self, call: Call, ask: &Ask, trace: &mut Trace) -> Result<Answer> {
         for attempt in 1.. {
-            trace.attempt(call, attempt);
+            trace.attempt(call);
             let failure = match timeout(ATTEMPT_LIMIT, self.attempt(call, ask, trace)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
@@ -249,11 +254,11 @@ impl<'a> GitHub<'a> {
         trace.github_request(call, &head.headers);
         let body = match body {
             Ok(body) => body,
+            // What matters of a refusal is in its status; that its body is absurd or cut changes nothing.
+            Err(_) if !head.status.is_success() => Bytes::new(),
             Err(BodyDefect::Interrupted) => {
                 return Err(Failure::GitHubUnreachable(call, Broken::Interrupted));
             }
-            // What matters of a refusal is in its status; that its body is absurd changes nothing.
-            Err(BodyDefect::TooLong) if !head.status.is_success() => Bytes::new(),
             Err(BodyDefect::TooLong) => {
                 return Err(Failure::UnexpectedAnswer(call, AnswerDefect::TooLong));
             }
@@ -279,6 +284,8 @@ const fn may_have_minted(failure: &Failure) -> bool {
     matches!(
         failure,
         Failure::GitHubUnreachable(_, Broken::Interrupted | Broken::TimedOut)
+            | Failure::GitHubRefused(_, 200..=299, _)
             | Failure::GitHubRefused(_, _, Refusal::Unavailable)
+            | Failure::UnexpectedAnswer(..)
     )
 }

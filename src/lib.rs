@@ -43,7 +43,7 @@
 //!
 //! and a token that was not proven cannot be returned:
 //!
-//! ```compile_fail,E0277
+//! ```compile_fail,E0308
 //! # use github_token_broker::{github::GrantedToken, runtime::*};
 //! async fn answer(api: &RuntimeApi, invocation: &Invocation, granted: &GrantedToken) {
 //!     api.respond(invocation, granted).await;

@@ -27,6 +27,7 @@ use crate::{
     config::{Aws, ParameterName, ParameterNames},
     error::{Failure, Result, SsmFault},
     private_key::PrivateKey,
+    rules::positive,
 };
 
 /// One attempt is an order of magnitude longer than SSM's slow answers, and short enough for three within ten seconds.
@@ -185,13 +186,8 @@ fn value(parameter: Parameter, name: &ParameterName) -> Result<String> {
     }
 }
 
-/// Digits only: `parse` alone would take a sign too.
 fn parse_installation_id(text: &str) -> Option<InstallationId> {
-    let digits = text.trim();
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse().ok().filter(|id| *id > 0).map(InstallationId)
+    positive(text.trim()).map(InstallationId)
 }
 
 /// The codes are SSM's, from "GetParameters" and "Common Errors" in its API reference; the SDK models only two of them.
@@ -224,10 +220,9 @@ fn classify(error: &SdkError<GetParametersError, HttpResponse>) -> SsmFault {
     }
 }
 
+/// A parameter or a role may have KMS in its name; the action and the word "ciphertext" are KMS's own.
 fn mentions_kms(message: Option<&str>) -> bool {
-    message.is_some_and(|message| {
-        message.contains("kms:") || message.contains("KMS") || message.contains("ciphertext")
-    })
+    message.is_some_and(|message| message.contains("kms:Decrypt") || message.contains("ciphertext"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use std::{
 
 use aws_smithy_types::date_time::{DateTime, Format};
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct,
+};
+use serde_json::value::RawValue;
 
 use crate::{
     config::{Config, Repository, RepositoryId},
@@ -28,10 +31,22 @@ const IMPLIED: (&str, &str) = ("metadata", "read");
 /// What GitHub says of a token, in its answer to the mint. The schema calls each of these optional.
 #[derive(Debug, Default, Clone, Deserialize)]
 pub struct Grant {
+    #[serde(default, deserialize_with = "if_readable")]
     expires_at: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
     permissions: Option<Permissions>,
+    #[serde(default, deserialize_with = "if_readable")]
     repository_selection: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
     repositories: Option<Vec<GrantedRepository>>,
+}
+
+/// A field that cannot be read is as good as left out, and does not take the others with it.
+fn if_readable<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
 }
 
 /// A repository that a token is for, as GitHub names it.

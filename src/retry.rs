@@ -13,7 +13,7 @@ pub const ATTEMPTS: u32 = 3;
 /// What posting the answer and the log line need, with a margin, at the 7 % of a core that 128 MB gives.
 pub const ANSWER_MARGIN: Duration = Duration::from_millis(400);
 
-/// What a proof leaves for revoking the token it refused.
+/// What the mint and the proof leave for revoking a token that is refused.
 pub const REVOKE_MARGIN: Duration = Duration::from_secs(1);
 
 /// GitHub answers a small request in less than this nearly always; an attempt with less time left is no use.

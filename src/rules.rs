@@ -76,20 +76,31 @@ pub(crate) fn api_base(text: &str) -> Result<Uri, Fault> {
 
 pub(crate) fn level(text: &str) -> Result<Level, Fault> {
     match text.to_ascii_lowercase().as_str() {
-        // Lambda's own scale has a level below `debug` and one above `error`.
-        "trace" | "debug" => Ok(Level::DEBUG),
+        "debug" => Ok(Level::DEBUG),
         "info" => Ok(Level::INFO),
         "warn" => Ok(Level::WARN),
-        "error" | "fatal" => Ok(Level::ERROR),
+        "error" => Ok(Level::ERROR),
         _ => Err(Fault::NotALevel),
     }
 }
 
-pub(crate) fn repository_id(text: &str) -> Result<RepositoryId, Fault> {
-    match text.parse() {
-        Ok(id) if id > 0 => Ok(RepositoryId(id)),
-        _ => Err(Fault::NotANumber),
+/// Lambda's own scale has a level below `debug` and one above `error`.
+pub(crate) fn platform_level(text: &str) -> Result<Level, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "trace" => Ok(Level::DEBUG),
+        "fatal" => Ok(Level::ERROR),
+        text => level(text),
     }
+}
+
+pub(crate) fn repository_id(text: &str) -> Result<RepositoryId, Fault> {
+    positive(text).map(RepositoryId).ok_or(Fault::NotANumber)
+}
+
+/// A whole number from 1, in digits only: `parse` alone would take a sign too.
+pub(crate) fn positive(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && *number > 0)
 }
 
 /// CloudWatch's rule, from "PutMetricData" in its API reference.

@@ -17,6 +17,7 @@ use crate::{
     connect::{Upstream, whole},
     error_type::ErrorType,
     payload::PayloadJudge,
+    proof::ProvenToken,
     tls::tls,
 };
 
@@ -103,13 +104,13 @@ impl RuntimeApi {
         })
     }
 
-    /// Answers an invocation.
+    /// Answers an invocation with a token: a proven one, and nothing else.
     pub async fn respond(
         &self,
         invocation: &Invocation,
-        response: &impl Serialize,
+        token: &ProvenToken,
     ) -> Result<(), RuntimeApiBroken> {
-        self.post(invocation, "response", None, serde_json::to_vec(response))
+        self.post(invocation, "response", None, serde_json::to_vec(token))
             .await
     }
 

@@ -133,9 +133,9 @@ impl Trace {
         self.unseen_token_possible = true;
     }
 
-    /// The number of the attempt at a call.
-    pub fn attempt(&mut self, call: Call, attempt: u32) {
-        self.attempts.insert(field(call), attempt);
+    /// A call is attempted, or attempted again.
+    pub fn attempt(&mut self, call: Call) {
+        *self.attempts.entry(field(call)).or_default() += 1;
     }
 
     /// Remembers GitHub's name for a request, where the answer has one that looks like one.

@@ -218,7 +218,7 @@ fn the_optional_variables_have_rules_too() {
         accepted("GITHUB_TOKEN_BROKER_REPOSITORY_ID", " 42 ").repository_id,
         Some(RepositoryId(42))
     );
-    for value in ["0", "-1", "x", "1.5", "99999999999999999999"] {
+    for value in ["0", "-1", "+7", "x", "1.5", "99999999999999999999"] {
         refused("GITHUB_TOKEN_BROKER_REPOSITORY_ID", value);
     }
     accepted("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", "Team/Token_Broker");
@@ -228,7 +228,9 @@ fn the_optional_variables_have_rules_too() {
     for value in ["debug", "INFO", "Warn", "error"] {
         accepted("GITHUB_TOKEN_BROKER_LOG_LEVEL", value);
     }
-    refused("GITHUB_TOKEN_BROKER_LOG_LEVEL", "verbose");
+    for value in ["verbose", "trace", "fatal"] {
+        refused("GITHUB_TOKEN_BROKER_LOG_LEVEL", value);
+    }
 }
 
 #[test]

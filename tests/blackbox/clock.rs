@@ -16,6 +16,11 @@ async fn a_skewed_clock_is_corrected_once_and_logged_with_the_drift() {
             panic!("{}", outcome.stdout)
         };
         assert_eq!(line["message"], "signed again with GitHub's time");
+        let minted = outcome.lines("info")[0];
+        assert_eq!(
+            minted["attempts"],
+            serde_json::json!({"confirm": 2, "mint": 1})
+        );
         let drift = line["drift_seconds"].as_i64().unwrap();
         assert!((drift + seconds).abs() <= 2, "{drift}");
     }

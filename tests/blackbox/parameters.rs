@@ -207,6 +207,11 @@ async fn what_ssm_refuses_is_told_by_its_kind() {
             "ParametersKmsDenied",
         ),
         (
+            "AccessDeniedException",
+            format!("{denied} ssm:GetParameters on resource: parameter/KMS/app/private-key-pem"),
+            "ParametersAccessDenied",
+        ),
+        (
             "InvalidKeyId",
             "the key is disabled".to_owned(),
             "ParametersKmsDenied",

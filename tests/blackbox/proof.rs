@@ -1,5 +1,7 @@
 //! A token is returned only when it is proven to be what was configured. Any other is revoked, and nobody sees it.
 
+use std::time::Duration;
+
 use sandbox::{Call, Fault, Outcome, Scenario};
 use serde_json::{Value, json};
 
@@ -229,4 +231,61 @@ async fn an_answer_without_a_token_is_told() {
         assert_eq!(error_type, "UnexpectedAnswer");
         assert!(message.starts_with(text), "{message}");
     }
+}
+
+/// A revocation that hangs does not hide why it was asked for.
+#[tokio::test]
+async fn a_proof_that_failed_is_told_though_its_revocation_hangs() {
+    let outcome = Scenario::default()
+        .timeout(Duration::from_secs(3))
+        .tamper(Call::Mint, |body| {
+            body["repository_selection"] = "all".into();
+        })
+        .faults(
+            Call::Revoke,
+            sandbox::Schedule::Always(Fault::Delay(Duration::from_secs(30))),
+        )
+        .run()
+        .await;
+    assert_eq!(outcome.error().0, "TokenNotProven");
+    let [line] = outcome.lines("error")[..] else {
+        panic!("{}", outcome.stdout)
+    };
+    assert_eq!(
+        (&line["security_event"], &line["token_revoked"]),
+        (&true.into(), &false.into())
+    );
+}
+
+#[tokio::test]
+async fn thousands_of_differences_are_told_in_a_sentence() {
+    let greedy = |body: &mut Value| {
+        for number in 0..2000 {
+            let name: String = format!("{number:04}")
+                .bytes()
+                .map(|digit| char::from(digit - b'0' + b'a'))
+                .collect();
+            body["permissions"][name] = "read".into();
+        }
+    };
+    let outcome = Scenario::default().tamper(Call::Mint, greedy).run().await;
+    let (error_type, message) = outcome.error();
+    assert_eq!(error_type, "TokenNotProven");
+    assert!(
+        message.contains("and 1992 more differences") && message.len() < 1000,
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn one_field_that_cannot_be_read_is_told_alone() {
+    let outcome = Scenario::default()
+        .tamper(Call::Mint, |body| body["permissions"] = "all".into())
+        .run()
+        .await;
+    let message = outcome.error().1;
+    assert!(
+        !message.contains("expiration") && !message.contains("repositories"),
+        "{message}"
+    );
 }

@@ -57,7 +57,7 @@ async fn three_calls_go_over_two_connections_that_are_kept() {
 }
 
 #[tokio::test]
-async fn a_crash_of_the_function_is_impossible_to_ask_for() {
+async fn one_process_serves_whatever_is_sent() {
     let mut running = Scenario::default().start().await;
     for payload in ["", "{}", "\"\u{0}\"", "null"] {
         running.invoke(payload).await;
@@ -66,4 +66,34 @@ async fn a_crash_of_the_function_is_impossible_to_ask_for() {
     running.invoke("null").await.token();
     assert_eq!(running.pid(), pid, "one process served them all");
     running.finish().await;
+}
+
+/// The status of a refusal says enough: it is not asked for again because its body was cut.
+#[tokio::test]
+async fn a_refusal_whose_body_is_cut_is_still_a_refusal() {
+    let running = Scenario::default().github(|github| github.installations.clear());
+    let outcome = running
+        .faults(Call::Lookup, Schedule::Always(Fault::ResetMidAnswer))
+        .run()
+        .await;
+    assert_eq!(outcome.error().0, "AppNotInstalled");
+    assert_eq!(outcome.calls(Call::Lookup), 1);
+}
+
+/// A mint that GitHub said yes to, and that gave no token, may have made one all the same.
+#[tokio::test]
+async fn a_mint_without_a_readable_answer_may_have_left_a_token() {
+    for fault in [
+        Fault::Html,
+        Fault::EndlessBody,
+        Fault::Json("[]".into()),
+        Fault::ResetMidAnswer,
+    ] {
+        let outcome = Scenario::default()
+            .faults(Call::Mint, Schedule::Always(fault))
+            .run()
+            .await;
+        let line = outcome.lines("error")[0].clone();
+        assert_eq!(line["unseen_token_possible"], true, "{line}");
+    }
 }
