@@ -85,7 +85,8 @@ def build(cpu):
         environment |= cross_compiler(cpu, target)
         command += ["--target", target]
         folder = folder / target
-    subprocess.run(command, env=environment, check=True)
+    if subprocess.run(command, env=environment).returncode:
+        raise CannotBuild("The compiler says why, above.")
     return folder / "release" / "bootstrap"
 
 
@@ -128,9 +129,10 @@ def check_runs_on_lambda(program, architecture):
         for _, wanted in section.iter_versions()
         for version in wanted
     }
-    glibc = {tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in versions if re.fullmatch(r"GLIBC_[\d.]+", name)}
-    if not glibc or max(glibc) > NEWEST_GLIBC or "GLIBC_PRIVATE" in versions:
-        sys.exit(f"{architecture}: needs {', '.join(sorted(versions))}; provided.al2023 has glibc {NEWEST_GLIBC[0]}.{NEWEST_GLIBC[1]}")
+    versions = {name.removeprefix("GLIBC_") for name in versions if name.startswith("GLIBC_")}
+    glibc = {tuple(map(int, name.split("."))) for name in versions if re.fullmatch(r"[\d.]+", name)}
+    if not glibc or max(glibc) > NEWEST_GLIBC or len(glibc) < len(versions):  # PRIVATE and ABI_DT_RELR have no number
+        sys.exit(f"{architecture}: needs glibc {', '.join(sorted(versions))}; provided.al2023 has glibc {NEWEST_GLIBC[0]}.{NEWEST_GLIBC[1]}")
     print(f"{architecture}: needs {', '.join(sorted(needed))}; newest symbol GLIBC_{'.'.join(map(str, max(glibc)))}")
 
 
