@@ -23,7 +23,7 @@ demo: build ## See it work without an account: token, refusals, timeline (SERVE=
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
-# TARGET of one suite: `tests/run.py` runs it, counts what it tested, and fails when that is nothing.
+# `tests/run.py` runs each suite, counts what it tested, and fails when that is nothing.
 .PHONY: test
 test: build $(VENV)/terraform ## Run every test, and sum up what each suite counted
 	python3 tests/run.py

@@ -1,6 +1,6 @@
-//! The one HTTPS client: trusted roots, proxy, and one kept connection to each of the two upstreams.
+//! The one HTTP client: proxy, and one kept connection to each upstream.
 //!
-//! In: an upstream's root URL and the network settings. Out: an answer's head to a request, over HTTP/1.1. It sends
+//! In: an upstream's root URL and the network settings. Out: the answer to a request, over HTTP/1.1. It sends
 //! nothing by itself and follows no redirect. Opening a connection ahead of the first request is what makes a first
 //! invocation as fast as a warm one; a connection that died while the function was frozen is replaced once, unseen.
 

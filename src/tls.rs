@@ -1,7 +1,7 @@
 //! The TLS settings of every connection: which roots are trusted, and nothing that can be switched off.
 //!
 //! In: the network settings. Out: a rustls configuration, TLS 1.2 or 1.3, certificates always verified. The roots are
-//! Mozilla's, compiled in: reading the system's costs start-up time, and a new release brings new ones. `SSL_CERT_FILE`
+//! Mozilla's, compiled in: nothing is read at start-up, and a new release brings new ones. `SSL_CERT_FILE`
 //! replaces them, for a private authority.
 
 use std::{fmt, sync::Arc};
