@@ -91,7 +91,7 @@ def test_a_damaged_download_is_fetched_again_not_deployed(workspace, releases):
 
 def test_an_attestation_is_verified_when_asked_for(workspace, releases):
     folder = releases.publish("v1.1.0")
-    (folder.parent / "attested").write_text(sha256(folder / "github-token-broker.zip"))
+    releases.attest(folder / "github-token-broker.zip")
     root = workspace()
     root.write('lambda_artifact = { release_version = "v1.1.0", verify_attestation = true }')
     root.apply()
