@@ -93,7 +93,7 @@ release-toolchain: ## Install the exact compiler that releases are built with, b
 test-package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
 test-package: package ## Build the packages of this machine's architecture (or ARCH=...), then check and run them
 	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python packaging/test_package.py --into $(DIST) $(ARCH)
-	$(MAKE) --silent release-draft release-publish GH='echo A release would run: gh'
+	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python packaging/test_release.py
 test-package test-reproducible: ARCH := $(or $(ARCH),$(HOST_ARCH))
 
 # The tag comes from the workflow's environment, and is compared before anything else uses it.
@@ -105,14 +105,25 @@ release-check: ## Is the tag the version of Cargo.toml, and does the changelog s
 	test "$${RELEASE_TAG:-v$(VERSION)}" = "v$(VERSION)" || { echo "The tag is not v$(VERSION), the version in Cargo.toml" >&2; exit 1; }
 	grep -q '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no entry for $(VERSION)" >&2; exit 1; }
 
+# Says `true`, `false` or, where there is no release yet, `none`. A published release is never changed, by no rerun either.
+IS_DRAFT = $$($(GH) release view v$(VERSION) --json isDraft --jq .isDraft || echo none)
+IS_PUBLISHED = { echo "v$(VERSION) is published, and stays as it is. Raise the version" >&2; exit 1; }
+
 .PHONY: release-draft
 release-draft: release-check ## (workflow) Draft the release of the tag, with its part of the changelog
+	draft=$(IS_DRAFT); test "$$draft" != false || $(IS_PUBLISHED); \
 	notes=$$(mktemp); trap 'rm -f "$$notes"' EXIT; \
 	sed -n '/^## \[$(VERSION)\]/,/^## \[/{//!p}' CHANGELOG.md > "$$notes"; \
-	$(GH) release view v$(VERSION) || $(GH) release create v$(VERSION) --draft --verify-tag --title v$(VERSION) --notes-file "$$notes"
+	test "$$draft" = true || $(GH) release create v$(VERSION) --draft --verify-tag --title v$(VERSION) --notes-file "$$notes"
+
+# What the how-to tells a user to run. Uploaded is only what would pass it.
+SLUG := $(shell sed -n 's|^repository = "https://github.com/\(.*\)"|\1|p' Cargo.toml)
+VERIFY = $(GH) attestation verify "$$zip" --repo $(SLUG) --signer-workflow $(SLUG)/.github/workflows/release.yml --source-ref refs/tags/v$(VERSION)
 
 .PHONY: release-publish
-release-publish: release-check ## (workflow) Upload dist/ to the draft and publish it
+release-publish: release-check ## (workflow) Verify what is in dist/, upload it to the draft and publish it
+	draft=$(IS_DRAFT); test "$$draft" != false || $(IS_PUBLISHED); test "$$draft" = true
+	for zip in $(DIST)/*.zip; do $(VERIFY); $(VERIFY) --predicate-type https://cyclonedx.org/bom; done
 	$(GH) release upload v$(VERSION) --clobber $(DIST)/*
 	$(GH) release edit v$(VERSION) --draft=false
 
