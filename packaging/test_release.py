@@ -39,8 +39,8 @@ match given[:2]:
         sys.exit("the stand-in for gh does not know this")
 (home / "release.json").write_text(json.dumps(release))
 """
-FILES = ["checksums.txt", "github-token-broker-x86_64.zip", "github-token-broker.cdx.json", "github-token-broker.zip"]
-SIGNED = [f"{kind}:{name}" for name in FILES if name.endswith(".zip") for kind in ("provenance", "sbom")]
+BUILT = ["github-token-broker-x86_64.zip", "github-token-broker.NOTICES.txt", "github-token-broker.cdx.json", "github-token-broker.zip"]
+SIGNED = [f"{kind}:{name}" for name in BUILT if name.endswith(".zip") for kind in ("provenance", "sbom")]
 CHECKS = []
 
 
@@ -52,7 +52,7 @@ class Repository:
         (folder / "gh").write_text(STAND_IN)
         (folder / "gh").chmod(0o755)
         (folder / "dist").mkdir()
-        for name in FILES:
+        for name in BUILT:
             (folder / "dist" / name).write_text(name)
         (folder / "release.json").write_text("null")
         (folder / "signed").write_text(" ".join(SIGNED))
@@ -66,6 +66,10 @@ class Repository:
 
     def calls(self, command):
         return [line for line in (self.home / "calls").read_text().splitlines() if line.startswith(command)]
+
+    def sums(self):
+        done = subprocess.run(["sha256sum", "--check", "checksums.txt"], cwd=self.home / "dist", stdout=subprocess.PIPE, text=True)
+        return sorted(line.removesuffix(": OK") for line in done.stdout.splitlines())
 
     def make(self, target, tag=f"v{VERSION}", *variables):
         environment = os.environ | {"RELEASE_TAG": tag, "MAKEFLAGS": ""}
@@ -86,6 +90,7 @@ def main():
         check(not ours.make("release-draft", "v1;true") and not ours.calls(""), "so is a tag that is a command")
         check(not ours.make("release-check", "v9.9.9", "VERSION=9.9.9"), "a version that the changelog does not speak of is refused")
         check(not ours.make("release-publish") and not ours.calls("release upload"), "nothing is published without a draft")
+        check(ours.make("checksums") and ours.sums() == BUILT, "checksums.txt names what was built, and sha256sum agrees")
         check(ours.make("release-draft") and ours.release()["isDraft"], "the release begins as a draft")
         check(ours.release()["tag"] == f"v{VERSION}" and len(ours.release()["notes"]) > 20, "its notes are the changelog's")
         check("--verify-tag" in ours.calls("release create")[0], "it makes no tag of its own")
@@ -97,7 +102,7 @@ def main():
         check(ours.release()["isDraft"], "and the draft stays a draft")
         (ours.home / "signed").write_text(" ".join(SIGNED))
         check(ours.make("release-publish") and not ours.release()["isDraft"], "with all of them it is published")
-        check(sorted(ours.release()["files"]) == FILES, "with every file of dist")
+        check(sorted(ours.release()["files"]) == sorted(["checksums.txt", *BUILT]), "with every file of dist")
         asked = (ours.calls("attestation verify") or [""])[-1]
         check("/.github/workflows/release.yml" in asked and f"--source-ref refs/tags/v{VERSION}" in asked, "by the release's workflow on this tag")
         ours.forget()
