@@ -1,49 +1,10 @@
-//! The code, the docs and Terraform say the same: a variable, an error or a log field that stands in only one of them
-//! fails here, with the line to change. `BLESS=1 cargo test --test contract` rewrites the tables of the docs.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that fails here has failed"
-)]
+//! What the function reads and writes, as the reference pages have it: variables, errors, log lines, metrics.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use github_token_broker::{error_type::ErrorType, variables::VARIABLES};
 
-fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// Holds the part of a page between `<!-- NAME -->` and `<!-- /NAME -->` to what the code says.
-fn hold(page: &str, name: &str, expected: &str) {
-    let text = read(page);
-    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let (before, rest) = text
-        .split_once(&begin)
-        .unwrap_or_else(|| panic!("{page} has no {begin}"));
-    let (found, after) = rest
-        .split_once(&end)
-        .unwrap_or_else(|| panic!("{page} has no {end}"));
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(path(page), format!("{before}{begin}{expected}{end}{after}")).unwrap();
-        return;
-    }
-    for (found, expected) in found.lines().zip(expected.lines()) {
-        assert_eq!(
-            found, expected,
-            "\n{page} and the code differ in this line; BLESS=1 rewrites it"
-        );
-    }
-    assert_eq!(
-        found.lines().count(),
-        expected.lines().count(),
-        "{page}: a row too many or too few; BLESS=1 rewrites it"
-    );
-}
+use crate::{files, hold, mentioned, path, read};
 
 #[test]
 fn the_page_on_errors_has_the_table_of_the_code() {
@@ -174,42 +135,104 @@ fn the_page_on_the_log_has_every_message_and_field() {
     }
 }
 
-fn mentioned(text: &str) -> BTreeSet<String> {
-    const PREFIX: &str = "GITHUB_TOKEN_BROKER_";
-    let of_a_name = |character: char| character.is_ascii_uppercase() || character == '_';
-    text.match_indices(PREFIX)
-        .map(|(at, _)| {
-            text[at..]
-                .chars()
-                .take_while(|&character| of_a_name(character))
-                .collect::<String>()
-        })
-        .filter(|name| name != PREFIX)
-        .collect()
+#[test]
+fn the_page_on_the_log_has_no_field_that_the_code_does_not_write() {
+    let code = read("src/trace.rs") + &read("src/log.rs");
+    let page = read("docs/src/reference/log-and-metrics.md");
+    let (_, fields) = page.split_once("## Fields of an invocation").unwrap();
+    let (fields, metrics) = fields.split_once("## Metrics").unwrap();
+    let mut seen = 0;
+    for name in first_cells(fields) {
+        seen += 1;
+        assert!(
+            code.contains(&format!("{name}: ")),
+            "log-and-metrics.md: the code writes no field `{name}`; take its row out"
+        );
+    }
+    assert!(seen > 10, "the table of fields was not found");
+    let code = read("src/metrics.rs");
+    for name in first_cells(metrics) {
+        assert!(
+            code.contains(&format!("\"{name}\"")),
+            "log-and-metrics.md: the code writes no metric `{name}`; take it out"
+        );
+    }
 }
 
-fn files(roots: &[&str], extensions: &[&str]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders: Vec<_> = roots
-        .iter()
-        .map(|root| path(root))
-        .filter(|root| root.is_dir())
+#[test]
+fn the_page_on_the_log_has_every_metric() {
+    let page = read("docs/src/reference/log-and-metrics.md");
+    let code = read("src/metrics.rs");
+    let counts = code.split("count(\"").skip(1);
+    let named = code.split("\"Name\": \"").skip(1);
+    let names: BTreeSet<_> = counts
+        .chain(named)
+        .map(|rest| rest.split('"').next().unwrap())
         .collect();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap().path();
-            let hidden = entry
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if entry.is_dir() && !hidden {
-                folders.push(entry);
-            } else if entry
-                .extension()
-                .is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted))
+    assert_eq!(names.len(), 5, "the metrics were not found: {names:?}");
+    for name in names {
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "log-and-metrics.md does not mention the metric {name}; add its row"
+        );
+    }
+}
+
+/// The queries that pages print for CloudWatch name fields that a line has.
+#[test]
+fn queries_name_fields_that_lines_have() {
+    let page = read("docs/src/reference/log-and-metrics.md");
+    let mut seen = 0;
+    for file in files(&["docs/src/how-to"], &["md"]) {
+        let text = fs::read_to_string(&file).unwrap();
+        for query in text.split("```text\n").skip(1) {
+            let query = query.split("```").next().unwrap();
+            // CloudTrail's fields are not ours.
+            if !(query.starts_with("fields ") || query.starts_with("filter "))
+                || query.contains("eventSource")
             {
-                found.push(entry);
+                continue;
+            }
+            let named = query
+                .split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
+                .filter(|word| word.contains('_') && !word.ends_with("_ms"));
+            for field in named {
+                seen += 1;
+                assert!(
+                    page.contains(&format!("`{field}`")),
+                    "{}: a query names `{field}`, which no line of the log has",
+                    file.display()
+                );
             }
         }
     }
-    found
+    assert!(seen > 5, "the queries were not found");
+}
+
+#[test]
+fn troubleshooting_speaks_of_error_types_that_there_are() {
+    let page = read("docs/src/how-to/troubleshoot.md");
+    let known: BTreeSet<_> = ErrorType::ALL
+        .iter()
+        .map(|error_type| error_type.row().name)
+        .collect();
+    let (_, table) = page.split_once("## By what you see").unwrap();
+    let (table, _) = table.split_once("## Without").unwrap();
+    let mut seen = 0;
+    for name in first_cells(table) {
+        seen += 1;
+        assert!(
+            known.contains(name),
+            "troubleshoot.md speaks of `{name}`, which is no errorType"
+        );
+    }
+    assert!(seen > 10, "the table was not found");
+}
+
+/// What stands in backticks in the first cell of each row of a table.
+fn first_cells(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
 }
