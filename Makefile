@@ -178,13 +178,15 @@ test-docs: build docs browser $(VENV)/docs ## Test the book: links, commands, an
 	cargo build --locked --package sandbox --bin sandbox
 	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
 
-# Chromium and its driver are of one version. Where there is neither it nor a way to get it, the tests say so.
-BROWSER_THERE := { command -v chromium || command -v google-chrome; } && command -v chromedriver
+# Chromium and its driver are of one version. GitHub's runners for x86_64 have Chrome; Ubuntu's packages have other names.
+BROWSER_THERE := { command -v chromium || command -v chromium-browser || command -v google-chrome; } && command -v chromedriver
 .PHONY: browser
 browser: ## Install Chromium and its driver, unless they are there (Debian, as root)
 	@if $(BROWSER_THERE); then exit; fi >/dev/null; \
 	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium chromium-driver; \
+		apt-get update -qq; packages="chromium chromium-driver"; \
+		grep -q '^ID=ubuntu' /etc/os-release && packages="chromium-browser chromium-chromedriver"; \
+		apt-get install -qq --yes --no-install-recommends $$packages; \
 	else \
 		echo "No Chromium: the pages are not tested in a browser. On Debian, 'sudo make browser' brings it." >&2; test "$${CI:-}" != true; \
 	fi

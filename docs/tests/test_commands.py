@@ -178,7 +178,8 @@ def test_a_block_is_of_a_known_kind(page):
     text = (SRC / page).read_text()
     opening = re.findall(r"^ *```(.*)$", text, re.MULTILINE)[::2]
     assert [language for language in opening if language not in LANGUAGES] == [], f"{page}: name the language"
-    marks, marked = text.count(MARK), sum(block.marked for block in blocks(page, *COMMANDS))
+    marks = len(re.findall(rf"^ *{re.escape(MARK)}$", text, re.MULTILINE))
+    marked = sum(block.marked for block in blocks(page, *COMMANDS))
     assert marks == marked, f"{page}: a mark stands above no commands"
     for block in blocks(page, "json"):
         json.loads(block.text)

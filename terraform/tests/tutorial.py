@@ -70,7 +70,7 @@ class Reader:
 
     def follow(self, page: Page, heading: str = "") -> str:
         """Runs and compares the page's blocks under a heading in order; returns all that was printed."""
-        printed, everything = "", ""
+        printed, everything = None, ""
         for block in page.under(heading):
             if block.language == "sh":
                 printed = None if block.marked else self.run(block.text, block.where)

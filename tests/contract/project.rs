@@ -8,7 +8,8 @@ use crate::{hold, path, read};
 
 #[test]
 fn the_page_on_parameters_has_the_names_of_the_code() {
-    let mut table = String::from("| Name, unless configured | Variable | Type | Holds |\n|---|---|---|---|\n");
+    let mut table =
+        String::from("| Name, unless configured | Variable | Type | Holds |\n|---|---|---|---|\n");
     for variable in VARIABLES
         .iter()
         .filter(|variable| variable.name.ends_with("_PARAM"))
@@ -22,7 +23,12 @@ fn the_page_on_parameters_has_the_names_of_the_code() {
             other => panic!("say here what the parameter of {other} holds"),
         };
         let name = variable.default.unwrap();
-        writeln!(table, "| `{name}` | `{}` | {kind} | {holds} |", variable.name).unwrap();
+        writeln!(
+            table,
+            "| `{name}` | `{}` | {kind} | {holds} |",
+            variable.name
+        )
+        .unwrap();
     }
     hold("docs/src/reference/ssm-parameters.md", "parameters", &table);
 }
@@ -88,9 +94,9 @@ fn the_code_map_has_every_file_of_the_product() {
         .collect();
     let there: BTreeSet<_> = fs::read_dir(path("src"))
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".rs"))
-        .map(|name| format!("src/{name}"))
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| format!("src/{}", entry.file_name().into_string().unwrap()))
         .collect();
     assert_eq!(
         on_the_page, there,

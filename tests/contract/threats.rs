@@ -44,9 +44,9 @@ fn tests(cell: &str) -> Vec<(&str, &str)> {
 }
 
 /// Rust's, Python's and Terraform's tests each have a way to begin.
-fn is_there(text: &str, test: &str) -> bool {
+fn is_there(source: &str, test: &str) -> bool {
     if test.starts_with("compile_fail") {
-        return text.contains(&format!("```{test}"));
+        return source.contains(&format!("```{test}"));
     }
     let begins = |line: &str| {
         line == format!("fn {test}() {{")
@@ -54,12 +54,13 @@ fn is_there(text: &str, test: &str) -> bool {
             || line.starts_with(&format!("def {test}("))
             || line == format!("run \"{test}\" {{")
     };
-    text.lines().any(|line| begins(line.trim()))
+    source.lines().any(|line| begins(line.trim()))
 }
 
 #[test]
 fn a_test_that_is_gone_is_seen() {
-    let text = "#[test]\nfn here() {\n}\nfn helper(x: u8) {}\nrun \"plan\" {\ndef test_it(aws):\n";
+    let source =
+        "#[test]\nfn here() {\n}\nfn helper(x: u8) {}\nrun \"plan\" {\ndef test_it(aws):\n";
     for (test, there) in [
         ("here", true),
         ("her", false),
@@ -68,6 +69,6 @@ fn a_test_that_is_gone_is_seen() {
         ("test_it", true),
         ("compile_fail,E0308", false),
     ] {
-        assert_eq!(is_there(text, test), there, "{test}");
+        assert_eq!(is_there(source, test), there, "{test}");
     }
 }
