@@ -7,6 +7,7 @@
 )]
 
 mod code;
+mod messages;
 mod project;
 mod threats;
 
