@@ -166,7 +166,7 @@ $(MDBOOK): FEATURES := --no-default-features --features search
 
 .PHONY: docs
 docs: $(MDBOOK) $(MDBOOK_MERMAID) ## Build the book into docs/book (SERVE=1 shows it on 127.0.0.1:8000 until Ctrl-C)
-	PATH="$(TOOLS)/bin:$$PATH"; mdbook-mermaid install docs; mdbook build docs
+	PATH="$(TOOLS)/bin:$$PATH"; RUST_LOG=warn mdbook-mermaid install docs; mdbook build docs
 	$(if $(SERVE),python3 -m http.server --bind 127.0.0.1 --directory docs/book 8000)
 
 $(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import readme
 from book import BUILT, ROOT, SRC, pages
 
 SOURCE = re.compile(r"https://github\.com/meigma/github-token-broker/(?:blob|tree)/main/([^#?]+)(?:#(.*))?$")
@@ -106,6 +107,14 @@ def test_paths_that_a_page_names_are_there(page):
             if path.startswith(TREES) and "..." not in path and not (ROOT / path).exists():
                 wrong.append(f"{page.relative_to(ROOT)}:{number}: {path}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_page_on_terraform_includes_both_tables():
+    """mdBook goes on without a word where an include finds nothing."""
+    text = (BUILT / "reference" / "terraform.html").read_text()
+    for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
+        missing = [name for name, _ in readme.blocks(file, kind) if f"<code>{name}</code>" not in text]
+        assert not missing, f"docs/src/reference/terraform.md does not include {missing}"
 
 
 def test_every_page_is_in_the_summary():

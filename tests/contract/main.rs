@@ -35,17 +35,19 @@ fn hold(page: &str, name: &str, expected: &str) {
         fs::write(path(page), format!("{before}{begin}{expected}{end}{after}")).unwrap();
         return;
     }
-    for (found, expected) in found.lines().zip(expected.lines()) {
-        assert_eq!(
-            found, expected,
-            "\n{page} and the code differ in this line; BLESS=1 rewrites it"
-        );
+    let first = before.lines().count() + 2;
+    let (mut lines, mut wanted) = (found.lines(), expected.lines());
+    for number in first.. {
+        match (lines.next(), wanted.next()) {
+            (None, None) => break,
+            (line, should) if line == should => {}
+            (line, should) => panic!(
+                "\n{page}:{number} is\n  {}\nand should be\n  {}\nBLESS=1 cargo test --test contract rewrites it",
+                line.unwrap_or("(nothing)"),
+                should.unwrap_or("(nothing)")
+            ),
+        }
     }
-    assert_eq!(
-        found.lines().count(),
-        expected.lines().count(),
-        "{page}: a row too many or too few; BLESS=1 rewrites it"
-    );
 }
 
 fn mentioned(text: &str) -> BTreeSet<String> {
