@@ -26,10 +26,12 @@ OF_SERVICES = re.compile(r"AWS_|GITHUB_|GH_|GIT_|MAKE|MFLAGS")
 
 
 class Terminal(Reader):
-    """A shell that stays open: what one block sets, and where it goes, the next one finds."""
+    """A shell that stays open: what one block sets, and where it goes, the next one finds. GitHub's own address becomes that of
+    GH_API_URL."""
 
     def run(self, commands: str, where: str = "") -> str:
         self.environment["TERMINAL"] = str(self.folder.with_name(f"{self.folder.name}.state"))
+        commands = commands.replace("https://api.github.com", self.environment.get("GH_API_URL", ""))
         before = 'set -a; [ ! -f "$TERMINAL" ] || . "$TERMINAL"; cd "$PWD"'
         return super().run(f'{before}\n{commands}\nexport -p > "$TERMINAL"\n', where)
 

@@ -83,7 +83,7 @@ def test_a_token_is_minted_used_and_given_back(desk):
     printed = desk.terminal.follow(USE, "Mint")
     assert "ghs_" not in printed, "the token was shown"
     token = desk.terminal.value("TOKEN")
-    for heading in ("With git", "With gh"):
+    for heading in ("With git", "With gh", "With anything else"):
         desk.terminal.follow(USE, heading)
     cloned = desk.terminal.folder / "your-repo"
     assert (cloned / ".git").is_dir()
@@ -92,6 +92,11 @@ def test_a_token_is_minted_used_and_given_back(desk):
     assert desk.status("/repos/your-org/your-other-repo", token) == 404
     desk.terminal.follow(USE, "Give it back")
     assert desk.status("/repos/your-org/your-repo", token) == 401
+
+
+@pytest.mark.parametrize("page", ["how-to/give-a-role-permission-to-invoke.md", "how-to/upgrade-from-go.md"])
+def test_what_needs_no_real_account_on_other_pages_is_run(desk, page):
+    desk.terminal.follow(Page(page))
 
 
 def test_without_a_good_token_nothing_is_cloned(desk):
