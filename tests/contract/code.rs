@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use github_token_broker::{error_type::ErrorType, variables::VARIABLES};
+use github_token_broker::{config::Config, error_type::ErrorType, variables::VARIABLES};
 
 use crate::{files, hold, mentioned, path, read};
 
@@ -45,6 +45,32 @@ fn the_page_on_variables_has_the_variables_and_defaults_of_the_code() {
             "environment-variables.md speaks of {name}, which the code does not read"
         );
     }
+}
+
+#[test]
+fn the_page_on_variables_says_which_are_required_in_the_order_of_the_code() {
+    let page = read("docs/src/reference/environment-variables.md");
+    let faults = Config::from_lookup(|_| None).err().unwrap().to_string();
+    let of_the_code: Vec<_> = VARIABLES
+        .iter()
+        .map(|variable| {
+            let required = faults.contains(&format!("{} is required", variable.name));
+            (variable.name, if required { "yes" } else { "no" })
+        })
+        .collect();
+    let of_the_page: Vec<_> = page
+        .lines()
+        .take_while(|line| !line.starts_with("## "))
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            (cells[1].trim_matches('`'), cells[2])
+        })
+        .collect();
+    assert_eq!(
+        of_the_page, of_the_code,
+        "environment-variables.md (left) and the code (right) differ in a row, or in their order"
+    );
 }
 
 #[test]
