@@ -126,11 +126,7 @@ fn every_message_stands_in_the_table_and_ends_with_its_remedy() {
             // More may follow this one text: the other differences.
             fits(pattern, &head) || head.starts_with(&format!("{pattern}; "))
         };
-        assert!(
-            row.messages.iter().any(|pattern| starts_as(&pattern)),
-            "{}: {head}",
-            row.name
-        );
+        assert!(row.messages.iter().any(starts_as), "{}: {head}", row.name);
     }
 }
 
