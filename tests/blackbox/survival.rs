@@ -68,6 +68,16 @@ async fn one_process_serves_whatever_is_sent() {
     running.finish().await;
 }
 
+#[tokio::test]
+async fn two_faults_in_a_row_are_survived() {
+    for call in [Call::Ssm, Call::Lookup, Call::Mint] {
+        let faulty = Scenario::default().faults(call, Schedule::Times(2, Fault::Status(503)));
+        let outcome = faulty.run().await;
+        outcome.token();
+        assert_eq!(outcome.calls(call), 3);
+    }
+}
+
 /// A wait is begun only if a mint after it would still be in time to be revoked: the caller learns how long to wait.
 #[tokio::test]
 async fn a_wait_that_does_not_fit_is_told_and_not_begun() {
