@@ -8,14 +8,22 @@ use crate::{files, hold, mentioned, path, read};
 
 #[test]
 fn the_page_on_errors_has_the_table_of_the_code() {
-    let mut table = String::from("| `errorType` | Try again? | What to do |\n|---|---|---|\n");
+    let mut table = String::from(
+        "| `errorType` | Try again? | How the `errorMessage` begins | What to do |\n|---|---|---|---|\n",
+    );
     for row in ErrorType::ALL.iter().map(|error_type| error_type.row()) {
         let retryable = if row.retryable { "yes" } else { "no" };
-        let remedy = row.remedy.replace('|', "\\|");
+        let messages: Vec<_> = row
+            .messages
+            .iter()
+            .map(|text| format!("`{text}`"))
+            .collect();
         writeln!(
             table,
-            "| <a id=\"{}\"></a>`{}` | {retryable} | {remedy}. |",
-            row.name, row.name
+            "| <a id=\"{name}\"></a>`{name}` | {retryable} | {} | {}. |",
+            messages.join("<br>"),
+            row.remedy,
+            name = row.name,
         )
         .unwrap();
     }

@@ -7,7 +7,6 @@
 )]
 
 mod code;
-mod messages;
 mod project;
 mod threats;
 
