@@ -183,10 +183,10 @@ BROWSER_THERE := { command -v chromium || command -v chromium-browser || command
 .PHONY: browser
 browser: ## Install Chromium and its driver, unless they are there (Debian, as root)
 	@if $(BROWSER_THERE); then exit; fi >/dev/null; \
-	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-		apt-get update -qq; packages="chromium chromium-driver"; \
-		grep -q '^ID=ubuntu' /etc/os-release && packages="chromium-browser chromium-chromedriver"; \
-		apt-get install -qq --yes --no-install-recommends $$packages; \
+	sudo=no; if test "$$(id -u)" = 0; then sudo=; elif test "$${CI:-}" = true; then sudo="sudo -n"; fi; \
+	if test "$$sudo" != no && command -v apt-get >/dev/null; then \
+		packages="chromium chromium-driver"; grep -q '^ID=ubuntu' /etc/os-release && packages="chromium-browser chromium-chromedriver"; \
+		$$sudo apt-get update -qq; $$sudo apt-get install -qq --yes --no-install-recommends $$packages; \
 	else \
 		echo "No Chromium: the pages are not tested in a browser. On Debian, 'sudo make browser' brings it." >&2; test "$${CI:-}" != true; \
 	fi

@@ -2,8 +2,7 @@
 
 In: GH_RELEASES, a folder `<owner>/<name>/<tag>/` of released files, and GH_API_URL, a GitHub API on loopback.
 `release download` copies what the patterns name; `attestation verify` accepts a file whose SHA-256 stands in
-`<owner>/<name>/attested`; `api` makes the request, with GH_TOKEN where that is set, and filters the answer by `--jq`. Its
-arguments are appended to GH_LOG, when that is set.
+`<owner>/<name>/attested`; `api` makes the request. Its arguments are appended to GH_LOG, when that is set.
 """
 
 import argparse
@@ -42,6 +41,7 @@ def attestation_verify(given: argparse.Namespace) -> None:
 
 
 def api(given: argparse.Namespace) -> None:
+    """With the token in GH_TOKEN, where that is set; what is printed can be filtered by `--jq`."""
     headers = dict(header.split(": ", 1) for header in given.header)
     headers.setdefault("Accept", "application/vnd.github+json")
     if token := os.environ.get("GH_TOKEN"):
