@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import readme
+import rig
 from book import COMMANDS, LANGUAGES, ROOT, SRC, blocks, pages
 from desk import Desk, Terminal, programs
 from tutorial import MARK, RAN, Page, assert_like, assert_printed
@@ -153,6 +154,20 @@ def test_a_leaked_token_is_revoked(desk):
     desk.terminal.run("TOKEN=$(./mint-token)")
     printed = desk.terminal.follow(RESPOND, "A token leaked")
     assert "HTTP 401" in printed and "your-org/your-repo" not in printed.splitlines()
+
+
+def test_the_broker_is_stopped(tmp_path):
+    """At moto, which knows more of Lambda's settings than the sandbox."""
+    aws = rig.Aws()
+    role = aws.client("iam").create_role(RoleName="broker", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    functions, name = aws.client("lambda"), "github-token-broker"
+    code = {"ZipFile": rig.write_zip(tmp_path / "broker.zip").read_bytes()}
+    functions.create_function(FunctionName=name, Runtime="provided.al2023", Role=role, Handler="bootstrap", Code=code)
+    environment = programs(tmp_path / "bin") | rig.CREDENTIALS | {"AWS_ENDPOINT_URL": aws.url}
+    (tmp_path / "work").mkdir()
+    Terminal(tmp_path / "work", environment).follow(RESPOND, "Stop the broker")
+    assert functions.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 0
+    aws.server.stop()
 
 
 def test_the_log_line_and_the_error_are_shown(desk):
