@@ -96,7 +96,7 @@ class Desk:
         self.git.shutdown()
         self.git.server_close()
         self.sandbox.terminate()
-        self.sandbox.communicate(timeout=10)
+        self.sandbox.communicate(timeout=60)
         assert self.sandbox.returncode == 0
 
 

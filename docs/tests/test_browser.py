@@ -30,7 +30,7 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run -
 
 DESK, PHONE = (1280, 900), (375, 812)
 THEMES = {"light": "light", "dark": "navy"}
-WAIT = 20  # seconds until a page that never gets ready is a failure
+WAIT = 60  # seconds until a page that never gets ready is a failure, on a loaded machine too
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -77,7 +77,7 @@ def test_steps_2_to_4_of_see_it_work(visitor):
         visitor.follow(SEE_IT_WORK, "Step 4")
     finally:
         os.killpg(terminal.pid, signal.SIGINT)
-        terminal.communicate(timeout=20)
+        terminal.communicate(timeout=60)
 
 
 def test_a_token_is_minted_used_and_given_back(desk):
