@@ -86,9 +86,10 @@ fn every_slug_is_the_one_of_cargo_toml() {
                 .rsplit(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c))
                 .next()
                 .unwrap();
-            // `/github-token-broker/app/...` is a parameter, `.terraform/github-token-broker` and `dist/....zip` are paths.
+            // `/github-token-broker/app/...` is a parameter, `/aws/lambda/github-token-broker` a log group,
+            // `.terraform/github-token-broker` and `dist/....zip` are paths.
             let is_a_path =
-                owner.is_empty() || ["parameter", ".terraform", "dist"].contains(&owner);
+                owner.is_empty() || ["parameter", "lambda", ".terraform", "dist"].contains(&owner);
             let is_longer = after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
                 || after.starts_with(".zip");
             if is_a_path || is_longer {
@@ -198,6 +199,7 @@ fn lines() -> Vec<(String, usize, String)> {
                 && !name.contains("/tests")
                 && !name.ends_with("/.terraform")
                 && !name.contains("/book/")
+                && !name.starts_with("docs/mermaid") // Mermaid itself, which `make docs` puts there
                 && !name.contains("/target");
             if !is_ours || path.is_symlink() {
                 continue;

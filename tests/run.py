@@ -24,6 +24,7 @@ SUITES = [
     ("the sandbox itself", [*CARGO_TEST, "--package", "sandbox"], None),
     ("black box, on the sandbox", [*BROKER, "--test", "blackbox"], None),
     ("black box, with moto and the AWS CLI", [*BROKER, "--test", "moto"], None),
+    ("the book, its commands, a browser", ["make", "test-docs"], None),
     ("Terraform module and tutorial", ["make", "test-terraform"], ("terraform", "tofu")),
 ]
 HOW_TO_GET = "install Terraform or OpenTofu 1.6 or newer, from its vendor's download page or your package manager"
