@@ -143,7 +143,7 @@ test-reproducible: ## Two builds in two folders at two times give the same bytes
 # A tool from crates.io, pinned as name@version: built once, without optimisation or debug information (a third of the
 # time, and a run costs a second more at most), in one build folder, so that what two tools share is compiled once.
 $(TOOLS)/installed/%:
-	CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build $*
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build $(FEATURES) $*
 	mkdir -p $(@D) && touch $@
 
 $(VENV)/packaging: packaging/requirements.txt
@@ -170,3 +170,37 @@ test-terraform: $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terrafor
 	cargo build --locked --package sandbox --bin sandbox
 	$(MAKE) package ARCH=$(HOST_ARCH)
 	PROVIDER=$(PROVIDER) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python terraform/tests/run.py
+
+# --- The book ------------------------------------------------------------------------------------------------------
+
+MDBOOK := $(TOOLS)/installed/mdbook@0.5.4
+MDBOOK_MERMAID := $(TOOLS)/installed/mdbook-mermaid@0.17.1
+# Without mdBook's own web server, which is half of its dependencies; Python's shows the book as well.
+$(MDBOOK): FEATURES := --no-default-features --features search
+
+.PHONY: docs
+docs: $(MDBOOK) $(MDBOOK_MERMAID) ## Build the book into docs/book (SERVE=1 shows it on 127.0.0.1:8000 until Ctrl-C)
+	PATH="$(TOOLS)/bin:$$PATH"; RUST_LOG=warn mdbook-mermaid install docs; mdbook build docs
+	$(if $(SERVE),python3 -m http.server --bind 127.0.0.1 --directory docs/book 8000)
+
+$(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+.PHONY: test-docs
+test-docs: build docs browser $(VENV)/docs ## Test the book: links, commands, and every page in a browser
+	cargo build --locked --package sandbox --bin sandbox
+	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
+
+# Chromium and its driver are of one version. GitHub's runners for x86_64 have Chrome; Ubuntu's packages have other names.
+BROWSER_THERE := { command -v chromium || command -v chromium-browser || command -v google-chrome; } && command -v chromedriver
+.PHONY: browser
+browser: ## Install Chromium and its driver, unless they are there (Debian, as root)
+	@if $(BROWSER_THERE); then exit; fi >/dev/null; \
+	sudo=no; if test "$$(id -u)" = 0; then sudo=; elif test "$${CI:-}" = true; then sudo="sudo -n"; fi; \
+	if test "$$sudo" != no && command -v apt-get >/dev/null; then \
+		packages="chromium chromium-driver"; grep -q '^ID=ubuntu' /etc/os-release && packages="chromium-browser chromium-chromedriver"; \
+		$$sudo apt-get update -qq; $$sudo apt-get install -qq --yes --no-install-recommends $$packages; \
+	else \
+		echo "No Chromium: the pages are not tested in a browser. On Debian, 'sudo make browser' brings it." >&2; test "$${CI:-}" != true; \
+	fi

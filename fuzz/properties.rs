@@ -33,6 +33,15 @@ pub(crate) fn payload(input: &[u8]) {
     assert_eq!(judge.asks_for_nothing(), core.is_empty() || core == b"null");
 }
 
+/// What an environment cannot do without.
+const REQUIRED: [&str; 5] = [
+    "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "GITHUB_TOKEN_BROKER_REPOSITORY_OWNER",
+    "GITHUB_TOKEN_BROKER_REPOSITORY_NAME",
+];
+
 /// Any environment is a configuration whose every part is well formed, or an error that repeats no value.
 pub(crate) fn configuration(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -48,20 +57,7 @@ pub(crate) fn configuration(input: &[u8]) {
             .and_then(|(_, value)| *value);
         match given {
             Some(value) if !value.is_empty() => Some(value.to_owned()),
-            _ if name.starts_with("AWS_ENDPOINT")
-                || name.ends_with("PROXY")
-                || name.starts_with("AWS_USE") =>
-            {
-                None
-            }
-            _ if VARIABLES
-                .iter()
-                .any(|variable| variable.name == name && variable.default.is_some()) =>
-            {
-                None
-            }
-            _ if name.contains("REPOSITORY_ID") || name.contains("NAMESPACE") => None,
-            _ => Some("x".to_owned()),
+            _ => REQUIRED.contains(&name).then(|| "x".to_owned()),
         }
     };
     match Config::from_lookup(lookup) {

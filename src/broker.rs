@@ -15,15 +15,15 @@ use crate::{
     config::Config,
     connect::Upstream,
     error::{Failure, Result, Step},
-    github::{ConfirmedInstallation, GitHub, GrantedToken},
+    github::{ConfirmedInstallation, GitHub, GrantedToken, InstallationToken},
     jwt::AppJwt,
     log,
     parameters::{self, AppCredentials},
     proof::{Examination, ProvenToken},
     refusal::Refusal,
-    retry::REVOKE_MARGIN,
+    retry::{correctable_drift, revoke_margin},
     sdk_http::sdk_client,
-    tls::{CertFileUnusable, tls},
+    tls::tls,
     trace::Trace,
 };
 
@@ -43,8 +43,8 @@ pub struct Broker {
 
 impl Broker {
     /// Prepares the clients. Nothing is sent yet.
-    pub fn new(config: Config) -> Result<Self, CertFileUnusable> {
-        let tls = tls(&config.network)?;
+    pub fn new(config: Config) -> Self {
+        let tls = tls(&config.network);
         let ssm_upstream = Upstream::new(
             &parameters::ssm_endpoint(&config.aws),
             &config.network,
@@ -52,12 +52,12 @@ impl Broker {
         );
         let github_upstream = Upstream::new(&config.api_base, &config.network, tls);
         let ssm = parameters::ssm_client(&config.aws, sdk_client(ssm_upstream.clone()));
-        Ok(Self {
+        Self {
             config,
             ssm,
             ssm_upstream,
             github_upstream,
-        })
+        }
     }
 
     /// What the deployer decided.
@@ -86,16 +86,49 @@ impl Broker {
     /// Mints a token and proves it, or says why not before the time is over.
     pub async fn token(&self, time_for_work: Duration, trace: &mut Trace) -> Result<ProvenToken> {
         let until = Instant::now() + time_for_work;
-        let outcome = timeout_at(until, self.mint_and_prove(until, trace)).await;
+        let outcome = timeout_at(until, self.mint_and_prove(until, time_for_work, trace)).await;
         trace.end();
-        let outcome = outcome.unwrap_or_else(|_| Err(Failure::DeadlineNear(trace.step())));
-        if let Err(Failure::DeadlineNear(Step::Mint)) = outcome {
-            trace.unseen_token();
-        }
-        outcome
+        outcome.unwrap_or_else(|_| Err(Failure::DeadlineNear(trace.step())))
     }
 
-    async fn mint_and_prove(&self, until: Instant, trace: &mut Trace) -> Result<ProvenToken> {
+    async fn mint_and_prove(
+        &self,
+        until: Instant,
+        time_for_work: Duration,
+        trace: &mut Trace,
+    ) -> Result<ProvenToken> {
+        // A token that comes too late to be revoked must not come at all.
+        let in_time_to_revoke = until
+            .checked_sub(revoke_margin(time_for_work))
+            .unwrap_or(until);
+        let github = GitHub::new(&self.config, &self.github_upstream, in_time_to_revoke);
+        let granted = timeout_at(in_time_to_revoke, self.mint(&github, trace)).await;
+        let granted = granted.unwrap_or_else(|_| Err(Failure::DeadlineNear(trace.step())));
+        if let Err(Failure::DeadlineNear(Step::Mint)) = granted {
+            trace.unseen_token();
+        }
+        let granted = granted?;
+        trace.granted(&granted);
+
+        trace.enter(Step::Prove);
+        let examination = Examination::begin(granted, &self.config, SystemTime::now());
+        let (examination, unanswered) = self
+            .examine(examination, &github, in_time_to_revoke, trace)
+            .await;
+        match examination.conclude(&self.config) {
+            Ok(proven) => {
+                trace.proven(&proven);
+                Ok(proven)
+            }
+            Err((token, differences)) => {
+                self.revoke(&token, until, trace).await;
+                Err(unanswered.unwrap_or(Failure::TokenNotProven(differences)))
+            }
+        }
+    }
+
+    /// Load, sign, confirm, mint.
+    async fn mint(&self, github: &GitHub<'_>, trace: &mut Trace) -> Result<GrantedToken> {
         let credentials = parameters::load(&self.ssm, &self.config.parameters).await?;
         trace.installation(credentials.installation_id);
 
@@ -103,56 +136,42 @@ impl Broker {
         let mut app = App::new(credentials)?;
 
         trace.enter(Step::Confirm);
-        let github = GitHub::new(&self.config, &self.github_upstream, until);
-        let installation = app.confirm(&github, trace).await?;
+        let installation = app.confirm(github, trace).await?;
 
         trace.enter(Step::Mint);
-        // A token that comes too late to be revoked must not come at all.
-        let in_time_to_revoke = until.checked_sub(REVOKE_MARGIN).unwrap_or(until);
-        let granted = timeout_at(in_time_to_revoke, app.mint(&github, &installation, trace)).await;
-        let granted = granted.unwrap_or(Err(Failure::DeadlineNear(Step::Mint)))?;
-        trace.token(granted.token());
-
-        trace.enter(Step::Prove);
-        let proven = self.prove(granted, &github, until, trace).await?;
-        trace.proven(&proven);
-        Ok(proven)
+        app.mint(github, &installation, trace).await
     }
 
-    /// Returns a token only if it is proven; any other is revoked.
-    async fn prove(
+    /// Asks GitHub what its answer to the mint left out. Beside the examination comes why GitHub could not be asked.
+    async fn examine(
         &self,
-        granted: GrantedToken,
+        examination: Examination,
         github: &GitHub<'_>,
         until: Instant,
         trace: &mut Trace,
-    ) -> Result<ProvenToken> {
-        let mut examination = Examination::begin(granted, &self.config, SystemTime::now());
-        let mut unanswered = None;
-        if examination.needs_reach() {
-            let until = until.checked_sub(REVOKE_MARGIN).unwrap_or(until);
-            let reach = timeout_at(until, github.reach(examination.token(), trace)).await;
-            match reach.unwrap_or(Err(Failure::DeadlineNear(Step::Prove))) {
-                Ok(reach) => examination = examination.with_reach(reach),
-                // GitHub answered, and did not say what the token is for: the proof fails.
-                Err(
-                    Failure::UnexpectedAnswer(..)
-                    | Failure::GitHubRefused(_, _, Refusal::TokenNotYetKnown),
-                ) => {}
-                // No answer proves nothing against the token, but nothing for it either.
-                Err(failure) => unanswered = Some(failure),
-            }
+    ) -> (Examination, Option<Failure>) {
+        if !examination.needs_reach() {
+            return (examination, None);
         }
-        match examination.conclude(&self.config) {
-            Ok(proven) => Ok(proven),
-            Err((token, differences)) => {
-                // Bounded apart, so that a revocation that hangs does not hide why it was asked for.
-                let until = until.checked_sub(SAY_WHY).unwrap_or(until);
-                let revoked = timeout_at(until, github.revoke(&token, trace)).await;
-                trace.revoked(matches!(revoked, Ok(Ok(()))));
-                Err(unanswered.unwrap_or(Failure::TokenNotProven(differences)))
-            }
+        let reach = timeout_at(until, github.reach(examination.token(), trace)).await;
+        match reach.unwrap_or(Err(Failure::DeadlineNear(Step::Prove))) {
+            Ok(reach) => (examination.with_reach(&reach, &self.config), None),
+            // GitHub answered, and did not say what the token is for: the proof fails.
+            Err(
+                Failure::UnexpectedAnswer(..)
+                | Failure::GitHubRefused(_, _, Refusal::TokenNotYetKnown),
+            ) => (examination, None),
+            // No answer proves nothing against the token, but nothing for it either.
+            Err(failure) => (examination, Some(failure)),
         }
+    }
+
+    async fn revoke(&self, token: &InstallationToken, until: Instant, trace: &mut Trace) {
+        // Bounded apart, so that a revocation that hangs does not hide why it was asked for.
+        let until = until.checked_sub(SAY_WHY).unwrap_or(until);
+        let github = GitHub::new(&self.config, &self.github_upstream, until);
+        let revoked = timeout_at(until, github.revoke(token, trace)).await;
+        trace.revoked(matches!(revoked, Ok(Ok(()))));
     }
 }
 
@@ -213,10 +232,11 @@ impl App {
         else {
             return Ok(false);
         };
-        if self.clock_corrected {
+        let now = SystemTime::now();
+        if self.clock_corrected || !correctable_drift(now, *time) {
             return Ok(false);
         }
-        log::clock_corrected(*time, SystemTime::now());
+        log::clock_corrected(*time, now);
         self.jwt = sign(&self.credentials, *time)?;
         self.clock_corrected = true;
         Ok(true)

@@ -2,10 +2,11 @@
 //!
 //! In: a lookup function. Out: a value that every later step can trust, or all faults at once ([`crate::variables`]).
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use aws_sdk_ssm::config::Credentials;
 use http::Uri;
+use rustls::RootCertStore;
 use serde::Serialize;
 use tracing::Level;
 
@@ -13,7 +14,7 @@ use crate::{
     permissions::Permissions,
     rules,
     variables::{
-        API_BASE, CLIENT_ID_PARAM, ConfigurationError, INSTALLATION_ID_PARAM, LOG_LEVEL,
+        API_BASE, CLIENT_ID_PARAM, ConfigurationError, Fault, INSTALLATION_ID_PARAM, LOG_LEVEL,
         METRICS_NAMESPACE, NAME, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID,
         Reader, Variable,
     },
@@ -70,8 +71,8 @@ pub struct Network {
     pub https_proxy: Option<String>,
     /// `NO_PROXY`
     pub no_proxy: Option<String>,
-    /// `SSL_CERT_FILE`: the roots to trust in place of the compiled-in ones.
-    pub cert_file: Option<PathBuf>,
+    /// What `SSL_CERT_FILE` holds: the roots to trust in place of the compiled-in ones.
+    pub roots: Option<RootCertStore>,
 }
 
 /// A repository by owner and name, the only one a token may be for.
@@ -126,7 +127,11 @@ impl Config {
         let name = read.value(&NAME, rules::name);
         let client_id = read.value(&CLIENT_ID_PARAM, rules::parameter_name);
         let installation_id = read.value(&INSTALLATION_ID_PARAM, rules::parameter_name);
+        let same = installation_id.is_some() && installation_id == client_id;
+        read.refuse_if(same, INSTALLATION_ID_PARAM.name, Fault::NotDistinct);
         let private_key = read.value(&PRIVATE_KEY_PARAM, rules::parameter_name);
+        let same = private_key.is_some() && [&client_id, &installation_id].contains(&&private_key);
+        read.refuse_if(same, PRIVATE_KEY_PARAM.name, Fault::NotDistinct);
         let permissions = read.value(&PERMISSIONS, rules::permissions);
         let api_base = read.value(&API_BASE, rules::api_base);
         let _ = read.value(&LOG_LEVEL, rules::level); // in force already: see `log_level`
@@ -143,7 +148,18 @@ impl Config {
         let upper_case_proxy = read.optional("HTTPS_PROXY", rules::proxy);
         let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", rules::proxy));
         let no_proxy = read.text("NO_PROXY").or_else(|| read.text("no_proxy"));
-        let cert_file = read.text("SSL_CERT_FILE").map(PathBuf::from);
+        let roots = read.optional("SSL_CERT_FILE", rules::roots);
+
+        if ssm_endpoint.is_some() || any_endpoint.is_some() {
+            // The SDK's own rule, which it would tell at each invocation only.
+            let beside = Fault::NotWithAnEndpoint;
+            read.refuse_if(use_fips == Some(true), "AWS_USE_FIPS_ENDPOINT", beside);
+            read.refuse_if(
+                use_dual_stack == Some(true),
+                "AWS_USE_DUALSTACK_ENDPOINT",
+                beside,
+            );
+        }
 
         let complete = || {
             Some(Self {
@@ -175,7 +191,7 @@ impl Config {
                 network: Network {
                     https_proxy,
                     no_proxy,
-                    cert_file,
+                    roots,
                 },
                 metrics_namespace,
             })
@@ -199,6 +215,17 @@ pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {
         .and_then(|text| rules::level(&text).ok());
     let platforms = || rules::platform_level(&read.text("AWS_LAMBDA_LOG_LEVEL")?).ok();
     ours.or_else(platforms).unwrap_or(Level::INFO)
+}
+
+/// A level that passes Lambda's own filter and is no higher than that takes: the filter's. Lambda takes a line without a
+/// level for `INFO` ("Log-level filtering" in its developer guide).
+pub fn platforms_filter(lookup: impl Fn(&str) -> Option<String>) -> String {
+    const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+    let level = Reader::new(lookup).text("AWS_LAMBDA_LOG_LEVEL");
+    level
+        .map(|level| level.to_ascii_uppercase())
+        .filter(|level| LEVELS.contains(&level.as_str()))
+        .unwrap_or_else(|| "INFO".to_owned())
 }
 
 /// Lambda sets these from the function's role.

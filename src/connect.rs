@@ -41,6 +41,9 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(2500);
 /// Most of GitHub's and SSM's answers here are under 10 KiB; one of this size is not theirs, or not meant for us.
 const BODY_LIMIT: usize = 64 * 1024;
 
+/// A refusal's status says most of what there is to say: its body is not waited for as long as an attempt may take.
+const REFUSAL_BODY_LIMIT: Duration = Duration::from_secs(1);
+
 /// One host that requests go to, and the connection to it.
 pub struct Upstream {
     /// Scheme and authority.
@@ -64,7 +67,6 @@ impl fmt::Debug for Upstream {
 impl Upstream {
     /// An upstream without a connection yet. Only scheme and authority of `url` count; it has both.
     pub fn new(url: &Uri, network: &Network, tls: Arc<ClientConfig>) -> Arc<Self> {
-        let authority = url.authority().map(ToString::to_string).unwrap_or_default();
         let mut parts = url.clone().into_parts();
         parts.path_and_query = Some(PathAndQuery::from_static("/"));
         let origin = Uri::from_parts(parts).unwrap_or_default();
@@ -74,8 +76,7 @@ impl Upstream {
             .build();
         Arc::new(Self {
             proxy: proxies.intercept(&origin),
-            // An authority is made of characters that a header may have.
-            host: HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("")),
+            host: host_header(url),
             origin,
             tls,
             stream: Mutex::new(None),
@@ -178,6 +179,21 @@ impl Upstream {
     }
 }
 
+/// Without the port that the scheme implies, as the SDK signs it.
+fn host_header(url: &Uri) -> HeaderValue {
+    let host = url.host().unwrap_or_default();
+    let implied = match url.scheme_str() {
+        Some("http") => 80,
+        _ => 443,
+    };
+    let text = match url.port_u16().filter(|port| *port != implied) {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    // A host is made of characters that a header may have.
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+
 /// An answer.
 pub struct Exchanged<T> {
     /// What was read of it.
@@ -255,7 +271,14 @@ pub type WholeAnswer = (Parts, Result<Bytes, BodyDefect>);
 /// Reads the whole of an answer, for [`Upstream::exchange`].
 pub async fn whole(answer: Response<Incoming>) -> WholeAnswer {
     let (head, body) = answer.into_parts();
-    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+    let collected = Limited::new(body, BODY_LIMIT).collect();
+    let collected = if head.status.is_success() {
+        collected.await
+    } else {
+        let in_time = timeout(REFUSAL_BODY_LIMIT, collected).await;
+        in_time.unwrap_or_else(|late| Err(late.into()))
+    };
+    let body = match collected {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(BodyDefect::TooLong),
         Err(_) => Err(BodyDefect::Interrupted),
@@ -268,6 +291,25 @@ pub async fn whole(answer: Response<Incoming>) -> WholeAnswer {
 pub enum BodyDefect {
     /// Longer than 64 KiB.
     TooLong,
-    /// The connection ended before the body did.
+    /// The connection ended before the body did, or the body of a refusal took too long.
     Interrupted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_named_with_its_port_only_where_the_scheme_implies_another() {
+        for (url, host) in [
+            ("https://ssm.example.com", "ssm.example.com"),
+            ("https://ssm.example.com:443/path", "ssm.example.com"),
+            ("https://ssm.example.com:8443", "ssm.example.com:8443"),
+            ("http://127.0.0.1:80", "127.0.0.1"),
+            ("http://127.0.0.1:443", "127.0.0.1:443"),
+            ("https://[::1]:443", "[::1]"),
+        ] {
+            assert_eq!(host_header(&Uri::from_static(url)), host, "{url}");
+        }
+    }
 }

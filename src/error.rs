@@ -8,10 +8,10 @@ use std::{fmt, time::Duration};
 
 use crate::{
     config::{ParameterName, Repository},
+    difference::{self, Difference},
     error_type::ErrorType,
     parameters::InstallationId,
     private_key::KeyDefect,
-    proof::Difference,
     refusal::Refusal,
 };
 
@@ -208,39 +208,13 @@ impl fmt::Display for Failure {
                     "GitHub repository {repository} is installed for an account of another name"
                 )
             }
-            Self::TokenNotProven(differences) => write_differences(f, differences),
+            Self::TokenNotProven(differences) => difference::write_all(f, differences),
             Self::DeadlineNear(step) => {
                 write!(f, "Lambda's deadline came near during the step {step}")
             }
             Self::Internal => write!(f, "github-token-broker failed by a fault of its own"),
         }?;
         write!(f, ". {}.", self.error_type().row().remedy)
-    }
-}
-
-/// An answer may name thousands of permissions; a message is a sentence or two.
-const SHOWN: usize = 8;
-
-fn write_differences(f: &mut fmt::Formatter<'_>, differences: &[Difference]) -> fmt::Result {
-    let (lead, rest): (Vec<_>, Vec<_>) = differences
-        .iter()
-        .partition(|difference| **difference == Difference::NoExpiration);
-    // The contract has a text of its own for this one; the others follow it.
-    let mut separator = if lead.is_empty() {
-        "GitHub granted another token than was configured: "
-    } else {
-        "; "
-    };
-    if let Some(lead) = lead.first() {
-        write!(f, "{lead}")?;
-    }
-    for difference in rest.iter().take(SHOWN) {
-        write!(f, "{separator}{difference}")?;
-        separator = "; ";
-    }
-    match rest.len().saturating_sub(SHOWN) {
-        0 => Ok(()),
-        more => write!(f, "; and {more} more differences"),
     }
 }
 
@@ -316,3 +290,6 @@ impl fmt::Display for AnswerDefect {
 pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,15 @@ pub struct GrantedToken {
 }
 
 impl GrantedToken {
+    #[cfg(test)]
+    pub(crate) fn for_tests(grant: Grant, answered_at: SystemTime) -> Self {
+        Self {
+            token: InstallationToken(SecretString::from("ghs_test")),
+            grant,
+            answered_at: Some(answered_at),
+        }
+    }
+
     /// The token, to ask GitHub of it or to revoke it.
     pub(crate) fn token(&self) -> &InstallationToken {
         &self.token
@@ -140,6 +149,7 @@ impl<'a> GitHub<'a> {
             return Err(Failure::InstallationSuspended(found));
         }
         match installation.account.and_then(|account| account.login) {
+            // One that is not named is caught later: the token's repository is proven by its full name.
             Some(login) if !login.eq_ignore_ascii_case(owner) => {
                 Err(Failure::AccountMismatch(self.config.repository.clone()))
             }
@@ -172,7 +182,7 @@ impl<'a> GitHub<'a> {
         )?;
         let answer = self.send(call, &ask, trace).await?;
         let token = match answer.parse::<Minted>(call).map(|minted| minted.token) {
-            Ok(Some(token)) if !token.expose_secret().is_empty() => InstallationToken(token),
+            Ok(Some(token)) if is_usable(&token) => InstallationToken(token),
             outcome => {
                 trace.unseen_token();
                 return Err(outcome
@@ -277,6 +287,12 @@ impl<'a> GitHub<'a> {
             }
         }
     }
+}
+
+/// Whether a text can be a token: one that no header can carry could be neither proven nor revoked, nor used.
+fn is_usable(token: &SecretString) -> bool {
+    let token = token.expose_secret();
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether GitHub may have minted a token that never arrived; such a token expires within the hour.

@@ -117,4 +117,63 @@ mod tests {
         assert!(!Failure::Internal.to_string().contains("ghs_secret"));
         assert_eq!(survive(async { Ok(1) }).await, Ok(1));
     }
+
+    /// The hook is the whole process's: a process of its own shows what it prints, and that work goes on.
+    #[test]
+    fn a_panic_prints_its_place_and_nothing_else() {
+        let this_test = std::env::current_exe().unwrap();
+        let output = std::process::Command::new(this_test)
+            .args([
+                "--exact",
+                "handler::tests::panics_with_a_secret",
+                "--nocapture",
+            ])
+            .env("PANIC_WITH", "ghs_secret")
+            .output()
+            .unwrap();
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.success(), "{stdout}{stderr}");
+        assert!(
+            !stdout.contains("ghs_secret") && !stderr.contains("ghs_secret"),
+            "{stdout}{stderr}"
+        );
+        let lines: Vec<serde_json::Value> = stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
+            .collect();
+        let [panicked, stopped] = lines.as_slice() else {
+            unreachable!("two lines: {stdout}")
+        };
+        assert_eq!(panicked["message"], "panicked");
+        assert!(
+            panicked["place"]
+                .as_str()
+                .unwrap()
+                .starts_with("src/handler.rs:"),
+            "{panicked}"
+        );
+        assert_eq!(
+            panicked.as_object().unwrap().len(),
+            4,
+            "timestamp, level, message, place: {panicked}"
+        );
+        assert_eq!(stopped["reason"], "the next one works");
+    }
+
+    /// Does nothing unless [`a_panic_prints_its_place_and_nothing_else`] starts it.
+    #[tokio::test]
+    #[expect(clippy::panic, reason = "this is about panics")]
+    async fn panics_with_a_secret() {
+        let Ok(secret) = std::env::var("PANIC_WITH") else {
+            return;
+        };
+        log::start(tracing::Level::INFO);
+        let first = survive::<()>(async { panic!("{secret}") }).await;
+        assert_eq!(first, Err(Failure::Internal));
+        let next = survive(async { Ok("the next one works") }).await;
+        log::stopped(&next.unwrap());
+    }
 }

@@ -21,7 +21,7 @@
 //! | [`jwt`] | client ID, time, key | `AppJwt` |
 //! | [`github`], [`rest`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |
 //! | [`refusal`] | an answer that says no | what it means |
-//! | [`proof`] | `GrantedToken` | `ProvenToken`, or what differs |
+//! | [`proof`], [`difference`] | `GrantedToken` | `ProvenToken`, or what differs |
 //! | [`connect`], [`tls`], [`sdk_http`] | a request | an answer: the one HTTPS client |
 //! | [`retry`] | a failure, the time left | a wait, or the end |
 //! | [`error`], [`error_type`] | a failure | `errorType` and `errorMessage` |
@@ -70,6 +70,7 @@
 pub mod broker;
 pub mod config;
 pub mod connect;
+pub mod difference;
 pub mod error;
 pub mod error_type;
 pub mod github;

@@ -118,6 +118,13 @@ pub(crate) fn write_line(line: &impl Serialize) {
     }
 }
 
+/// The time of a line, as Lambda's filter reads it.
+pub(crate) fn timestamp() -> String {
+    DateTime::from(SystemTime::now())
+        .fmt(Format::DateTime)
+        .unwrap_or_default()
+}
+
 fn json(fields: &impl Serialize) -> String {
     serde_json::to_string(fields).unwrap_or_default()
 }
@@ -176,11 +183,8 @@ struct Line {
 
 impl Serialize for Line {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let now = DateTime::from(SystemTime::now())
-            .fmt(Format::DateTime)
-            .unwrap_or_default();
         let mut line = serializer.serialize_map(None)?;
-        line.serialize_entry("timestamp", &now)?;
+        line.serialize_entry("timestamp", &timestamp())?;
         line.serialize_entry("level", self.level.as_str())?;
         line.serialize_entry("message", &self.fields.message)?;
         if let Some(request_id) = &self.request_id {

@@ -9,7 +9,7 @@ use github_token_broker::{
     metrics::Metrics,
     runtime::RuntimeApi,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::runtime::Builder;
 use zeroizing_alloc::ZeroAlloc;
 
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
     if !arguments.is_empty() {
         return speak_to_a_person(arguments == ["--version"]);
     }
-    let lookup = |name: &str| env::var(name).ok();
+    // What is not UTF-8 is refused by the variable's rule, not taken for unset.
+    let lookup = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let lambda = lookup("AWS_LAMBDA_RUNTIME_API")
         .as_deref()
         .and_then(RuntimeApi::at)
@@ -43,33 +44,36 @@ async fn run(
     lookup: impl Fn(&str) -> Option<String>,
     function_name: String,
 ) -> ExitCode {
-    let broker = match prepare(lookup) {
-        Ok(broker) => broker,
-        Err(message) => {
-            handler::fail_start(api, &message).await;
+    switch_core_dumps_off();
+    let config = match Config::from_lookup(&lookup) {
+        Ok(config) => config,
+        Err(error) => {
+            handler::fail_start(api, &error.to_string()).await;
             return ExitCode::FAILURE;
         }
     };
-    let metrics = Metrics::for_function(function_name, broker.config());
+    if config.reads_secrets_in_the_clear() {
+        log::endpoint_in_the_clear();
+    }
+    let broker = Broker::new(config);
+    let level = config::platforms_filter(&lookup);
+    let metrics = Metrics::for_function(function_name, level, broker.config());
     broker.open_connections().await;
     let stopped = handler::serve(api, &broker, metrics.as_ref()).await;
     log::stopped(&stopped);
     ExitCode::FAILURE
 }
 
-fn prepare(lookup: impl Fn(&str) -> Option<String>) -> Result<Broker, String> {
-    // A core dump would hold the private key. A limit of 1 byte rules out files as 0 does, and, unlike 0, programs that
-    // the kernel pipes a dump to (core(5)).
-    let none = Rlimit {
+/// A core dump would hold the private key. A limit of 1 byte rules out files as 0 does, and, unlike 0, programs that the
+/// kernel pipes a dump to (core(5)). Where the limit is 0 already and cannot be raised, the kernel is told to dump nothing.
+fn switch_core_dumps_off() {
+    let one_byte = Rlimit {
         current: Some(1),
         maximum: Some(1),
     };
-    setrlimit(Resource::Core, none).map_err(|_| "core dumps cannot be switched off")?;
-    let config = Config::from_lookup(lookup).map_err(|error| error.to_string())?;
-    if config.reads_secrets_in_the_clear() {
-        log::endpoint_in_the_clear();
+    if setrlimit(Resource::Core, one_byte).is_err() {
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
-    Broker::new(config).map_err(|error| error.to_string())
 }
 
 #[expect(

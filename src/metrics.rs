@@ -1,27 +1,34 @@
 //! One line of metrics for each invocation, in CloudWatch's embedded metric format.
 //!
-//! In: the outcome of an invocation. Out: a line that CloudWatch turns into metrics, whatever the log level; written
-//! only where a namespace is configured. The format is that of "Specification: Embedded metric format".
+//! In: the outcome of an invocation. Out: a line that CloudWatch turns into metrics, whatever the log level is, ours or
+//! Lambda's; written only where a namespace is configured. The format is that of "Specification: Embedded metric format".
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::{config::Config, error::Failure, log::write_line};
+use crate::{
+    config::Config,
+    error::Failure,
+    log::{timestamp, write_line},
+};
 
 /// Where the metrics go, and of which function they are.
 pub struct Metrics {
     namespace: String,
     function_name: String,
+    /// Lambda's own filter looks at it.
+    level: String,
 }
 
 impl Metrics {
-    /// The metrics of a function; `None` where its deployer wants none.
-    pub fn for_function(function_name: String, config: &Config) -> Option<Self> {
+    /// The metrics of a function; `None` where its deployer wants none. `level` is one that passes Lambda's own filter.
+    pub fn for_function(function_name: String, level: String, config: &Config) -> Option<Self> {
         let namespace = config.metrics_namespace.clone()?;
         Some(Self {
             namespace,
             function_name,
+            level,
         })
     }
 
@@ -46,6 +53,8 @@ impl Metrics {
             }));
         }
         let mut line = json!({
+            "timestamp": timestamp(),
+            "level": self.level,
             "_aws": { "Timestamp": epoch_milliseconds(), "CloudWatchMetrics": directives },
             "FunctionName": self.function_name,
             "Minted": u8::from(failure.is_none()),

@@ -196,6 +196,9 @@ fn classify(error: &SdkError<GetParametersError, HttpResponse>) -> SsmFault {
         return match error {
             SdkError::ConstructionFailure(_) => SsmFault::Refused,
             // Without a body that the SDK can read, only the status is left.
+            SdkError::ResponseError(answer) if answer.raw().status().as_u16() == 429 => {
+                SsmFault::Throttled
+            }
             SdkError::ResponseError(answer)
                 if (300..500).contains(&answer.raw().status().as_u16()) =>
             {
@@ -215,6 +218,7 @@ fn classify(error: &SdkError<GetParametersError, HttpResponse>) -> SsmFault {
         "AccessDeniedException" if mentions_kms(refused.err().message()) => SsmFault::KmsDenied,
         "AccessDeniedException" => SsmFault::AccessDenied,
         code if code.starts_with("KMS") => SsmFault::KmsDenied,
+        _ if refused.raw().status().as_u16() == 429 => SsmFault::Throttled,
         _ if refused.raw().status().as_u16() >= 500 => SsmFault::Unavailable,
         _ => SsmFault::Refused,
     }
@@ -228,6 +232,54 @@ fn mentions_kms(message: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_endpoint_follows_the_region_and_the_standard_settings() {
+        let endpoint = |region: &str, use_fips, use_dual_stack, endpoint: Option<&'static str>| {
+            let aws = Aws {
+                region: region.to_owned(),
+                endpoint: endpoint.map(Uri::from_static),
+                use_fips,
+                use_dual_stack,
+                credentials: aws_sdk_ssm::config::Credentials::new("a", "b", None, None, "test"),
+            };
+            ssm_endpoint(&aws).to_string()
+        };
+        for (region, fips, dual_stack, expected) in [
+            (
+                "eu-west-1",
+                false,
+                false,
+                "https://ssm.eu-west-1.amazonaws.com/",
+            ),
+            (
+                "us-east-1",
+                true,
+                false,
+                "https://ssm-fips.us-east-1.amazonaws.com/",
+            ),
+            ("eu-west-1", false, true, "https://ssm.eu-west-1.api.aws/"),
+            (
+                "us-east-1",
+                true,
+                true,
+                "https://ssm-fips.us-east-1.api.aws/",
+            ),
+            (
+                "cn-north-1",
+                false,
+                false,
+                "https://ssm.cn-north-1.amazonaws.com.cn/",
+            ),
+        ] {
+            assert_eq!(endpoint(region, fips, dual_stack, None), expected);
+        }
+        let vpc = "https://vpce-1.ssm.eu-west-1.vpce.amazonaws.com";
+        assert_eq!(
+            endpoint("eu-west-1", false, false, Some(vpc)),
+            format!("{vpc}/")
+        );
+    }
 
     #[test]
     fn an_installation_id_is_digits_with_blanks_round_it_at_most() {

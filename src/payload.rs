@@ -51,6 +51,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn accepted(payload: &[u8]) -> bool {
@@ -102,6 +104,30 @@ mod tests {
                     "{payload:?} cut at {cut}"
                 );
             }
+        }
+    }
+
+    proptest! {
+        /// Bytes of which a payload is likely to be made, in any order and cut anywhere, held against the rule in words.
+        #[test]
+        fn any_payload_is_judged_by_the_rule(
+            payload in prop::collection::vec(prop_oneof![
+                4 => prop::sample::select(&b" \t\r\n"[..]).prop_map(|blank| vec![blank]),
+                2 => Just(b"null".to_vec()),
+                1 => prop::collection::vec(any::<u8>(), 0..3),
+                1 => prop::sample::select(&b"nul{}\0"[..]).prop_map(|byte| vec![byte]),
+            ], 0..6),
+            size in 1..5_usize,
+        ) {
+            let payload = payload.concat();
+            let mut judge = PayloadJudge::default();
+            for piece in payload.chunks(size) {
+                judge.read(piece);
+            }
+            let core = payload.trim_ascii();
+            // `trim_ascii` takes the form feed for a blank, and JSON does not.
+            let expected = (core.is_empty() || core == b"null") && !payload.contains(&b'\x0c');
+            prop_assert_eq!(judge.asks_for_nothing(), expected);
         }
     }
 }

@@ -86,6 +86,24 @@ pub enum KeyDefect {
 }
 
 impl KeyDefect {
+    /// Every defect there is.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 13] = [
+        Self::NoArmour,
+        Self::ArmourLost,
+        Self::Truncated,
+        Self::NotBase64,
+        Self::Public,
+        Self::Certificate,
+        Self::OpenSsh,
+        Self::Encrypted,
+        Self::OtherKind,
+        Self::OtherAlgorithm,
+        Self::TooSmall,
+        Self::TooLarge,
+        Self::NotAKey,
+    ];
+
     /// The stable name of this defect's class.
     pub const fn error_type(self) -> ErrorType {
         match self {

@@ -4,10 +4,7 @@
 //! returned to a caller; or what differs; or that GitHub has to be asked. It never gives the benefit of a doubt: what
 //! an answer leaves out is asked for, and what cannot be asked for fails the proof.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
 use secrecy::ExposeSecret;
@@ -18,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     config::{Config, Repository, RepositoryId},
+    difference::Difference,
     github::{GrantedToken, InstallationToken},
     permissions::Permissions,
 };
@@ -39,6 +37,15 @@ pub struct Grant {
     repository_selection: Option<String>,
     #[serde(default, deserialize_with = "if_readable")]
     repositories: Option<Vec<GrantedRepository>>,
+}
+
+impl Grant {
+    /// The expiry as GitHub wrote it, if it is a time.
+    pub(crate) fn readable_expiry(&self) -> Option<&str> {
+        self.expires_at
+            .as_deref()
+            .filter(|text| parse_expiry(text).is_some())
+    }
 }
 
 /// A field that cannot be read is as good as left out, and does not take the others with it.
@@ -76,11 +83,6 @@ pub struct ProvenToken {
 }
 
 impl ProvenToken {
-    /// The expiry, as GitHub wrote it.
-    pub fn expires_at(&self) -> &str {
-        &self.expires_at
-    }
-
     /// GitHub's number for the repository.
     pub fn repository_id(&self) -> RepositoryId {
         self.repository_id
@@ -104,78 +106,12 @@ impl Serialize for ProvenToken {
     }
 }
 
-/// How a token differs from the configuration. Each is a sentence's part that repeats nothing of GitHub's but a
-/// permission's name, and that only if it looks like one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Difference {
-    /// The answer has no `expires_at`.
-    NoExpiration,
-    /// `expires_at` is not an RFC 3339 time.
-    ExpirationUnreadable,
-    /// The token expires before it was answered.
-    AlreadyExpired,
-    /// The token lives longer than 65 minutes.
-    LivesTooLong,
-    /// The answer has no `permissions`, or none that can be read.
-    PermissionsUnknown,
-    /// A configured permission was not granted.
-    PermissionMissing(String),
-    /// A permission was granted that was not configured.
-    PermissionAdded(String),
-    /// A permission was granted at another level.
-    PermissionLevel(String),
-    /// The token is for all repositories of the installation.
-    AllRepositories,
-    /// The token is for none, or for more than one.
-    RepositoryCount(u64),
-    /// The token is for one repository of another name.
-    OtherRepository,
-    /// The repository has the configured name and another ID.
-    OtherRepositoryId,
-    /// GitHub did not say, also when asked with the token, which repositories it is for.
-    RepositoriesUnknown,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoExpiration => write!(
-                f,
-                "GitHub installation-token response did not include an expiration"
-            ),
-            Self::ExpirationUnreadable => write!(f, "its expiry cannot be read"),
-            Self::AlreadyExpired => write!(f, "it has expired already"),
-            Self::LivesTooLong => write!(f, "it is valid for more than 65 minutes"),
-            Self::PermissionsUnknown => write!(f, "its permissions are unknown"),
-            Self::PermissionMissing(name) => write!(f, "permission {} is missing", shown(name)),
-            Self::PermissionAdded(name) => {
-                write!(f, "permission {} was not asked for", shown(name))
-            }
-            Self::PermissionLevel(name) => {
-                write!(f, "permission {} has another level", shown(name))
-            }
-            Self::AllRepositories => write!(f, "it is not limited to selected repositories"),
-            Self::RepositoryCount(count) => write!(f, "it is for {count} repositories"),
-            Self::OtherRepository => write!(f, "it is for another repository"),
-            Self::OtherRepositoryId => write!(f, "it is for a repository of another ID"),
-            Self::RepositoriesUnknown => write!(f, "its repositories are unknown"),
-        }
-    }
-}
-
-fn shown(name: &str) -> &str {
-    if Permissions::is_showable(name) {
-        name
-    } else {
-        "of an unusual name"
-    }
-}
-
 /// A token under examination: what its own answer says has been looked at.
 pub struct Examination {
     granted: GrantedToken,
     differences: Vec<Difference>,
-    reach: Option<Reach>,
+    /// The one repository that the token is for, once GitHub has said all that proves it.
+    repository: Option<RepositoryId>,
 }
 
 impl Examination {
@@ -191,25 +127,28 @@ impl Examination {
             }
             None => differences.push(Difference::PermissionsUnknown),
         }
-        let reach = grant
+        // Each is held by itself: what one of them says counts, though the other was left out.
+        let selected = grant.repository_selection.as_deref().map(compare_selection);
+        let repository = grant
             .repositories
-            .as_ref()
-            .zip(grant.repository_selection.as_ref())
-            .map(|(repositories, selection)| Reach {
-                total_count: repositories.len() as u64,
-                repository_selection: Some(selection.clone()),
-                repositories: repositories.clone(),
-            });
+            .as_deref()
+            .map(|found| compare_repositories(config, found, found.len() as u64));
+        let proven = match (&selected, &repository) {
+            (Some(Ok(())), Some(Ok(id))) => Some(*id),
+            _ => None,
+        };
+        differences.extend(selected.and_then(Result::err));
+        differences.extend(repository.and_then(Result::err));
         Self {
             granted,
             differences,
-            reach,
+            repository: proven,
         }
     }
 
     /// Whether GitHub has to be asked which repositories the token is for. No need where the token is refused anyhow.
     pub fn needs_reach(&self) -> bool {
-        self.reach.is_none() && self.differences.is_empty()
+        self.repository.is_none() && self.differences.is_empty()
     }
 
     /// The token, to ask GitHub of it or to revoke it.
@@ -219,11 +158,12 @@ impl Examination {
 
     /// Takes GitHub's answer to the question of [`Self::needs_reach`].
     #[must_use]
-    pub fn with_reach(self, reach: Reach) -> Self {
-        Self {
-            reach: Some(reach),
-            ..self
+    pub fn with_reach(mut self, reach: &Reach, config: &Config) -> Self {
+        match compare_reach(config, reach) {
+            Ok(id) => self.repository = Some(id),
+            Err(difference) => self.differences.push(difference),
         }
+        self
     }
 
     /// Proven, or the token back, to be revoked, with all that differs.
@@ -234,19 +174,20 @@ impl Examination {
         let Self {
             granted,
             mut differences,
-            reach,
+            repository,
         } = self;
-        let repository = compare_reach(config, reach.as_ref());
         match (repository, granted.grant().expires_at.clone()) {
-            (Ok(repository_id), Some(expires_at)) if differences.is_empty() => Ok(ProvenToken {
+            (Some(repository_id), Some(expires_at)) if differences.is_empty() => Ok(ProvenToken {
                 token: granted.into_token(),
                 expires_at,
                 repository: config.repository.clone(),
                 repository_id,
                 permissions: config.permissions.clone(),
             }),
-            (repository, _) => {
-                differences.extend(repository.err());
+            _ => {
+                if differences.is_empty() {
+                    differences.push(Difference::RepositoriesUnknown);
+                }
                 Err((granted.into_token(), differences))
             }
         }
@@ -257,15 +198,17 @@ fn compare_expiry(expires_at: Option<&str>, answered: SystemTime) -> Option<Diff
     let Some(text) = expires_at.filter(|text| !text.is_empty()) else {
         return Some(Difference::NoExpiration);
     };
-    let expires = DateTime::from_str(text, Format::DateTimeWithOffset)
-        .ok()
-        .and_then(|time| SystemTime::try_from(time).ok());
-    match expires.map(|expires| expires.duration_since(answered)) {
+    match parse_expiry(text).map(|expires| expires.duration_since(answered)) {
         None => Some(Difference::ExpirationUnreadable),
         Some(Err(_) | Ok(Duration::ZERO)) => Some(Difference::AlreadyExpired),
         Some(Ok(life)) if life > LONGEST_LIFE => Some(Difference::LivesTooLong),
         Some(Ok(_)) => None,
     }
+}
+
+fn parse_expiry(text: &str) -> Option<SystemTime> {
+    let time = DateTime::from_str(text, Format::DateTimeWithOffset).ok()?;
+    SystemTime::try_from(time).ok()
 }
 
 fn compare_permissions(configured: &Permissions, granted: &Permissions) -> Vec<Difference> {
@@ -287,21 +230,31 @@ fn compare_permissions(configured: &Permissions, granted: &Permissions) -> Vec<D
     differences
 }
 
-/// The ID of the one repository that the token is for.
-fn compare_reach(config: &Config, reach: Option<&Reach>) -> Result<RepositoryId, Difference> {
-    let reach = reach.ok_or(Difference::RepositoriesUnknown)?;
-    match reach.repository_selection.as_deref() {
-        Some("selected") => {}
-        Some(_) => return Err(Difference::AllRepositories),
-        None => return Err(Difference::RepositoriesUnknown),
+fn compare_reach(config: &Config, reach: &Reach) -> Result<RepositoryId, Difference> {
+    let selection = reach.repository_selection.as_deref();
+    compare_selection(selection.ok_or(Difference::RepositoriesUnknown)?)?;
+    compare_repositories(config, &reach.repositories, reach.total_count)
+}
+
+fn compare_selection(selection: &str) -> Result<(), Difference> {
+    if selection == "selected" {
+        Ok(())
+    } else {
+        Err(Difference::AllRepositories)
     }
-    let [repository] = reach.repositories.as_slice() else {
-        return Err(Difference::RepositoryCount(
-            reach.total_count.max(reach.repositories.len() as u64),
-        ));
+}
+
+/// The ID of the one repository that the token is for. `found` may be the first page of `total`.
+fn compare_repositories(
+    config: &Config,
+    found: &[GrantedRepository],
+    total: u64,
+) -> Result<RepositoryId, Difference> {
+    let [repository] = found else {
+        return Err(Difference::RepositoryCount(total.max(found.len() as u64)));
     };
-    if reach.total_count != 1 {
-        return Err(Difference::RepositoryCount(reach.total_count));
+    if total != 1 {
+        return Err(Difference::RepositoryCount(total));
     }
     if !repository
         .full_name

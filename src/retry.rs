@@ -13,8 +13,12 @@ pub const ATTEMPTS: u32 = 3;
 /// What posting the answer and the log line need, with a margin, at the 7 % of a core that 128 MB gives.
 pub const ANSWER_MARGIN: Duration = Duration::from_millis(400);
 
-/// What the mint and the proof leave for revoking a token that is refused.
-pub const REVOKE_MARGIN: Duration = Duration::from_secs(1);
+/// What the mint and the proof leave for revoking a token that is refused, where there is time enough.
+const REVOKE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Lambda keeps the time of its hosts to the second. Whoever answers in GitHub's place could ask for a JWT that is good in
+/// years from now: a drift of more than a day is not believed.
+const LARGEST_DRIFT: Duration = Duration::from_hours(24);
 
 /// GitHub answers a small request in less than this nearly always; an attempt with less time left is no use.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(300);
@@ -35,6 +39,19 @@ pub fn time_for_work(deadline_ms: u64, now: SystemTime) -> Duration {
         .and_then(|deadline| deadline.duration_since(now).ok())
         .unwrap_or_default()
         .saturating_sub(ANSWER_MARGIN)
+}
+
+/// What the mint and the proof leave of the time for work: enough to revoke a token, and never most of a short time.
+pub fn revoke_margin(time_for_work: Duration) -> Duration {
+    REVOKE_MARGIN.min(time_for_work / 4)
+}
+
+/// Whether a JWT may be signed with GitHub's time in place of ours.
+pub fn correctable_drift(ours: SystemTime, githubs: SystemTime) -> bool {
+    let drift = ours
+        .duration_since(githubs)
+        .unwrap_or_else(|ahead| ahead.duration());
+    drift <= LARGEST_DRIFT
 }
 
 /// The wait before the next attempt, or `None` when `failure` is final, the attempts are used up, or the wait does not

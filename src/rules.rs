@@ -2,9 +2,14 @@
 //!
 //! In: a variable's text, not blank. Out: the value, or the one [`Fault`] that it has.
 
-use std::net::IpAddr;
+use std::{fs, net::IpAddr};
 
 use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tracing::Level;
 
 use crate::{
@@ -63,7 +68,7 @@ pub(crate) fn api_base(text: &str) -> Result<Uri, Fault> {
         return Err(Fault::UrlNotAbsolute);
     }
     // `Uri` drops a fragment silently, so it is looked for in the text.
-    if text.contains(['#', '?']) || authority.as_str().contains('@') {
+    if text.contains(['#', '?']) || has_user_info(&url) {
         return Err(Fault::UrlWithExtras);
     }
     match url.scheme_str() {
@@ -116,7 +121,11 @@ pub(crate) fn namespace(text: &str) -> Result<String, Fault> {
 pub(crate) fn endpoint(text: &str) -> Result<Uri, Fault> {
     let url: Uri = text.parse().map_err(|_| Fault::NotAnEndpoint)?;
     match url.scheme_str() {
-        Some("http" | "https") if url.host().is_some_and(|host| !host.is_empty()) => Ok(url),
+        Some("http" | "https")
+            if url.host().is_some_and(|host| !host.is_empty()) && !has_user_info(&url) =>
+        {
+            Ok(url)
+        }
         _ => Err(Fault::NotAnEndpoint),
     }
 }
@@ -140,9 +149,35 @@ pub(crate) fn proxy(text: &str) -> Result<String, Fault> {
     };
     let parsed: Uri = url.parse().map_err(|_| Fault::NotAProxy)?;
     match parsed.scheme_str() {
-        Some("http") if parsed.host().is_some_and(|host| !host.is_empty()) => Ok(url),
+        Some("http") if parsed.host().is_some_and(|host| !host.is_empty()) && is_obeyed(&url) => {
+            Ok(url)
+        }
         _ => Err(Fault::NotAProxy),
     }
+}
+
+/// The client leaves out a proxy that it cannot read.
+fn is_obeyed(proxy: &str) -> bool {
+    let matcher = Matcher::builder().https(proxy).build();
+    matcher
+        .intercept(&Uri::from_static("https://api.github.com"))
+        .is_some()
+}
+
+/// The certificates of a file. Bundles of an operating system hold odd ones, too: those are left out, as elsewhere.
+pub(crate) fn roots(path: &str) -> Result<RootCertStore, Fault> {
+    let bundle = fs::read(path).map_err(|_| Fault::NotCertificates)?;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).filter_map(Result::ok));
+    if roots.is_empty() {
+        return Err(Fault::NotCertificates);
+    }
+    Ok(roots)
+}
+
+fn has_user_info(url: &Uri) -> bool {
+    url.authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 pub(crate) fn is_loopback(url: &Uri) -> bool {

@@ -72,7 +72,7 @@ impl RuntimeApi {
         let url: Uri = format!("http://{address}").parse().ok()?;
         // It is on this machine: no proxy and no certificates.
         let network = Network::default();
-        Some(Self(Upstream::new(&url, &network, tls(&network).ok()?)))
+        Some(Self(Upstream::new(&url, &network, tls(&network))))
     }
 
     /// Waits for the next invocation. Lambda freezes the process while there is none.

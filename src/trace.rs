@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     config::{Config, RepositoryId},
     error::{Call, Step},
-    github::InstallationToken,
+    github::GrantedToken,
     parameters::InstallationId,
     permissions::Permissions,
     proof::ProvenToken,
@@ -109,17 +109,15 @@ impl Trace {
     }
 
     /// A token came from GitHub, whether it will be proven or not.
-    pub fn token(&mut self, token: &InstallationToken) {
-        let digest = aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA256,
-            token.secret().expose_secret().as_bytes(),
-        );
+    pub fn granted(&mut self, granted: &GrantedToken) {
+        let token = granted.token().secret().expose_secret();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
         self.token_hash = Some(Base64::encode_string(digest.as_ref()));
+        self.expires_at = granted.grant().readable_expiry().map(str::to_owned);
     }
 
     /// The token was proven.
     pub fn proven(&mut self, token: &ProvenToken) {
-        self.expires_at = Some(token.expires_at().to_owned());
         self.repository_id = Some(token.repository_id());
     }
 

@@ -79,9 +79,34 @@ pub(crate) enum Fault {
     NotAnEndpoint,
     NotAProxy,
     NotANamespace,
+    NotCertificates,
+    NotWithAnEndpoint,
+    NotDistinct,
 }
 
 impl Fault {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 18] = [
+        Self::Missing,
+        Self::UnsupportedCharacters,
+        Self::NotAParameterPath,
+        Self::NotAJsonObject,
+        Self::NoPermission,
+        Self::EmptyPermission,
+        Self::UrlNotAbsolute,
+        Self::UrlNotHttps,
+        Self::UrlWithExtras,
+        Self::NotALevel,
+        Self::NotANumber,
+        Self::NotABoolean,
+        Self::NotAnEndpoint,
+        Self::NotAProxy,
+        Self::NotANamespace,
+        Self::NotCertificates,
+        Self::NotWithAnEndpoint,
+        Self::NotDistinct,
+    ];
+
     const fn text(self) -> &'static str {
         match self {
             Self::Missing => "is required",
@@ -101,6 +126,11 @@ impl Fault {
             Self::NotANamespace => {
                 "must be a CloudWatch namespace: 1 to 255 of A-Z a-z 0-9 . - _ / # : and not AWS/ at the start"
             }
+            Self::NotCertificates => "must name a readable file of PEM certificates",
+            Self::NotWithAnEndpoint => {
+                "must not be true where AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_SSM is set"
+            }
+            Self::NotDistinct => "must name a parameter of its own",
         }
     }
 
@@ -116,6 +146,13 @@ impl Fault {
 /// Everything that is wrong with the environment, each fault with the variable it is about.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigurationError(Vec<(&'static str, Fault)>);
+
+#[cfg(test)]
+impl ConfigurationError {
+    pub(crate) fn of(variable: &'static str, fault: Fault) -> Self {
+        Self(vec![(variable, fault)])
+    }
+}
 
 impl fmt::Display for ConfigurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,6 +201,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     pub(crate) fn optional<T>(&mut self, name: &'static str, rule: Rule<T>) -> Option<T> {
         let text = self.text(name)?;
         self.note(name, rule(&text))
+    }
+
+    /// Notes a fault that a variable has only beside others.
+    pub(crate) fn refuse_if(&mut self, at_fault: bool, variable: &'static str, fault: Fault) {
+        if at_fault {
+            self.faults.push((variable, fault));
+        }
     }
 
     /// What was made of the values, if nothing was wrong with any.

@@ -117,6 +117,24 @@ async fn the_broker_mints_with_parameters_from_moto() {
     );
 }
 
+/// An emulator that is not on this machine works, with a warning. `0.0.0.0` is not loopback by its name, and is by its effect.
+#[tokio::test]
+async fn an_endpoint_in_the_clear_works_with_a_warning() {
+    let moto = Moto::start().await;
+    let elsewhere = moto.url.replace("127.0.0.1", "0.0.0.0");
+    let outcome = Scenario::default().ssm_endpoint(&elsewhere).run().await;
+    outcome.token();
+    let [line] = outcome.lines("warn")[..] else {
+        panic!("{}", outcome.stdout)
+    };
+    assert!(
+        line["message"]
+            .as_str()
+            .unwrap()
+            .contains("crosses the network in the clear")
+    );
+}
+
 #[tokio::test]
 async fn the_cli_invokes_the_function_and_sees_what_lambda_shows() {
     let running = Scenario::default().start().await;

@@ -30,6 +30,7 @@ SUITES = [
     ("black box, with moto and the AWS CLI", [*BROKER, "--test", "moto"], None),
     ("packages, and a release's own steps", ["make", "test-package"], None),
     ("the same bytes from two folders", ["make", "test-reproducible"], None),
+    ("the book, its commands, a browser", ["make", "test-docs"], None),
     ("Terraform module and tutorial", ["make", "test-terraform"], (("terraform", "tofu"), TERRAFORM)),
 ]
 if platform.machine() == "x86_64":

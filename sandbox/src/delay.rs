@@ -48,7 +48,7 @@ async fn carry(
     });
     while let Some((due, bytes)) = receiver.recv().await {
         sleep_until(due).await;
-        if bytes.is_empty() || to.write_all(&bytes).await.is_err() {
+        if bytes.is_empty() || to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
             break;
         }
     }

@@ -16,7 +16,7 @@ use crate::record::{Call, Recorded, Recorder};
 use crate::schedule::{Faults, Schedule};
 use crate::ssm::Ssm;
 use crate::variables::Variables;
-use crate::wire::Line;
+use crate::wire::{Cut, Line};
 use crate::{aws, github_http, lock};
 
 /// Who signs the function's requests to SSM, as its environment says.
@@ -162,7 +162,7 @@ impl Desk {
                 .take(next, |fault| matches!(fault, Fault::CutWhileFrozen))
             {
                 // The answer goes out whole and says nothing of the end that follows it.
-                line.cut_when_answered();
+                line.cut_when_flushed(Cut::Close);
             }
             if self.faults.awaits(next, Fault::is_at_connection) {
                 *lock(&self.expects) = Some(next);

@@ -2,14 +2,18 @@
 //! Goes out: the answer as the client gets it, or a connection that is cut under its hands.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION};
+use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Frame;
 use serde_json::Value;
 
 use crate::clock;
@@ -19,10 +23,6 @@ use crate::wire::{Cut, Line};
 
 /// A body on its way out.
 pub(crate) type Body = BoxBody<Bytes, io::Error>;
-
-/// How long the first half of an answer may take to reach the client before the connection is cut: loopback needs
-/// microseconds, and the client has to see it for the cut to be in the middle.
-const HALF_IS_OUT: Duration = Duration::from_millis(20);
 
 /// The answer that stands in for the service's own, where the fault is one the service never hears of.
 pub(crate) fn instead(fault: &Fault, call: Call) -> Option<Response<Bytes>> {
@@ -96,14 +96,29 @@ pub(crate) fn whole(answer: Response<Bytes>) -> Response<Body> {
     answer.map(|body| Full::new(body).map_err(|never| match never {}).boxed())
 }
 
-/// Half of the body, then the end of the connection.
+/// Half of the body, then the end of the connection: as soon as the half has left, and the client reads it before the end.
 fn half(answer: Response<Bytes>, line: &Line, how: Cut) -> Response<Body> {
-    let line = line.clone();
-    streamed(answer, |body, mut sender| async move {
-        let _ = sender.send_data(body.slice(..body.len() / 2)).await;
-        tokio::time::sleep(HALF_IS_OUT).await;
-        line.cut(how);
-    })
+    line.cut_when_flushed(how);
+    let (parts, body) = announced(answer);
+    let half = body.slice(..body.len() / 2);
+    Response::from_parts(parts, Begun(Some(half)).boxed())
+}
+
+/// A body of which only this much ever comes.
+struct Begun(Option<Bytes>);
+
+impl hyper::body::Body for Begun {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0.take().map_or(Poll::Pending, |bytes| {
+            Poll::Ready(Some(Ok(Frame::data(bytes))))
+        })
+    }
 }
 
 fn trickling(answer: Response<Bytes>, pace: Duration) -> Response<Body> {
@@ -130,12 +145,18 @@ where
     Done: Future<Output = ()> + Send + 'static,
 {
     let (sender, channel) = Channel::new(1);
+    let (parts, body) = announced(answer);
+    tokio::spawn(send(body, sender));
+    Response::from_parts(parts, channel.boxed())
+}
+
+/// The head, with the length of the whole body, and that body.
+fn announced(answer: Response<Bytes>) -> (Parts, Bytes) {
     let (mut parts, body) = answer.into_parts();
     parts
         .headers
         .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    tokio::spawn(send(body, sender));
-    Response::from_parts(parts, channel.boxed())
+    (parts, body)
 }
 
 /// An answer as an HTTP response. A header or a status that HTTP does not know is a fault of the test that wrote it.

@@ -16,8 +16,6 @@ pub enum Schedule {
     First(Fault),
     /// To the first so many calls.
     Times(usize, Fault),
-    /// To the call of this number alone, counted from 1.
-    Nth(usize, Fault),
     /// To every call.
     Always(Fault),
 }
@@ -119,10 +117,7 @@ impl Faults {
 
 impl Schedule {
     pub(crate) fn fault(&self) -> &Fault {
-        let (Self::First(fault)
-        | Self::Times(_, fault)
-        | Self::Nth(_, fault)
-        | Self::Always(fault)) = self;
+        let (Self::First(fault) | Self::Times(_, fault) | Self::Always(fault)) = self;
         fault
     }
 
@@ -130,7 +125,6 @@ impl Schedule {
         match self {
             Self::First(_) => attempt == 1,
             Self::Times(count, _) => attempt <= *count,
-            Self::Nth(number, _) => attempt == *number,
             Self::Always(_) => true,
         }
     }
@@ -139,7 +133,7 @@ impl Schedule {
     fn may_come(&self, attempt: usize) -> bool {
         match self {
             Self::First(_) => attempt <= 1,
-            Self::Times(count, _) | Self::Nth(count, _) => attempt <= *count,
+            Self::Times(count, _) => attempt <= *count,
             Self::Always(_) => true,
         }
     }
@@ -180,9 +174,8 @@ mod tests {
     fn a_fault_happens_as_often_as_it_is_scheduled() {
         let faults = Faults::default();
         faults.add(Call::Mint, Schedule::Times(2, Fault::Status(500)));
-        faults.add(Call::Mint, Schedule::Nth(4, Fault::Status(502)));
-        let seen: Vec<_> = (0..5).map(|_| faults.due(Call::Mint).is_some()).collect();
-        assert_eq!(seen, [true, true, false, true, false]);
+        let seen: Vec<_> = (0..4).map(|_| faults.due(Call::Mint).is_some()).collect();
+        assert_eq!(seen, [true, true, false, false]);
         assert!(faults.due(Call::Lookup).is_none());
     }
 

@@ -67,7 +67,7 @@ impl Port {
 struct State {
     cut: Option<Cut>,
     pace: Option<Duration>,
-    cut_when_flushed: bool,
+    cut_when_flushed: Option<Cut>,
     wakers: [Option<Waker>; 2],
 }
 
@@ -85,9 +85,10 @@ impl Line {
         self.port.close().await;
     }
 
-    /// Ends the connection as soon as the answer to the request at hand has left.
-    pub(crate) fn cut_when_answered(&self) {
-        lock(&self.state).cut_when_flushed = true;
+    /// Ends the connection as soon as what is written next, the answer to the request at hand or the part of it that is
+    /// to leave, has left.
+    pub(crate) fn cut_when_flushed(&self, how: Cut) {
+        lock(&self.state).cut_when_flushed = Some(how);
     }
 
     /// Ends the connection at once.
@@ -104,7 +105,7 @@ impl Line {
         lock(&self.state).pace = Some(pace);
     }
 
-    fn is_to_be_cut(&self) -> bool {
+    fn to_be_cut(&self) -> Option<Cut> {
         lock(&self.state).cut_when_flushed
     }
 
@@ -177,7 +178,7 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         self.still_whole(1, cx)?;
         let Some(pace) = self.line.pace() else {
-            self.wrote |= self.line.is_to_be_cut();
+            self.wrote |= self.line.to_be_cut().is_some();
             return Pin::new(&mut self.stream).poll_write(cx, buf);
         };
         if let Some(pause) = &mut self.pause {
@@ -193,8 +194,8 @@ impl AsyncWrite for Wire {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.still_whole(1, cx)?;
         std::task::ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.wrote && self.line.is_to_be_cut() {
-            self.line.cut(Cut::Close);
+        if let Some(how) = self.line.to_be_cut().filter(|_| self.wrote) {
+            self.line.cut(how);
         }
         Poll::Ready(Ok(()))
     }

@@ -267,6 +267,85 @@ fn the_standard_variables_are_honoured() {
 }
 
 #[test]
+fn what_the_sdk_would_refuse_at_each_invocation_is_told_at_start() {
+    for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+        let beside = |value| {
+            [
+                ("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1"),
+                (variable, value),
+            ]
+        };
+        let fault = "must not be true where AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_SSM is set";
+        assert_eq!(
+            config(&beside("true")).map(drop).unwrap_err(),
+            format!("{variable} {fault}")
+        );
+        config(&beside("false")).map(drop).unwrap();
+    }
+    assert!(
+        accepted("AWS_USE_DUALSTACK_ENDPOINT", "TRUE")
+            .aws
+            .use_dual_stack
+    );
+    for value in [
+        "https://user:password@ssm.example.com",
+        "ssm.example.com",
+        "ftp://a",
+    ] {
+        let fault = "AWS_ENDPOINT_URL must be an absolute http or https URL";
+        assert_eq!(refused("AWS_ENDPOINT_URL", value), fault);
+    }
+}
+
+#[test]
+fn each_parameter_has_a_name_of_its_own() {
+    let same = [
+        ("GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM", "/a"),
+        ("GITHUB_TOKEN_BROKER_INSTALLATION_ID_PARAM", "/a"),
+        ("GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM", "/a"),
+    ];
+    let expected = "GITHUB_TOKEN_BROKER_INSTALLATION_ID_PARAM must name a parameter of its own; \
+        GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM must name a parameter of its own";
+    assert_eq!(config(&same).map(drop).unwrap_err(), expected);
+}
+
+#[test]
+fn odd_certificates_in_a_bundle_are_left_out() {
+    let authority = rcgen::generate_simple_self_signed(["ca.example.com".to_owned()]).unwrap();
+    let good = authority.cert.pem();
+    let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roots.pem");
+    let read = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        config(&[("SSL_CERT_FILE", file.to_str().unwrap())]).map(|config| config.network.roots)
+    };
+    for text in [
+        good.clone(),
+        format!("{odd}{good}"),
+        format!("# a comment\n{good}{odd}"),
+    ] {
+        assert_eq!(read(text).unwrap().unwrap().len(), 1);
+    }
+    for text in [String::new(), odd.to_owned(), "no certificate".to_owned()] {
+        let fault = "SSL_CERT_FILE must name a readable file of PEM certificates";
+        assert_eq!(read(text).map(drop).unwrap_err(), fault);
+    }
+}
+
+#[test]
+fn metrics_have_the_level_of_lambdas_filter() {
+    for (set, level) in [
+        (None, "INFO"),
+        (Some("warn"), "WARN"),
+        (Some("FATAL"), "FATAL"),
+        (Some("x"), "INFO"),
+    ] {
+        assert_eq!(platforms_filter(|_| set.map(str::to_owned)), level);
+    }
+}
+
+#[test]
 fn plain_http_to_aws_is_safe_only_on_loopback() {
     assert!(!accepted("AWS_ENDPOINT_URL", "http://127.0.0.1:1").reads_secrets_in_the_clear());
     assert!(!accepted("AWS_ENDPOINT_URL", "https://ssm.example.com").reads_secrets_in_the_clear());
@@ -291,8 +370,13 @@ fn our_log_level_goes_before_the_platforms() {
 proptest! {
     /// Whatever stands in the environment: a configuration whose names are what GitHub and SSM accept, or a fault.
     #[test]
-    fn no_environment_panics_or_is_repeated(value in "\\PC{0,40}", variable in 0..crate::variables::VARIABLES.len()) {
-        let name = crate::variables::VARIABLES[variable].name;
+    fn no_environment_panics_or_is_repeated(value in "(https?://)?\\PC{0,40}", variable in 0..18_usize) {
+        let standard = [
+            "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
+            "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
+        ];
+        let names: Vec<_> = crate::variables::VARIABLES.iter().map(|ours| ours.name).chain(standard).collect();
+        let name = names[variable % names.len()];
         match config(&[(name, &value)]) {
             Ok(config) => {
                 prop_assert!(config.repository.to_string().matches('/').count() == 1);

@@ -70,18 +70,45 @@ fn the_time_for_work_ends_before_the_deadline() {
     assert!(!time_for_work(u64::MAX, SystemTime::now()).is_zero());
 }
 
+#[test]
+fn a_revocation_has_a_second_or_a_quarter_of_the_time() {
+    let margin = |milliseconds| revoke_margin(Duration::from_millis(milliseconds)).as_millis();
+    assert_eq!(
+        [9600, 4000, 2600, 600, 0].map(margin),
+        [1000, 1000, 650, 150, 0]
+    );
+}
+
+#[test]
+fn a_time_of_another_day_is_not_believed() {
+    let now = UNIX_EPOCH + Duration::from_hours(1000);
+    for (hours, believed) in [
+        (976, true),
+        (1000, true),
+        (1024, true),
+        (975, false),
+        (1025, false),
+    ] {
+        let githubs = UNIX_EPOCH + Duration::from_hours(hours);
+        assert_eq!(correctable_drift(now, githubs), believed, "{hours}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_wait_leaves_time_for_an_attempt(
         attempt in 1..20_u32,
         jitter in 0.0..=1.0_f64,
-        stated in any::<u64>(),
+        stated in prop_oneof![any::<u64>(), 0..20_u64],
         left in 0..20_000_u64,
     ) {
         let left = Duration::from_millis(left);
-        for failure in [refused(Refusal::Unavailable), refused(Refusal::RateLimited { wait: Duration::from_secs(stated) })] {
+        let stated = Duration::from_secs(stated);
+        let limited = refused(Refusal::RateLimited { wait: stated });
+        for (failure, shortest) in [(refused(Refusal::Unavailable), Duration::ZERO), (limited, stated)] {
             if let Some(wait) = wait_before_next(&failure, attempt, jitter, left) {
-                prop_assert!(wait < left);
+                prop_assert!(wait >= shortest);
+                prop_assert!(wait + SHORTEST_ATTEMPT <= left);
                 prop_assert!(attempt < ATTEMPTS);
             }
         }

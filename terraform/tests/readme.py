@@ -1,6 +1,7 @@
 """Writes terraform/README.md: the text below, with the inputs and outputs as variables.tf and outputs.tf say them.
 
 In: the module's files. Out: the page, on standard output or, with `--write`, in place. The tests hold the two together.
+The book includes the two tables by their anchors.
 """
 
 import sys
@@ -59,15 +60,23 @@ its streams; there is no other wildcard. Nobody may invoke the function until yo
 
 ## Inputs
 
+<!-- ANCHOR: inputs -->
+
 | name | type | default | |
 |---|---|---|---|
 {inputs}
 
+<!-- ANCHOR_END: inputs -->
+
 ## Outputs
+
+<!-- ANCHOR: outputs -->
 
 | name | |
 |---|---|
 {outputs}
+
+<!-- ANCHOR_END: outputs -->
 """
 
 

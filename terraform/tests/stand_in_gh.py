@@ -9,6 +9,7 @@ makes the request. Its arguments are appended to GH_LOG, when that is set.
 import argparse
 import fnmatch
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -43,16 +44,27 @@ def attestation_verify(given: argparse.Namespace) -> None:
 
 
 def api(given: argparse.Namespace) -> None:
+    """With the token in GH_TOKEN, where that is set; what is printed can be filtered by `--jq`."""
     headers = dict(header.split(": ", 1) for header in given.header)
     headers.setdefault("Accept", "application/vnd.github+json")
+    if token := os.environ.get("GH_TOKEN"):
+        headers.setdefault("Authorization", f"token {token}")
     url = f"{os.environ['GH_API_URL']}/{given.what.lstrip('/')}"
-    request = urllib.request.Request(url, headers={"User-Agent": "GitHub CLI", **headers})
+    request = urllib.request.Request(url, headers={"User-Agent": "GitHub CLI", **headers}, method=given.method)
     try:
         with urllib.request.urlopen(request) as answer:
-            sys.stdout.write(answer.read().decode())
+            body = answer.read().decode()
+        sys.stdout.write(f"{filtered(body, given.jq)}\n" if given.jq else body)
     except urllib.error.HTTPError as error:
         sys.stdout.write(error.read().decode())
         fail(f"gh: HTTP {error.code}")
+
+
+def filtered(body: str, program: str) -> str:
+    import jq  # not needed by the other commands
+
+    result = jq.compile(program).input_text(body).first()
+    return result if isinstance(result, str) else json.dumps(result)
 
 
 def main() -> None:
@@ -67,6 +79,8 @@ def main() -> None:
     parser.add_argument("--source-ref")
     parser.add_argument("--pattern", action="append", default=[])
     parser.add_argument("-H", "--header", action="append", default=[])
+    parser.add_argument("-X", "--method", default="GET")
+    parser.add_argument("--jq")
     given = parser.parse_intermixed_args()
     given.what = given.command[-1]
     match given.command[:-1]:

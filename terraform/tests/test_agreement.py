@@ -11,6 +11,7 @@ import pytest
 
 import readme
 import rig
+from tutorial import Page
 
 ROOT = rig.MODULE.parent
 EXAMPLES = sorted(path.parent.name for path in (rig.MODULE / "examples").glob("*/main.tf"))
@@ -54,6 +55,24 @@ def test_the_contracts_inputs_and_outputs_are_there():
 
 def test_the_readme_is_what_the_generator_writes():
     assert (rig.MODULE / "README.md").read_text() == readme.page(), "run: python terraform/tests/readme.py --write"
+
+
+def test_the_pages_on_policies_say_what_is_made(workspace, aws, releases):
+    """With a KMS key; test_tutorial.py looks at the policy without one."""
+    releases.publish("v1.1.0")
+    policy, decrypt, _ = (json.loads(block.text) for block in Page("reference/iam-policy.md").blocks)
+    root = workspace()
+    artifact = 'lambda_artifact = { release_version = "v1.1.0" }'
+    root.write(f'{artifact}\n  kms_key_arn = "{decrypt["Resource"][0]}"', name="github-token-broker")
+    root.apply()
+    iam = aws.client("iam")
+    found = iam.get_role_policy(RoleName="github-token-broker", PolicyName="github-token-broker-policy")
+    read, log = policy["Statement"]
+    assert found["PolicyDocument"]["Statement"] == [read, decrypt, log]
+
+    page = Page("how-to/give-a-role-permission-to-invoke.md")
+    (invoke,) = [json.loads(block.text) for block in page.blocks if block.language == "json"]
+    assert json.loads(root.outputs()["invoke_policy_json"]) == invoke
 
 
 def test_files_are_formatted():

@@ -145,9 +145,12 @@ def test_what_someone_changed_by_hand_is_drift(workspace, aws, artifact):
     root.apply()
     wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}]}
     aws.client("iam").put_role_policy(RoleName="broker", PolicyName="broker-policy", PolicyDocument=json.dumps(wide))
-    aws.client("lambda").update_function_configuration(FunctionName="broker", LoggingConfig={"LogGroup": "/elsewhere"})
+    functions = aws.client("lambda")
+    functions.update_function_configuration(FunctionName="broker", LoggingConfig={"LogGroup": "/elsewhere"})
+    functions.put_function_concurrency(FunctionName="broker", ReservedConcurrentExecutions=0)  # the how-to on leaks
     assert root.plan() == {"aws_iam_role_policy.lambda": ["update"], "aws_lambda_function.broker": ["update"]}
     root.apply()
+    assert "ReservedConcurrentExecutions" not in functions.get_function_concurrency(FunctionName="broker")
     assert root.plan() == {}
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import rig
-from tutorial import Page, Reader, assert_like, assert_printed
+from tutorial import RAN, Page, Reader, assert_like, assert_printed
 
 ROOT = rig.MODULE.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -140,6 +140,14 @@ def test_step_2_and_3_deploy_what_the_page_says(desk):
     assert desk.aws.function("github-token-broker")["CodeSha256"] == rig.lambda_hash(desk.published)
 
 
+def test_the_role_may_do_what_the_page_on_its_policy_says(desk):
+    policy, _, trust = (json.loads(block.text) for block in Page("reference/iam-policy.md").blocks)
+    iam = desk.aws.client("iam")
+    found = iam.get_role_policy(RoleName="github-token-broker", PolicyName="github-token-broker-policy")
+    assert found["PolicyDocument"] == policy
+    assert iam.get_role(RoleName="github-token-broker")["Role"]["AssumeRolePolicyDocument"] == trust
+
+
 def test_step_4_mints_a_token_that_works(desk):
     desk.reader.follow(TUTORIAL, "Step 4")
 
@@ -211,6 +219,13 @@ def test_clean_up_leaves_nothing(desk):
     desk.reader.follow(TUTORIAL, "Clean up")
     assert desk.aws.left() == {}
     assert desk.aws.client("ssm").describe_parameters()["Parameters"] == []
+
+
+def test_every_command_of_the_pages_was_run(desk):
+    """The book's own tests leave these three pages to this file."""
+    for page in (TUTORIAL, ROTATE, RETARGET):
+        left_out = {block.where for block in page.blocks if block.language == "sh" and not block.marked} - RAN
+        assert not left_out
 
 
 @pytest.mark.parametrize(

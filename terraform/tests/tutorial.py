@@ -3,7 +3,8 @@ printed. Nothing that is run here is written here.
 
 In: a page, a folder, an environment. Out: what the commands printed, or an AssertionError that quotes the page.
 Two things on a page are not taken literally: `/tmp/` becomes a folder of the test's own, and a `yes` is typed where Terraform
-asks for one. `...`, a token of x's and a date stand for what differs from run to run.
+asks for one. `...`, a token of x's and a date stand for what differs from run to run. A block below the line `MARK` needs AWS
+or GitHub itself, and is left out; which blocks were run is noted in `RAN`.
 """
 
 import json
@@ -14,16 +15,20 @@ from pathlib import Path
 
 BOOK = Path(__file__).resolve().parents[2] / "docs" / "src"
 FENCE = re.compile(r"^([ \t]*)```(\w+)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+MARK = "*Needs a real account; no test runs it.*"
+RAN = set()
 
 
 @dataclass
 class Block:
-    """A fenced block: its language, its text without a list's indentation, the heading above it, and its line."""
+    """A fenced block: its language, its text without a list's indentation, the heading above it, where it is, and whether
+    it is marked as one that no test runs."""
 
     language: str
     text: str
     heading: str
-    line: int
+    where: str
+    marked: bool
 
 
 @dataclass
@@ -38,10 +43,11 @@ class Page:
         self.blocks = []
         for match in FENCE.finditer(text):
             indent, language, body = match.groups()
-            headings = re.findall(r"^#+ (.*)$", text[: match.start()], re.MULTILINE)
+            before = text[: match.start()]
+            headings = re.findall(r"^#+ (.*)$", FENCE.sub("", before), re.MULTILINE)
             lines = [line.removeprefix(indent) for line in body.splitlines(keepends=True)]
-            line = text[: match.start()].count("\n") + 1
-            self.blocks.append(Block(language, "".join(lines), headings[-1], line))
+            where = f"docs/src/{self.name}:{before.count(chr(10)) + 1}"
+            self.blocks.append(Block(language, "".join(lines), headings[-1], where, before.rstrip().endswith(MARK)))
 
     def under(self, heading: str = "") -> list[Block]:
         """The blocks under headings that start so."""
@@ -64,20 +70,20 @@ class Reader:
 
     def follow(self, page: Page, heading: str = "") -> str:
         """Runs and compares the page's blocks under a heading in order; returns all that was printed."""
-        printed, everything = "", ""
+        printed, everything = None, ""
         for block in page.under(heading):
-            where = f"{page.name} line {block.line}"
             if block.language == "sh":
-                printed = self.run(block.text, where)
-                everything += printed
-            elif block.language == "text":
-                assert_printed(block.text, printed, where)
-            elif block.language == "json":
-                assert_like(json.loads(block.text), last_json(printed, where), where)
+                printed = None if block.marked else self.run(block.text, block.where)
+                everything += printed or ""
+            elif printed is not None and block.language == "text":
+                assert_printed(block.text, printed, block.where)
+            elif printed is not None and block.language == "json":
+                assert_like(json.loads(block.text), last_json(printed, block.where), block.where)
         return everything
 
     def run(self, commands: str, where: str = "") -> str:
         """One block, by bash that stops at the first failure, as a careful reader would."""
+        RAN.add(where)
         commands = commands.replace("/tmp/", f"{self.scratch}/")
         self.scratch.mkdir(exist_ok=True)
         finished = subprocess.run(

@@ -1,6 +1,6 @@
 //! A clock that differs from GitHub's is corrected once, and said.
 
-use sandbox::{Call, Scenario};
+use sandbox::{Call, Fault, Scenario};
 
 #[tokio::test]
 async fn a_skewed_clock_is_corrected_once_and_logged_with_the_drift() {
@@ -22,17 +22,15 @@ async fn a_skewed_clock_is_corrected_once_and_logged_with_the_drift() {
             serde_json::json!({"confirm": 2, "mint": 1})
         );
         let drift = line["drift_seconds"].as_i64().unwrap();
-        assert!((drift + seconds).abs() <= 2, "{drift}");
+        // To the minute: how long a busy machine takes says nothing.
+        assert!((drift + seconds).abs() <= 60, "{drift}");
     }
 }
 
 #[tokio::test]
 async fn a_clock_that_cannot_be_corrected_is_told() {
-    let skewed = sandbox::Fault::answer(401)
-        .header("date", "Thu, 01 Jan 2026 00:00:00 GMT")
-        .message("'Expiration time' claim ('exp') is too far in the future");
     let outcome = Scenario::default()
-        .faults(Call::Lookup, sandbox::Schedule::Always(skewed.into()))
+        .faults(Call::Lookup, sandbox::Schedule::Always(skewed(None)))
         .run()
         .await;
     let (error_type, message) = outcome.error();
@@ -42,4 +40,27 @@ async fn a_clock_that_cannot_be_corrected_is_told() {
         "{message}"
     );
     assert_eq!(outcome.calls(Call::Lookup), 2);
+}
+
+/// A JWT with a time of years ahead would be good then, for whoever asked for it.
+#[tokio::test]
+async fn a_time_of_another_day_is_not_signed() {
+    let outcome = Scenario::default()
+        .fault(Call::Lookup, skewed(Some("Tue, 01 Jan 2036 00:00:00 GMT")))
+        .run()
+        .await;
+    assert_eq!(outcome.error().0, "ClockSkew");
+    assert_eq!(outcome.calls(Call::Lookup), 1);
+    assert_eq!(outcome.lines("warn").len(), 0);
+}
+
+/// GitHub's answer to a JWT of another time, at its own time or the one given.
+fn skewed(date: Option<&str>) -> Fault {
+    let mut answer = Fault::answer(401);
+    if let Some(date) = date {
+        answer = answer.header("date", date);
+    }
+    answer
+        .message("'Expiration time' claim ('exp') is too far in the future")
+        .into()
 }

@@ -109,6 +109,38 @@ async fn each_rule_is_told_with_its_variable() {
             "/does/not/exist.pem",
             "SSL_CERT_FILE must name a readable file of PEM certificates",
         ),
+        (
+            "AWS_ENDPOINT_URL_SSM",
+            "ssm.example.com",
+            "AWS_ENDPOINT_URL_SSM must be an absolute http or https URL",
+        ),
+        (
+            "AWS_USE_FIPS_ENDPOINT",
+            "yes",
+            "AWS_USE_FIPS_ENDPOINT must be true or false",
+        ),
+        (
+            // The sandbox is an endpoint.
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            "true",
+            "AWS_USE_DUALSTACK_ENDPOINT must not be true where AWS_ENDPOINT_URL",
+        ),
+        (
+            "HTTPS_PROXY",
+            "socks5://proxy",
+            "HTTPS_PROXY must be the http:// URL of a proxy",
+        ),
+        ("AWS_ACCESS_KEY_ID", "", "AWS_ACCESS_KEY_ID is required"),
+        (
+            "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
+            "https://user:password@api.github.com",
+            "GitHub API base URL must have no user info, query or fragment",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM",
+            "/github-token-broker/app/client-id",
+            "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM must name a parameter of its own",
+        ),
     ];
     for (variable, value, message) in faults {
         refused(Scenario::default().variable(variable, value), message).await;
@@ -121,9 +153,11 @@ async fn all_faults_are_told_together_in_the_order_of_the_table() {
         .without_variable("AWS_REGION")
         .without_variable("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER")
         .without_variable("GITHUB_TOKEN_BROKER_REPOSITORY_NAME")
-        .variable("GITHUB_TOKEN_BROKER_PERMISSIONS", "{}");
+        .variable("GITHUB_TOKEN_BROKER_PERMISSIONS", "{}")
+        .variable("SSL_CERT_FILE", "/does/not/exist.pem");
     let message = "AWS_REGION is required; GITHUB_TOKEN_BROKER_REPOSITORY_OWNER is required; \
-         GITHUB_TOKEN_BROKER_REPOSITORY_NAME is required; GITHUB_TOKEN_BROKER_PERMISSIONS must request at least one permission";
+         GITHUB_TOKEN_BROKER_REPOSITORY_NAME is required; GITHUB_TOKEN_BROKER_PERMISSIONS must request at least one permission; \
+         SSL_CERT_FILE must name a readable file of PEM certificates";
     refused(scenario, message).await;
 }
 
@@ -184,5 +218,22 @@ fn a_person_who_starts_it_is_told_what_it_is() {
         assert!(!success && stdout.is_empty());
         assert!(stderr.contains("make demo"), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+    for (variable, value) in [
+        ("AWS_LAMBDA_FUNCTION_NAME", "broker"),
+        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
+        ("AWS_LAMBDA_RUNTIME_API", "no address"),
+    ] {
+        let output = Command::new(&binary)
+            .env_clear()
+            .env(variable, value)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty());
+        assert!(
+            stderr.contains("make demo"),
+            "one of Lambda's variables alone is not Lambda: {stderr}"
+        );
     }
 }

@@ -1,9 +1,14 @@
 //! Whatever goes wrong with a call, the outcome is a token or a typed error, and the number of calls is known.
 //!
 //! The matrix is data: one row a fault, one column a call. A cell says what the caller gets, and how often the
-//! sandbox saw the call. The harness fails a run that Lambda had to kill, or that let a secret out.
+//! sandbox saw the call. The harness fails a run that Lambda had to kill, or that let a secret out. `clock.rs`,
+//! `installation.rs` and `parameters.rs` look closer at what is said.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    pin::pin,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use futures_util::{StreamExt, stream};
 use sandbox::{Answer, Call, CannedAnswer, Fault, Scenario, Schedule};
@@ -51,6 +56,9 @@ const SILENT: &str = "GitHubUnreachable";
 const FAILS: &str = "GitHubUnavailable";
 const ODD: &str = "UnexpectedAnswer";
 const LATE: &str = "DeadlineNear";
+const UNPROVEN: &str = "TokenNotProven";
+/// An answer that only GitHub gives, or that only one of its calls gets.
+const NO_CASE: (&str, usize) = ("", 0);
 
 fn secondary_limit() -> CannedAnswer {
     Fault::answer(403).message(
@@ -58,12 +66,31 @@ fn secondary_limit() -> CannedAnswer {
     )
 }
 
-fn used_up() -> CannedAnswer {
+fn used_up(until: u64) -> CannedAnswer {
     Fault::answer(403)
         .header("x-ratelimit-remaining", 0)
-        .header("x-ratelimit-reset", 4_102_444_800_u64)
+        .header("x-ratelimit-reset", until)
         .message("API rate limit exceeded for installation ID 12345678.")
 }
+
+fn in_a_second() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        + 1
+}
+
+fn said(status: u16, message: &str) -> Fault {
+    Fault::answer(status).message(message).into()
+}
+
+const EXP: &str = "'Expiration time' claim ('exp') is too far in the future";
+const IAT: &str = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
+const SUSPENDED: &str = "This installation has been suspended";
+const ALLOW_LIST: &str = "Although you appear to have the correct authorization credentials, the `octo-org` organization has an IP allow list enabled";
+const NOT_GRANTED: &str = "The permissions requested are not granted to this installation.";
+const NOT_COVERED: &str = "There is at least one repository that does not exist or is not accessible to the parent installation.";
 
 #[rustfmt::skip]
 const MATRIX: &[Row] = &[
@@ -88,10 +115,26 @@ const MATRIX: &[Row] = &[
     row("504",                          Always,           || Fault::Status(504),                               (SSM_FAILS, 3),            (FAILS, 3),               (FAILS, 3)),
     row("SSM throttles",                Once,             || Fault::answer(400).aws("ThrottlingException", "Rate exceeded").into(), (TOKEN, 2), (ODD, 1),           (ODD, 1)),
     row("SSM throttles",                Always,           || Fault::answer(400).aws("ThrottlingException", "Rate exceeded").into(), ("ParametersThrottled", 3), (ODD, 1), (ODD, 1)),
-    row("429, retry-after 1",           Once,             || Fault::answer(429).header("retry-after", 1).message("").into(),     ("ParametersRefused", 1), (TOKEN, 2), (TOKEN, 2)),
-    row("429, retry-after 120",         Always,           || Fault::answer(429).header("retry-after", 120).message("").into(),   ("ParametersRefused", 1), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
+    row("429, retry-after 1",           Once,             || Fault::answer(429).header("retry-after", 1).message("").into(),     ("ParametersThrottled", 1), (TOKEN, 2), (TOKEN, 2)),
+    row("429, retry-after 120",         Always,           || Fault::answer(429).header("retry-after", 120).message("").into(),   ("ParametersThrottled", 1), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
     row("secondary rate limit",         Always,           || secondary_limit().into(),                         ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("hourly limit used up",         Always,           || used_up().into(),                                 ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
+    row("429 and no more",              Always,           || Fault::answer(429).into(),                        ("ParametersThrottled", 1), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
+    row("hourly limit used up",         Always,           || used_up(4_102_444_800).into(),                    ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
+    row("hourly limit, nearly over",    Once,             || used_up(in_a_second()).into(),                    NO_CASE,                   (TOKEN, 2),               (TOKEN, 2)),
+    row("401, JWT not decoded",         Always,           || said(401, "A JSON web token could not be decoded"), NO_CASE,                  ("AppCredentialsRejected", 1), ("AppCredentialsRejected", 1)),
+    row("401, exp",                     Once,             || said(401, EXP),                                   NO_CASE,                   (TOKEN, 2),               (TOKEN, 2)),
+    row("401, exp",                     Always,           || said(401, EXP),                                   NO_CASE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
+    row("401, iat",                     Once,             || said(401, IAT),                                   NO_CASE,                   (TOKEN, 2),               (TOKEN, 2)),
+    row("401, iat",                     Always,           || said(401, IAT),                                   NO_CASE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
+    row("403, suspended",               Always,           || said(403, SUSPENDED),                             NO_CASE,                   ("InstallationSuspended", 1), ("InstallationSuspended", 1)),
+    row("403, IP allow list",           Always,           || said(403, ALLOW_LIST),                            NO_CASE,                   ("IpNotAllowed", 1),      ("IpNotAllowed", 1)),
+    row("403, another reason",          Always,           || said(403, "Resource not accessible by integration"), NO_CASE,                (ODD, 1),                 (ODD, 1)),
+    row("404",                          Always,           || said(404, "Not Found"),                           NO_CASE,                   ("AppNotInstalled", 1),   ("AppNotInstalled", 1)),
+    row("422, permission not granted",  Always,           || said(422, NOT_GRANTED),                           NO_CASE,                   NO_CASE,                  ("PermissionNotGranted", 1)),
+    row("422, repository not covered",  Always,           || said(422, NOT_COVERED),                           NO_CASE,                   NO_CASE,                  ("RepositoryNotCovered", 1)),
+    row("422, another reason",          Always,           || said(422, "Validation Failed"),                   NO_CASE,                   NO_CASE,                  (ODD, 1)),
+    row("Date two hours ahead",         Always,           || Fault::SkewedDate(7200),                          NO_CASE,                   (TOKEN, 1),               (UNPROVEN, 1)),
+    row("Date two hours behind",        Always,           || Fault::SkewedDate(-7200),                         NO_CASE,                   (TOKEN, 1),               (UNPROVEN, 1)),
     row("slow headers",                 Once,             || Fault::SlowHeaders(Duration::from_millis(200)),   (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
     row("slow headers",                 AlwaysAndHurried, || Fault::SlowHeaders(Duration::from_millis(200)),   (LATE, 1),                 (LATE, 1),                (LATE, 1)),
     row("trickling body",               Once,             || Fault::TricklingBody(Duration::from_millis(200)), (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
@@ -104,7 +147,9 @@ const MATRIX: &[Row] = &[
     row("missing fields",               Always,           || Fault::Json("{}".into()),                         (SSM_FAILS, 1),            (ODD, 1),                 (ODD, 1)),
     row("huge numbers",                 Always,           || Fault::Json(r#"{"Parameters":1e400,"id":1e400,"token":1e400}"#.into()), (SSM_FAILS, 1), (ODD, 1),      (ODD, 1)),
     row("301",                          Always,           || Fault::Redirect(301),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
+    row("302",                          Always,           || Fault::Redirect(302),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
     row("307",                          Always,           || Fault::Redirect(307),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
+    row("308",                          Always,           || Fault::Redirect(308),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
 ];
 
 #[tokio::test]
@@ -113,11 +158,19 @@ async fn every_fault_of_every_call_is_survived_or_said() {
         CALLS
             .into_iter()
             .zip(row.cells)
+            .filter(|(_, cell)| *cell != NO_CASE)
             .map(move |(call, cell)| (row, call, cell))
     });
     let results: Vec<_> = stream::iter(cells)
-        .map(|(row, call, expected)| async move { (row, call, expected, run(row, call).await) })
-        .buffered(12)
+        .map(|(row, call, expected)| async move {
+            (
+                row,
+                call,
+                expected,
+                run_as_expected(row, call, expected).await,
+            )
+        })
+        .buffered(6)
         .collect()
         .await;
 
@@ -151,18 +204,56 @@ async fn every_fault_of_every_call_is_survived_or_said() {
     assert_eq!(wrong, 0, "\n{table}");
 }
 
-async fn run(row: &Row, call: Call) -> (String, usize) {
+/// Again, where the machine stood still: what came of that run says nothing of the fault.
+async fn run_as_expected(row: &Row, call: Call, expected: (&str, usize)) -> (String, usize) {
+    for _ in 0..2 {
+        let (run, longest) = with_pulse(run(row, call)).await;
+        if (run.outcome.as_str(), run.seen) == expected || (run.connected && longest < STANDSTILL) {
+            return (run.outcome, run.seen);
+        }
+    }
+    let run = run(row, call).await;
+    (run.outcome, run.seen)
+}
+
+/// A third of what an attempt may take: a machine that stands still for so long makes time-outs of its own.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// What comes of `work`, and the longest time for which this process got nothing done meanwhile.
+async fn with_pulse<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let mut work = pin!(work);
+    let (mut beat, mut longest) = (Instant::now(), Duration::ZERO);
+    loop {
+        tokio::select! {
+            done = &mut work => return (done, longest.max(beat.elapsed())),
+            () = tokio::time::sleep(Duration::from_millis(50)) => {
+                longest = longest.max(beat.elapsed());
+                beat = Instant::now();
+            }
+        }
+    }
+}
+
+struct Run {
+    outcome: String,
+    /// How often the sandbox saw the call.
+    seen: usize,
+    /// Whether init had opened its connections, within the second that it has for them.
+    connected: bool,
+}
+
+async fn run(row: &Row, call: Call) -> Run {
     let fault = (row.make)();
     let tls = matches!(
         fault,
         Fault::TlsFailure | Fault::WrongHost | Fault::UntrustedCertificate
     );
-    let mut scenario = Scenario::default();
+    let mut scenario = Scenario::default().variable("GITHUB_TOKEN_BROKER_LOG_LEVEL", "debug");
     if tls {
         scenario = scenario.tls();
     }
     if matches!(row.often, AlwaysAndHurried) {
-        scenario = scenario.timeout(Duration::from_secs(2));
+        scenario = scenario.timeout(Duration::from_secs(3));
     }
     let schedule = if matches!(row.often, Once) {
         Schedule::First(fault)
@@ -170,10 +261,14 @@ async fn run(row: &Row, call: Call) -> (String, usize) {
         Schedule::Always(fault)
     };
     let outcome = scenario.faults(call, schedule).run().await;
-    let result = match &outcome.answer {
+    let answer = match &outcome.answer {
         Answer::Response(_) => TOKEN.to_owned(),
         Answer::FunctionError(_) => outcome.error().0,
         other => format!("{other:?}"),
     };
-    (result, outcome.calls(call))
+    Run {
+        outcome: answer,
+        seen: outcome.calls(call),
+        connected: outcome.lines("debug").is_empty(),
+    }
 }

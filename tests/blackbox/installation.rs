@@ -92,11 +92,7 @@ async fn a_key_that_github_does_not_know_is_told() {
 
 #[tokio::test]
 async fn a_renamed_repository_is_not_followed() {
-    let renamed = on(|github| {
-        let repository = &mut github.repositories[0];
-        repository.former_names.push("octo-org/octo-repo".into());
-        repository.name = "renamed".into();
-    });
+    let renamed = on(|github| github.rename("octo-org/octo-repo", "octo-org/renamed"));
     let message = "GitHub repository-installation request failed with status 301";
     let outcome = failed(renamed, "RepositoryMoved", message, 1, 0).await;
     assert!(
@@ -168,4 +164,12 @@ async fn a_long_rate_limit_is_told_with_its_wait() {
     let scenario = Scenario::default().fault(Call::Lookup, limited);
     let message = "GitHub repository-installation request failed with status 403: rate limited for 120 seconds";
     failed(scenario, "GitHubRateLimited", message, 1, 0).await;
+}
+
+#[tokio::test]
+async fn an_hourly_limit_that_is_used_up_is_told() {
+    let message =
+        "GitHub repository-installation request failed with status 403: rate limited for ";
+    let used_up = on(|github| github.rate_limited_until = Some(github.clock.now() + 1800));
+    failed(used_up, "GitHubRateLimited", message, 1, 0).await;
 }

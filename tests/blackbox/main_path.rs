@@ -138,6 +138,7 @@ async fn names_are_compared_without_regard_to_case() {
 async fn nothing_is_shared_between_a_hundred_invocations() {
     let mut running = Scenario::default().start().await;
     let mut tokens = std::collections::BTreeSet::new();
+    let process = running.pid();
     for round in 0..100 {
         if round == 50 {
             running.rotate_key();
@@ -146,6 +147,7 @@ async fn nothing_is_shared_between_a_hundred_invocations() {
         assert_exactly_three_calls(&outcome);
         assert!(tokens.insert(outcome.token()), "a token was returned twice");
     }
+    assert_eq!(running.pid(), process, "one process served them all");
     running.finish().await;
 }
 

@@ -24,6 +24,9 @@ async fn refused(scenario: Scenario, difference: &str) -> Outcome {
     assert_eq!(line["security_event"], true);
     assert_eq!(line["token_revoked"], true);
     assert!(line["token_hash"].is_string());
+    if !difference.contains("expir") {
+        assert!(line["expires_at"].is_string(), "{line}");
+    }
     running.finish().await;
     outcome
 }
@@ -93,6 +96,48 @@ async fn other_repositories_are_refused() {
         .variable("GITHUB_TOKEN_BROKER_REPOSITORY_ID", "1296269")
         .tamper(Call::Mint, |body| body["repositories"][0]["id"] = 7.into());
     refused(recreated, "it is for a repository of another ID").await;
+}
+
+/// What one field says counts, though the other was left out: GitHub is not asked again in the hope of another answer.
+#[tokio::test]
+async fn what_the_answer_does_say_is_not_asked_away() {
+    let cases: [Case; 3] = [
+        (
+            |body| {
+                body["repository_selection"] = "all".into();
+                drop(body.as_object_mut().unwrap().remove("repositories"));
+            },
+            "it is not limited to selected repositories",
+        ),
+        (
+            |body| {
+                body["repositories"][0]["full_name"] = "octo-org/other-repo".into();
+                drop(body.as_object_mut().unwrap().remove("repository_selection"));
+            },
+            "it is for another repository",
+        ),
+        (
+            |body| {
+                let first = body["repositories"][0].clone();
+                body["repositories"].as_array_mut().unwrap().push(first);
+                drop(body.as_object_mut().unwrap().remove("repository_selection"));
+            },
+            "it is for 2 repositories",
+        ),
+    ];
+    for (change, difference) in cases {
+        let outcome = refused(Scenario::default().tamper(Call::Mint, change), difference).await;
+        assert_eq!(outcome.calls(Call::ListRepositories), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_no_header_can_carry_is_no_token() {
+    let outcome = Scenario::default()
+        .tamper(Call::Mint, |body| body["token"] = "ghs_\u{0}\n".into())
+        .run()
+        .await;
+    assert_eq!(outcome.error().0, "UnexpectedAnswer");
 }
 
 #[tokio::test]
@@ -237,7 +282,7 @@ async fn an_answer_without_a_token_is_told() {
 #[tokio::test]
 async fn a_proof_that_failed_is_told_though_its_revocation_hangs() {
     let outcome = Scenario::default()
-        .timeout(Duration::from_secs(3))
+        .timeout(Duration::from_secs(6))
         .tamper(Call::Mint, |body| {
             body["repository_selection"] = "all".into();
         })

@@ -68,6 +68,58 @@ async fn one_process_serves_whatever_is_sent() {
     running.finish().await;
 }
 
+#[tokio::test]
+async fn two_faults_in_a_row_are_survived() {
+    for call in [Call::Ssm, Call::Lookup, Call::Mint] {
+        let faulty = Scenario::default().faults(call, Schedule::Times(2, Fault::Status(503)));
+        let outcome = faulty.run().await;
+        outcome.token();
+        assert_eq!(outcome.calls(call), 3);
+    }
+}
+
+/// A wait is begun only if a mint after it would still be in time to be revoked: the caller learns how long to wait.
+#[tokio::test]
+async fn a_wait_that_does_not_fit_is_told_and_not_begun() {
+    let limited = Fault::answer(429).header("retry-after", 9).message("");
+    let outcome = Scenario::default().fault(Call::Mint, limited).run().await;
+    let (error_type, message) = outcome.error();
+    assert_eq!(error_type, "GitHubRateLimited");
+    assert!(message.contains("rate limited for 9 seconds"), "{message}");
+    assert_eq!(outcome.calls(Call::Mint), 1);
+    assert!(
+        outcome.lines("error")[0]
+            .get("unseen_token_possible")
+            .is_none()
+    );
+}
+
+/// The shortest time-out that Lambda and the Terraform module allow.
+#[tokio::test]
+async fn a_second_is_enough_for_a_mint() {
+    let mut running = Scenario::default()
+        .timeout(Duration::from_secs(1))
+        .start()
+        .await;
+    running.invoke("null").await.token();
+    running.finish().await;
+}
+
+/// What a refusal means is in its status: a body that never ends does not bring the call a second time.
+#[tokio::test]
+async fn a_refusal_with_an_endless_body_is_still_a_refusal() {
+    let outcome = Scenario::default()
+        .github(|github| github.installations.clear())
+        .faults(
+            Call::Lookup,
+            Schedule::Always(Fault::TricklingBody(Duration::from_millis(200))),
+        )
+        .run()
+        .await;
+    assert_eq!(outcome.error().0, "AppNotInstalled");
+    assert_eq!(outcome.calls(Call::Lookup), 1);
+}
+
 /// The status of a refusal says enough: it is not asked for again because its body was cut.
 #[tokio::test]
 async fn a_refusal_whose_body_is_cut_is_still_a_refusal() {

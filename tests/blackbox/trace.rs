@@ -140,5 +140,67 @@ async fn metrics_are_written_only_where_asked_for_and_past_the_level_filter() {
         line["_aws"]["CloudWatchMetrics"][1]["Dimensions"],
         json!([["FunctionName", "ErrorType"]])
     );
+    let counted = |outcome: &sandbox::Outcome| {
+        let line = outcome
+            .log
+            .iter()
+            .find(|line| line.get("_aws").is_some())
+            .unwrap();
+        counts(line)
+    };
+    let widened = |body: &mut Value| body["permissions"]["contents"] = "write".into();
+    running.faults(Call::Mint, sandbox::Schedule::First(Fault::edit(widened)));
+    assert_eq!(counted(&running.invoke("null").await), [0, 0, 1, 1]);
     running.finish().await;
+}
+
+/// Lambda's own filter drops a line whose level is below its setting, and takes one without a level for INFO.
+#[tokio::test]
+async fn metrics_pass_lambdas_own_filter() {
+    let outcome = Scenario::default()
+        .variable("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", "Team/Broker")
+        .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
+        .variable("AWS_LAMBDA_LOG_LEVEL", "WARN")
+        .run()
+        .await;
+    let [line] = outcome.log.as_slice() else {
+        panic!("{}", outcome.stdout)
+    };
+    assert_eq!(line["level"], "WARN");
+    assert!(line["timestamp"].as_str().unwrap().ends_with('Z') && line["_aws"].is_object());
+}
+
+#[tokio::test]
+async fn a_refused_payload_is_traced_without_a_call() {
+    let outcome = Scenario::default().payload("{}").run().await;
+    let [line] = outcome.lines("warn")[..] else {
+        panic!("{}", outcome.stdout)
+    };
+    assert_eq!(line["aws_request_id"], outcome.request_id);
+    assert_eq!(line["repository"], "octo-org/octo-repo");
+    assert_eq!(
+        (&line["attempts"], &line["github_request_ids"]),
+        (&json!({}), &json!({}))
+    );
+}
+
+/// GitHub's request ID goes into the log; what does not look like one is text from outside, and does not.
+#[tokio::test]
+async fn an_odd_request_id_is_not_repeated() {
+    for (id, shown) in [
+        ("0A1B:2C3D-4", true),
+        ("<script>", false),
+        (&"F".repeat(65), false),
+    ] {
+        let limited = Fault::answer(404)
+            .header("x-github-request-id", id)
+            .message("Not Found");
+        let outcome = Scenario::default().fault(Call::Lookup, limited).run().await;
+        let found = &outcome.lines("error")[0]["github_request_ids"];
+        assert_eq!(
+            found.get("confirm").is_some_and(|found| found == id),
+            shown,
+            "{found}"
+        );
+    }
 }

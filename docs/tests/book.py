@@ -1,0 +1,26 @@
+"""The book as files: its pages in their order, and where they are built.
+
+In: docs/src and docs/book. Out: what the tests beside this file hold against the code, the commands and a browser.
+"""
+
+import re
+from pathlib import Path
+
+from tutorial import Page
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "docs" / "src"
+BUILT = ROOT / "docs" / "book"
+
+COMMANDS = ("sh", "console")
+LANGUAGES = (*COMMANDS, "hcl", "json", "mermaid", "text", "yaml")
+
+
+def pages() -> list[str]:
+    """The pages that SUMMARY.md lists, in its order."""
+    return re.findall(r"\]\(([^)]+\.md)\)", (SRC / "SUMMARY.md").read_text())
+
+
+def blocks(page: str, *languages: str) -> list:
+    """The code blocks of a page in these languages."""
+    return [block for block in Page(page).blocks if block.language in languages]

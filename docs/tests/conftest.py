@@ -1,0 +1,12 @@
+"""What the book's tests share: the folder of the book, and a closing line that `tests/run.py` counts by."""
+
+import sys
+from pathlib import Path
+
+# The reader of pages and the stand-ins for programs are those of the Terraform tests.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "terraform" / "tests"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = {outcome: len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed", "error")}
+    terminalreporter.write_line(f"\n{counts['passed']} passed, {counts['failed'] + counts['error']} failed")

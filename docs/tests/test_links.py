@@ -1,0 +1,133 @@
+"""Every link that stays within the project leads somewhere: between pages and their headings, from the front pages into the
+tree, and from pages to the source. Links to other hosts are only held to https; nothing here needs a network.
+"""
+
+import re
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+import readme
+from book import BUILT, ROOT, SRC, pages
+
+SOURCE = re.compile(r"https://github\.com/meigma/github-token-broker/(?:blob|tree)/main/([^#?]+)(?:#(.*))?$")
+FRONT = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "terraform/README.md"]
+TREES = ("src/", "tests/", "sandbox/", "terraform/", "docs/", "packaging/", "fuzz/", "benches/", ".github/", ".cargo/")
+
+
+class Html(HTMLParser):
+    """The links and the anchors of a built page."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.links, self.anchors = [], set()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name in ("href", "src") and tag != "base":
+                self.links.append(value)
+            elif name == "id":
+                self.anchors.add(value)
+
+
+@cache
+def html(path: Path) -> Html:
+    return Html(path)
+
+
+def built() -> list[Path]:
+    # 404.html is served at any address, so that its links start at the site's root.
+    return sorted(path for path in BUILT.rglob("*.html") if path.name != "404.html")
+
+
+@pytest.mark.parametrize("page", built(), ids=lambda path: str(path.relative_to(BUILT)))
+def test_links_of_a_built_page_lead_somewhere(page):
+    wrong = [link for link in html(page).links if not leads_somewhere(page, link)]
+    assert not wrong, f"{page.relative_to(BUILT)} has links that lead nowhere: {wrong}"
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    parts = urlsplit(link)
+    if found := SOURCE.match(link):
+        return (ROOT / found[1]).exists()
+    if parts.scheme or parts.netloc:
+        return parts.scheme == "https"
+    target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+    if target.is_dir():
+        target /= "index.html"
+    if not (target.is_relative_to(BUILT) and target.is_file()):
+        return False
+    return not parts.fragment or unquote(parts.fragment) in html(target).anchors
+
+
+def markdown() -> list[Path]:
+    return [ROOT / name for name in FRONT] + [SRC / page for page in pages()] + [SRC / "SUMMARY.md"]
+
+
+@pytest.mark.parametrize("page", markdown(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_a_markdown_file_lead_somewhere(page):
+    """As GitHub shows it, without the book being built."""
+    wrong = []
+    for number, line in enumerate(without_code(page.read_text()).splitlines(), 1):
+        for link in re.findall(r"\]\(([^)\s]+)\)", line):
+            parts = urlsplit(link)
+            if parts.scheme:
+                good = leads_somewhere(page, link)
+            else:
+                target = (page.parent / parts.path).resolve() if parts.path else page
+                good = target.exists() and (not parts.fragment or parts.fragment in anchors(target))
+            if not good:
+                wrong.append(f"{page.relative_to(ROOT)}:{number}: {link}")
+    assert not wrong, "\n".join(wrong)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub and mdBook give the headings of a Markdown file, and those that it sets itself."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def without_code(text: str) -> str:
+    """The text with its blocks of code blanked, so that lines keep their numbers."""
+    return re.sub(r"^ *```.*?^ *```", lambda block: "\n" * block[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", markdown(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_that_a_page_names_are_there(page):
+    """`src/proof.rs` in a sentence is as good as a link. A `...` or a placeholder in capitals is no path."""
+    wrong = []
+    for number, line in enumerate(without_code(page.read_text()).splitlines(), 1):
+        for path in re.findall(r"`([\w./-]+)`", line):
+            if path.startswith(TREES) and "..." not in path and not (ROOT / path).exists():
+                wrong.append(f"{page.relative_to(ROOT)}:{number}: {path}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_page_on_terraform_includes_both_tables():
+    """mdBook goes on without a word where an include finds nothing."""
+    text = (BUILT / "reference" / "terraform.html").read_text()
+    for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
+        missing = [name for name, _ in readme.blocks(file, kind) if f"<code>{name}</code>" not in text]
+        assert not missing, f"docs/src/reference/terraform.md does not include {missing}"
+
+
+def test_every_page_is_in_the_summary():
+    there = {str(path.relative_to(SRC)) for path in SRC.rglob("*.md")} - {"SUMMARY.md"}
+    assert there == set(pages())
+
+
+@pytest.mark.parametrize("link", ["nowhere.html", "errors.html#Nothing", "http://example.com/", "../../../src/lib.rs"])
+def test_a_link_that_leads_nowhere_is_seen(link):
+    assert not leads_somewhere(BUILT / "reference" / "errors.html", link)
+
+
+def test_a_source_that_is_gone_is_seen():
+    prefix = "https://github.com/meigma/github-token-broker/blob/main/"
+    assert leads_somewhere(BUILT / "index.html", f"{prefix}src/lib.rs")
+    assert not leads_somewhere(BUILT / "index.html", f"{prefix}src/gone.rs")

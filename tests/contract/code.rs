@@ -1,0 +1,275 @@
+//! What the function reads and writes, as the reference pages have it: variables, errors, log lines, metrics.
+
+use std::{collections::BTreeSet, fmt::Write as _, fs};
+
+use github_token_broker::{config::Config, error_type::ErrorType, variables::VARIABLES};
+
+use crate::{files, hold, mentioned, path, read};
+
+#[test]
+fn the_page_on_errors_has_the_tables_of_the_code() {
+    let mut types = String::from("| `errorType` | Try again? | What to do |\n|---|---|---|\n");
+    let mut messages = String::from("| `errorType` | How `errorMessage` begins |\n|---|---|\n");
+    for row in ErrorType::ALL.iter().map(|error_type| error_type.row()) {
+        let retryable = if row.retryable { "yes" } else { "no" };
+        writeln!(
+            types,
+            "| <a id=\"{name}\"></a>`{name}` | {retryable} | {}. |",
+            row.remedy,
+            name = row.name,
+        )
+        .unwrap();
+        for message in row.messages {
+            writeln!(messages, "| `{}` | `{message}` |", row.name).unwrap();
+        }
+    }
+    hold("docs/src/reference/errors.md", "error types", &types);
+    hold("docs/src/reference/errors.md", "messages", &messages);
+}
+
+#[test]
+fn the_page_on_variables_has_the_variables_and_defaults_of_the_code() {
+    let page = read("docs/src/reference/environment-variables.md");
+    for variable in VARIABLES {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", variable.name)));
+        let row = row
+            .unwrap_or_else(|| panic!("environment-variables.md has no row on {}", variable.name));
+        if let Some(default) = variable.default {
+            assert!(
+                row.contains(&format!("`{default}`")),
+                "{row}\nshould say the default {default}"
+            );
+        }
+    }
+    let known: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+    for name in mentioned(&page) {
+        assert!(
+            known.contains(name.as_str()),
+            "environment-variables.md speaks of {name}, which the code does not read"
+        );
+    }
+}
+
+#[test]
+fn the_page_on_variables_says_which_are_required_in_the_order_of_the_code() {
+    let page = read("docs/src/reference/environment-variables.md");
+    let faults = Config::from_lookup(|_| None).err().unwrap().to_string();
+    let of_the_code: Vec<_> = VARIABLES
+        .iter()
+        .map(|variable| {
+            let required = faults.contains(&format!("{} is required", variable.name));
+            (variable.name, if required { "yes" } else { "no" })
+        })
+        .collect();
+    let of_the_page: Vec<_> = page
+        .lines()
+        .take_while(|line| !line.starts_with("## "))
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            (cells[1].trim_matches('`'), cells[2])
+        })
+        .collect();
+    assert_eq!(
+        of_the_page, of_the_code,
+        "environment-variables.md (left) and the code (right) differ in a row, or in their order"
+    );
+}
+
+#[test]
+fn every_mention_of_a_variable_is_of_one_that_the_code_reads() {
+    let known: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+    for file in files(
+        &["docs/src", "terraform", "src"],
+        &["md", "tf", "hcl", "rs"],
+    ) {
+        for name in mentioned(&fs::read_to_string(&file).unwrap()) {
+            let whole = known.contains(name.as_str());
+            let stem = name.ends_with('_') && known.iter().any(|known| known.starts_with(&name));
+            assert!(
+                whole || stem,
+                "{} speaks of {name}, which the code does not read",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn terraform_can_set_every_variable() {
+    let module: String = files(&["terraform"], &["tf"])
+        .iter()
+        .filter(|file| file.parent() == Some(&path("terraform")))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    for variable in VARIABLES
+        .iter()
+        .filter(|variable| variable.name != "AWS_REGION")
+    {
+        assert!(
+            module.contains(variable.name),
+            "terraform/*.tf never sets {}",
+            variable.name
+        );
+    }
+}
+
+#[test]
+fn the_page_on_the_log_has_every_message_and_field() {
+    let page = read("docs/src/reference/log-and-metrics.md");
+    let log = read("src/log.rs");
+    let macros = [
+        "tracing::error!(",
+        "tracing::warn!(",
+        "tracing::info!(",
+        "tracing::debug!(",
+    ];
+    let calls = macros
+        .iter()
+        .flat_map(|name| log.split(name).skip(1))
+        .map(|call| call.split(");").next().unwrap());
+    let messages: Vec<_> = calls
+        .filter_map(|call| call.trim_end().rsplit('"').nth(1))
+        .collect();
+    assert_eq!(
+        messages.len(),
+        9,
+        "the messages of log.rs were not found: {messages:?}"
+    );
+    for message in messages {
+        assert!(
+            page.contains(message),
+            "log-and-metrics.md does not mention the message: {message}"
+        );
+    }
+    let trace = read("src/trace.rs");
+    let fields = trace
+        .split("pub struct Trace {")
+        .nth(1)
+        .unwrap()
+        .split("#[serde(skip)]")
+        .next()
+        .unwrap();
+    for field in fields
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .map(|(name, _)| name)
+    {
+        if !field.starts_with("///") {
+            assert!(
+                page.contains(&format!("`{field}`")),
+                "log-and-metrics.md does not mention the field {field}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_page_on_the_log_has_no_field_that_the_code_does_not_write() {
+    let code = read("src/trace.rs") + &read("src/log.rs");
+    let page = read("docs/src/reference/log-and-metrics.md");
+    let (_, fields) = page.split_once("## Fields of an invocation").unwrap();
+    let (fields, metrics) = fields.split_once("## Metrics").unwrap();
+    let mut seen = 0;
+    for name in first_cells(fields) {
+        seen += 1;
+        assert!(
+            code.contains(&format!("{name}: ")),
+            "log-and-metrics.md: the code writes no field `{name}`; take its row out"
+        );
+    }
+    assert!(seen > 10, "the table of fields was not found");
+    let code = read("src/metrics.rs");
+    for name in first_cells(metrics) {
+        assert!(
+            code.contains(&format!("\"{name}\"")),
+            "log-and-metrics.md: the code writes no metric `{name}`; take it out"
+        );
+    }
+}
+
+#[test]
+fn the_page_on_the_log_has_every_metric() {
+    let page = read("docs/src/reference/log-and-metrics.md");
+    let code = read("src/metrics.rs");
+    let counts = code.split("count(\"").skip(1);
+    let others = code.split("\"Name\": \"").skip(1);
+    let names: BTreeSet<_> = counts
+        .chain(others)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert_eq!(names.len(), 5, "the metrics were not found: {names:?}");
+    for name in names {
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "log-and-metrics.md does not mention the metric {name}; add its row"
+        );
+    }
+}
+
+/// The queries that pages print for CloudWatch name fields that a line has.
+#[test]
+fn queries_name_fields_that_lines_have() {
+    let page = read("docs/src/reference/log-and-metrics.md");
+    let mut seen = 0;
+    for file in files(&["docs/src/how-to"], &["md"]) {
+        let text = fs::read_to_string(&file).unwrap();
+        for query in text.split("```text\n").skip(1) {
+            let query = query.split("```").next().unwrap();
+            // CloudTrail's fields are not ours.
+            if !(query.starts_with("fields ") || query.starts_with("filter "))
+                || query.contains("eventSource")
+            {
+                continue;
+            }
+            let named = query
+                .split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
+                .filter(|word| word.contains('_') && !word.ends_with("_ms"));
+            for field in named {
+                seen += 1;
+                assert!(
+                    page.contains(&format!("`{field}`")),
+                    "{}: a query names `{field}`, which no line of the log has",
+                    file.display()
+                );
+            }
+        }
+    }
+    assert!(seen > 5, "the queries were not found");
+}
+
+#[test]
+fn troubleshooting_speaks_of_error_types_that_there_are() {
+    let page = read("docs/src/how-to/troubleshoot.md");
+    let known: BTreeSet<_> = ErrorType::ALL
+        .iter()
+        .map(|error_type| error_type.row().name)
+        .collect();
+    let (_, table) = page.split_once("## By what you see").unwrap();
+    let (table, _) = table.split_once("## Without").unwrap();
+    let mut seen = 0;
+    for name in first_cells(table) {
+        seen += 1;
+        assert!(
+            known.contains(name),
+            "troubleshoot.md speaks of `{name}`, which is no errorType"
+        );
+    }
+    assert!(seen > 10, "the table was not found");
+}
+
+/// What stands in backticks in the first cell of each row of the tables, but for their headings.
+fn first_cells(text: &str) -> impl Iterator<Item = &str> {
+    text.split("\n|---")
+        .skip(1)
+        .flat_map(|table| {
+            table
+                .lines()
+                .skip(1)
+                .take_while(|line| line.starts_with('|'))
+        })
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+}
