@@ -160,6 +160,8 @@ def check_names_no_path_of_this_machine(program):
 def embedded_crates(program):
     """The list that cargo-auditable wrote into the program: read from the bytes that are shipped, not from a plan."""
     section = ELFFile(io.BytesIO(program)).get_section_by_name(".dep-v0")
+    if section is None:
+        sys.exit("the program has no list of crates in it: another build, `make build` perhaps, replaced it in the meantime. Run this again")
     return json.loads(zlib.decompress(section.data()))["packages"]
 
 
