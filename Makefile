@@ -67,6 +67,7 @@ advisories: $(TOOLS)/installed/$(CARGO_DENY) ## Known vulnerabilities in the dep
 
 .PHONY: package
 package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
+package: export RELEASE_RUST := $(RELEASE_RUST)
 package: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Zips, SBOMs, notices and checksums in dist/ (ARCH=x86_64 or arm64 for one)
 	status=0; PATH="$(TOOLS)/bin:$$PATH" $(VENV)/bin/python packaging/package.py --into $(DIST) $(or $(ARCH),x86_64 arm64) || status=$$?; \
 	$(CHECKSUMS) || status=1; exit $$status
@@ -93,7 +94,7 @@ release-toolchain: ## Install the exact compiler that releases are built with, b
 test-package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
 test-package: package ## Build the packages of this machine's architecture (or ARCH=...), then check and run them
 	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python packaging/test_package.py --into $(DIST) $(ARCH)
-	$(MAKE) --silent release-draft release-publish GH='echo A release would run: gh'
+	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python packaging/test_release.py
 test-package test-reproducible: ARCH := $(or $(ARCH),$(HOST_ARCH))
 
 # The tag comes from the workflow's environment, and is compared before anything else uses it.
@@ -105,26 +106,39 @@ release-check: ## Is the tag the version of Cargo.toml, and does the changelog s
 	test "$${RELEASE_TAG:-v$(VERSION)}" = "v$(VERSION)" || { echo "The tag is not v$(VERSION), the version in Cargo.toml" >&2; exit 1; }
 	grep -q '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no entry for $(VERSION)" >&2; exit 1; }
 
+# Says `true`, `false` or, where there is no release yet, `none`. A published release is never changed, by no rerun either.
+IS_DRAFT = $$($(GH) release view v$(VERSION) --json isDraft --jq .isDraft || echo none)
+IS_PUBLISHED = { echo "v$(VERSION) is published, and stays as it is. Raise the version" >&2; exit 1; }
+
 .PHONY: release-draft
 release-draft: release-check ## (workflow) Draft the release of the tag, with its part of the changelog
+	draft=$(IS_DRAFT); test "$$draft" != false || $(IS_PUBLISHED); \
 	notes=$$(mktemp); trap 'rm -f "$$notes"' EXIT; \
 	sed -n '/^## \[$(VERSION)\]/,/^## \[/{//!p}' CHANGELOG.md > "$$notes"; \
-	$(GH) release view v$(VERSION) || $(GH) release create v$(VERSION) --draft --verify-tag --title v$(VERSION) --notes-file "$$notes"
+	test "$$draft" = true || $(GH) release create v$(VERSION) --draft --verify-tag --title v$(VERSION) --notes-file "$$notes"
+
+# What the how-to tells a user to run. Uploaded is only what would pass it.
+SLUG := $(shell sed -n 's|^repository = "https://github.com/\(.*\)"|\1|p' Cargo.toml)
+VERIFY = $(GH) attestation verify "$$zip" --repo $(SLUG) --signer-workflow $(SLUG)/.github/workflows/release.yml --source-ref refs/tags/v$(VERSION)
 
 .PHONY: release-publish
-release-publish: release-check ## (workflow) Upload dist/ to the draft and publish it
+release-publish: release-check ## (workflow) Verify what is in dist/, upload it to the draft and publish it
+	draft=$(IS_DRAFT); test "$$draft" != false || $(IS_PUBLISHED); test "$$draft" = true
+	for zip in $(DIST)/*.zip; do $(VERIFY); $(VERIFY) --predicate-type https://cyclonedx.org/bom; done
 	$(GH) release upload v$(VERSION) --clobber $(DIST)/*
 	$(GH) release edit v$(VERSION) --draft=false
 
-# Twice from the same sources: here, and in another folder, with another target folder and another cargo home.
+# Twice from the same sources: here, and in another folder, with another target folder, cargo home and folder of tools.
 .PHONY: test-reproducible
 test-reproducible: ## Two builds in two folders at two times give the same bytes (this machine's architecture, or ARCH=...)
 	here=$(abspath $(TARGET_DIR))/reproducible; rm -rf "$$here"; $(MAKE) package ARCH=$(ARCH) DIST="$$here"; \
-	there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/home" "$$there/a-longer-name"; ln -s $(CARGO_HOME)/* "$$there/home"; \
+	there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/home" "$$there/a-longer-name" "$$there/tools"; \
+	ln -s $(CARGO_HOME)/* "$$there/home"; cp -a $(TOOLS)/bin $(TOOLS)/installed "$$there/tools"; \
 	git ls-files -z --cached --others --exclude-standard | tar --null -T - -c | tar -C "$$there/a-longer-name" -x; \
 	CARGO_HOME="$$there/home" $(MAKE) -C "$$there/a-longer-name" package ARCH=$(ARCH) DIST="$$there/dist" \
-		CARGO_TARGET_DIR="$$there/objects" TOOLS=$(TOOLS) VENV=$(VENV); \
-	diff -r "$$here" "$$there/dist" && cat "$$here/checksums.txt" && echo "The same bytes from $(CURDIR) and $$there/a-longer-name"
+		CARGO_TARGET_DIR="$$there/objects" TOOLS="$$there/tools" VENV=$(VENV); \
+	diff -r "$$here" "$$there/dist"; cat "$$here/checksums.txt"; echo "The same bytes from $(CURDIR) and $$there/a-longer-name"; \
+	echo "1 passed, 0 failed"
 
 # A tool from crates.io, pinned as name@version: built once, without optimisation or debug information (a third of the
 # time, and a run costs a second more at most), in one build folder, so that what two tools share is compiled once.

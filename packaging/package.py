@@ -7,6 +7,7 @@ write a zip whose program needs more than `provided.al2023` has, or names a path
 
 import argparse
 import hashlib
+import html
 import io
 import json
 import os
@@ -39,6 +40,12 @@ ARCHITECTURES = {
 # libgcc, without which its glibc package cannot be installed.
 NEWEST_GLIBC = (2, 34)
 BASE_LIBRARIES = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+# What `cargo auditable` sets, but for the wrapper's folder: cargo hashes that path into our crate's symbols, and another
+# folder for the tool would then be other bytes.
+AUDITABLE = {
+    "RUSTC_WORKSPACE_WRAPPER": "cargo-auditable",
+    "CARGO_AUDITABLE_ORIG_ARGS": json.dumps({"offline": False, "locked": True, "frozen": False, "config": []}),
+}
 NOTICE = re.compile(r"(licen[sc]e|copying|copyright|notice|unlicense)", re.IGNORECASE)
 SOURCE_SUFFIXES = {".rs", ".toml", ".c", ".h", ".py", ".json"}
 
@@ -60,26 +67,33 @@ def main():
         for suffix in (".zip", ".cdx.json", ".NOTICES.txt"):  # what an earlier run left is never taken for this one's
             asset.with_name(asset.name + suffix).unlink(missing_ok=True)
         try:
-            program = build(ARCHITECTURES[architecture]["cpu"]).read_bytes()
+            path, rustc = build(ARCHITECTURES[architecture]["cpu"])
         except CannotBuild as reason:
             missing[architecture] = reason
             continue
+        program = path.read_bytes()
         check_runs_on_lambda(program, architecture)
         check_names_no_path_of_this_machine(program)
-        crates = embedded_crates(program)
+        crates = compiled(embedded_crates(program), ARCHITECTURES[architecture]["cpu"])
         asset.with_name(asset.name + ".zip").write_bytes(zipped(program))
         asset.with_name(asset.name + ".cdx.json").write_text(sbom(crates, program))
-        asset.with_name(asset.name + ".NOTICES.txt").write_text(notices(crates))
+        asset.with_name(asset.name + ".NOTICES.txt").write_text(notices(crates, rustc))
         print(f"{architecture}: {asset}.zip, {len(program):,} bytes of program, {len(crates):,} crates in it and its build")
+        compiler = subprocess.check_output([rustc, "--version"], text=True).strip()
+        if compiler.split()[1] != os.environ["RELEASE_RUST"]:
+            print(f"{architecture}: made by {compiler}, not by the release's {os.environ['RELEASE_RUST']}: not a release's bytes")
     for architecture, reason in missing.items():
         print(f"{architecture}: NOT BUILT. {reason}", file=sys.stderr)
     sys.exit(1 if missing else 0)
 
 
 def build(cpu):
-    """Natively, exactly as `make build` does, so that both share their objects; else with a cross compiler."""
-    command = ["cargo", "auditable", "build", "--locked", "--release", "--package", "github-token-broker", "--bin", "bootstrap"]
-    folder, environment = pathlib.Path(os.environ["CARGO_TARGET_DIR"]), dict(os.environ)
+    """Natively, exactly as `make build` does, so that both share their objects; else with a cross compiler.
+
+    Returns the program and the compiler that made it.
+    """
+    command = ["cargo", "build", "--locked", "--release", "--package", "github-token-broker", "--bin", "bootstrap"]
+    folder, environment = pathlib.Path(os.environ["CARGO_TARGET_DIR"]), os.environ | AUDITABLE
     if cpu != platform.machine():
         target = f"{cpu}-unknown-linux-gnu"
         environment |= cross_compiler(cpu, target)
@@ -87,7 +101,7 @@ def build(cpu):
         folder = folder / target
     if subprocess.run(command, env=environment).returncode:
         raise CannotBuild("The compiler says why, above.")
-    return folder / "release" / "bootstrap"
+    return folder / "release" / "bootstrap", environment.get("RUSTC", "rustc")
 
 
 def cross_compiler(cpu, target):
@@ -146,7 +160,31 @@ def check_names_no_path_of_this_machine(program):
 def embedded_crates(program):
     """The list that cargo-auditable wrote into the program: read from the bytes that are shipped, not from a plan."""
     section = ELFFile(io.BytesIO(program)).get_section_by_name(".dep-v0")
+    if section is None:
+        sys.exit("the program has no list of crates in it: another build, `make build` perhaps, replaced it in the meantime. Run this again")
     return json.loads(zlib.decompress(section.data()))["packages"]
+
+
+def compiled(crates, cpu):
+    """Of the program's own list, what cargo compiles for it. The list says more than is true: it comes from `cargo metadata`,
+    which counts what other members of the workspace ask for, and what nothing asks for. What stays in the compiler is `build`."""
+    everything, linked = tree(cpu, "normal,build"), tree(cpu, "normal,no-proc-macro")
+    names = [(crate["name"], crate["version"]) for crate in crates]
+    if everything - set(names):
+        sys.exit(f"the program's list lacks {everything - set(names)}")
+    kept = {old: new for new, old in enumerate(i for i, name in enumerate(names) if name in everything)}
+    return [
+        crates[old]
+        | {"kind": "runtime" if names[old] in linked else "build"}
+        | {"dependencies": [kept[i] for i in crates[old].get("dependencies", []) if i in kept]}
+        for old in kept
+    ]
+
+
+def tree(cpu, edges):
+    command = ["cargo", "tree", "--locked", "--package", "github-token-broker", "--edges", edges, "--prefix", "none"]
+    lines = subprocess.check_output([*command, "--target", f"{cpu}-unknown-linux-gnu", "--format", "{p}"], text=True).splitlines()
+    return {(name, version.removeprefix("v")) for name, version, *_ in map(str.split, filter(None, lines))}
 
 
 def zipped(program):
@@ -180,7 +218,7 @@ def sbom(crates, program):
                 purl=PackageURL("cargo", name=crate["name"], version=crate["version"]) if source["sha256"] else None,
                 licenses=[LicenseExpression(source["license"].replace("/", " OR "))],
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=source["sha256"])] if source["sha256"] else None,
-                properties=[Property(name="cdx:rustc:dependency_kind", value=crate.get("kind", "runtime"))],
+                properties=[Property(name="cdx:rustc:dependency_kind", value=crate["kind"])],
                 external_references=[ExternalReference(type=ExternalReferenceType.VCS, url=XsUri(source["repository"]))]
                 if source["repository"]
                 else None,
@@ -192,12 +230,12 @@ def sbom(crates, program):
     bom = Bom(components=[c for c in components if c is not root], serial_number=serial)
     bom.metadata.component, bom.metadata.timestamp = root, None
     for crate, component in zip(crates, components):
-        bom.register_dependency(component, [components[i] for i in crate.get("dependencies", [])])
+        bom.register_dependency(component, [components[i] for i in crate["dependencies"]])
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
 
-def notices(crates):
-    """Each crate's own licence files, word for word, each distinct text once."""
+def notices(crates, rustc):
+    """Each crate's own licence files, word for word, each distinct text once; then what the compiler linked in of its own."""
     known, texts = sources(), {}
     for crate in crates:
         source = known[crate["name"], crate["version"]]
@@ -211,7 +249,20 @@ def notices(crates):
     parts = [f"{chr(10).join(sorted(who))}\n\n{text}" for text, who in sorted(texts.items(), key=lambda item: sorted(item[1]))]
     if none:
         parts.append("These crates carry no licence file; their licence is the one in brackets:\n" + "\n".join(sorted(none)))
+    parts.append(standard_library_notice(rustc))
     return f"\n\n{'-' * 100}\n\n".join(parts) + "\n"
+
+
+def standard_library_notice(rustc):
+    """Rust's standard library is in every program, and in no list of crates. Its notices come with the compiler."""
+    documents = pathlib.Path(subprocess.check_output([rustc, "--print", "sysroot"], text=True).strip(), "share", "doc")
+    page, debian = documents / "rust" / "COPYRIGHT-library.html", documents / "rustc-web" / "copyright"
+    if page.exists():
+        lines = [line.strip() for line in html.unescape(re.sub(r"<[^>]*>", "", page.read_text())).splitlines()]
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    if debian.exists():
+        return f"Copyright notices for The Rust Standard Library\n\n{debian.read_text().strip()}"
+    sys.exit(f"there are no notices of Rust's standard library: {page} came with rustc until now")
 
 
 if __name__ == "__main__":

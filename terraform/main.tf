@@ -49,6 +49,14 @@ resource "aws_lambda_function" "broker" {
       condition     = local.is_local && local.local_zip_base64 != "" && local.expected_hash != null ? try(filebase64sha256(var.lambda_artifact.lambda_zip_path), "") == local.expected_hash : true
       error_message = "lambda_artifact.lambda_zip_path does not hash to lambda_artifact.sha256: ${coalesce(var.lambda_artifact.lambda_zip_path, "-")}"
     }
+
+    # S3 hands the content to Lambda directly, so the first to know its hash is Lambda; until it matches, nobody is let in
+    # (what depends on the function waits). While a change of the code is only planned, the provider shows the old
+    # `code_sha256`; `last_modified` is unknown then, which puts the question off until the answer is the new one.
+    postcondition {
+      condition     = local.is_s3 && local.expected_hash != null ? substr("${self.code_sha256}${self.last_modified}", 0, 44) == local.expected_hash : true
+      error_message = "The object of lambda_artifact.lambda_source_s3 does not hash to lambda_artifact.sha256, and the function runs it now. Correct sha256, or name the right object by another key or version_id, and apply again."
+    }
   }
 }
 

@@ -49,7 +49,7 @@ variable "repository_id" {
 }
 
 variable "lambda_artifact" {
-  description = "Where the function's zip comes from: exactly one of `release_version` (a release's tag, downloaded with `gh`), `lambda_zip_path` (a file) or `lambda_source_s3` (an object's `bucket`, `key` and, optionally, `version_id`). `sha256` (64 hex digits) is what the zip must hash to, in every mode. `verify_attestation` runs `gh attestation verify` on a downloaded release."
+  description = "Where the function's zip comes from: exactly one of `release_version` (a release's tag, downloaded with `gh`), `lambda_zip_path` (a file) or `lambda_source_s3` (an object's `bucket`, `key` and, optionally, `version_id`). `sha256` (64 hex digits) is what the zip must hash to, in every mode. `verify_attestation` lets a downloaded release through only when `gh attestation verify` finds that the repository's `release.yml` built it from this very tag."
   type = object({
     release_version = optional(string)
     lambda_zip_path = optional(string)

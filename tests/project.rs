@@ -1,6 +1,6 @@
 //! Facts about the project itself: its version and its repository's slug stand in `Cargo.toml`, and every other mention
 //! is held to them; the dependency tree stays within `packaging/budget.toml`. The zips' sizes are held to that file by
-//! `make test-package`, which builds them.
+//! `make test-package`, which builds them. The workflows' steps are make targets, each of which is run before there is a tag.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -106,6 +106,53 @@ fn every_slug_is_the_one_of_cargo_toml() {
     assert!(
         mentions >= 5,
         "only {mentions} slugs found: the search is broken"
+    );
+}
+
+/// What only GitHub's runners can do: they have the network, and are not the machine that someone works on.
+const ON_RUNNERS_ONLY: [&str; 3] = [
+    "release-toolchain",
+    "advisories",
+    "test-terraform PROVIDER=registry",
+];
+
+#[test]
+fn every_step_of_the_workflows_is_a_make_target_that_is_run_here_too() {
+    let ci = read(".ci/run");
+    let here = ci.clone() + &read("tests/run.py") + &read("packaging/test_release.py");
+    let makefile = read("Makefile");
+    let mut steps = 0;
+    for workflow in ["ci", "release"] {
+        let file = format!(".github/workflows/{workflow}.yml");
+        for line in read(&file).lines() {
+            let Some((_, step)) = line.split_once("run: ") else {
+                continue;
+            };
+            steps += 1;
+            let Some(targets) = step.strip_prefix("make ") else {
+                panic!(
+                    "{file}: a step that is no make target cannot be run before there is a tag: {step}"
+                )
+            };
+            if ON_RUNNERS_ONLY.contains(&targets) {
+                continue;
+            }
+            for target in targets.split(' ') {
+                assert!(
+                    makefile.contains(&format!("\n{target}: ")),
+                    "{file}: the Makefile has no {target}"
+                );
+                assert!(
+                    here.contains(&format!("\"{target}\""))
+                        || ci.contains(&format!("make {target}\n")),
+                    "{file}: nothing that CI runs here runs `make {target}`"
+                );
+            }
+        }
+    }
+    assert!(
+        steps >= 10,
+        "only {steps} steps found: the search is broken"
     );
 }
 

@@ -46,9 +46,12 @@ if [[ -n ${EXPECTED_SHA256:-} ]]; then
     fail "$RELEASE_ASSET of release $RELEASE_VERSION does not hash to lambda_artifact.sha256. Nothing was deployed"
 fi
 
+# The repository alone would do for a signature of any of its workflows, on any branch: only the release's own, for this very
+# tag, says that this is the release.
 if [[ ${VERIFY_ATTESTATION:-false} == true ]]; then
-  gh attestation verify "$work/$RELEASE_ASSET" --repo "$RELEASE_REPOSITORY" >&2 ||
-    fail "no valid build attestation of $RELEASE_REPOSITORY for $RELEASE_ASSET (needs gh 2.49 or newer). Nothing was deployed"
+  gh attestation verify "$work/$RELEASE_ASSET" --repo "$RELEASE_REPOSITORY" \
+    --signer-workflow "$RELEASE_REPOSITORY/.github/workflows/release.yml" --source-ref "refs/tags/$RELEASE_VERSION" >&2 ||
+    fail "no valid attestation that release.yml of $RELEASE_REPOSITORY built $RELEASE_ASSET from $RELEASE_VERSION (needs gh 2.67 or newer). Nothing was deployed"
 fi
 
 # A zip holds the names of its entries uncompressed.

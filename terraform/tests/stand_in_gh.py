@@ -1,8 +1,9 @@
 """A stand-in for the GitHub CLI, for tests: the three commands that the module and the tutorial use, from files and loopback.
 
 In: GH_RELEASES, a folder `<owner>/<name>/<tag>/` of released files, and GH_API_URL, a GitHub API on loopback.
-`release download` copies what the patterns name; `attestation verify` accepts a file whose SHA-256 stands in
-`<owner>/<name>/attested`; `api` makes the request. Its arguments are appended to GH_LOG, when that is set.
+`release download` copies what the patterns name; `attestation verify` accepts a file of which a line `SHA-256 workflow ref` in
+`<owner>/<name>/attested` says what signed it, and narrows by workflow and ref only when asked to, as the real one does; `api`
+makes the request. Its arguments are appended to GH_LOG, when that is set.
 """
 
 import argparse
@@ -36,7 +37,9 @@ def release_download(given: argparse.Namespace) -> None:
 def attestation_verify(given: argparse.Namespace) -> None:
     attested = Path(os.environ["GH_RELEASES"]) / given.repo / "attested"
     digest = hashlib.sha256(Path(given.what).read_bytes()).hexdigest()
-    if not attested.is_file() or digest not in attested.read_text().split():
+    signed = [line.split() for line in attested.read_text().splitlines()] if attested.is_file() else []
+    asked = (digest, given.signer_workflow, given.source_ref)
+    if not any(all(want in (None, has) for want, has in zip(asked, line)) for line in signed):
         fail("Error: no attestations found")
 
 
@@ -72,6 +75,8 @@ def main() -> None:
     parser.add_argument("command", nargs="+")
     parser.add_argument("--repo")
     parser.add_argument("--dir", default=".")
+    parser.add_argument("--signer-workflow")
+    parser.add_argument("--source-ref")
     parser.add_argument("--pattern", action="append", default=[])
     parser.add_argument("-H", "--header", action="append", default=[])
     parser.add_argument("-X", "--method", default="GET")

@@ -37,6 +37,13 @@ def test_the_environment_is_the_binarys_own():
     assert given == read
 
 
+def test_the_alarm_on_unproven_tokens_watches_what_the_binary_sends():
+    (watched,) = re.findall(r'\[var\.metrics_namespace, "(\w+)",', (rig.MODULE / "alarms.tf").read_text())
+    code = (ROOT / "src" / "metrics.rs").read_text()
+    for_each_function = code[code.index('"Dimensions": [["FunctionName"]]') :].split('"Dimensions"')[1]
+    assert f'count("{watched}")' in for_each_function
+
+
 def test_the_contracts_inputs_and_outputs_are_there():
     inputs = dict(readme.blocks("variables.tf", "variable"))
     outputs = dict(readme.blocks("outputs.tf", "output"))

@@ -91,7 +91,7 @@ def test_a_damaged_download_is_fetched_again_not_deployed(workspace, releases):
 
 def test_an_attestation_is_verified_when_asked_for(workspace, releases):
     folder = releases.publish("v1.1.0")
-    (folder.parent / "attested").write_text(sha256(folder / "github-token-broker.zip"))
+    releases.attest(folder / "github-token-broker.zip")
     root = workspace()
     root.write('lambda_artifact = { release_version = "v1.1.0", verify_attestation = true }')
     root.apply()
@@ -155,6 +155,24 @@ def test_an_object_in_s3_must_match_its_pinned_hash(workspace, bucket, tmp_path,
     root.write(s3_artifact(other, good))
     with pytest.raises(rig.Failed, match="does not hash to lambda_artifact.sha256"):
         root.apply()
+    with pytest.raises(rig.Failed, match="does not hash to lambda_artifact.sha256"):
+        root.plan()
     root.write(s3_artifact(other, sha256(path)))
     root.apply()
     assert root.plan() == {}
+    root.write(s3_artifact(other, good))
+    with pytest.raises(rig.Failed):
+        root.apply()
+    root.destroy()
+    assert root.aws.left() == {}
+
+
+def test_nobody_may_invoke_an_object_that_does_not_match(workspace, bucket, tmp_path):
+    wrong = s3_artifact(bucket(rig.write_zip(tmp_path / "broker.zip")), "0" * 64)
+    root = workspace()
+    root.write(f'{wrong}\n invoker_role_arns = ["arn:aws:iam::123456789012:role/ci"]')
+    with pytest.raises(rig.Failed, match="does not hash to lambda_artifact.sha256"):
+        root.apply()
+    client = root.aws.client("lambda")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_policy(FunctionName="broker")

@@ -128,7 +128,18 @@ def test_a_release_that_does_not_exist(workspace, releases):
 def test_a_release_without_an_attestation(workspace, releases):
     releases.publish("v1.1.0")
     arguments = 'lambda_artifact = { release_version = "v1.1.0", verify_attestation = true }'
-    refused_on_apply(workspace(), arguments, "no valid build attestation")
+    refused_on_apply(workspace(), arguments, "no valid attestation")
+
+
+@pytest.mark.parametrize(
+    "signed_by",
+    [{"workflow": "ci.yml"}, {"ref": "refs/heads/main"}, {"ref": "refs/tags/v1.0.0"}],
+    ids=["another workflow", "a branch", "another tag"],
+)
+def test_a_release_whose_attestation_is_of_something_else(workspace, releases, signed_by):
+    releases.attest(releases.publish("v1.1.0") / "github-token-broker.zip", **signed_by)
+    arguments = 'lambda_artifact = { release_version = "v1.1.0", verify_attestation = true }'
+    refused_on_apply(workspace(), arguments, "no valid attestation that release.yml of meigma/github-token-broker built")
 
 
 @pytest.mark.parametrize(
