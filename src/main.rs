@@ -43,7 +43,7 @@ async fn run(
     lookup: impl Fn(&str) -> Option<String>,
     function_name: String,
 ) -> ExitCode {
-    let broker = match prepare(lookup) {
+    let broker = match prepare(&lookup) {
         Ok(broker) => broker,
         Err(message) => {
             handler::fail_start(api, &message).await;
@@ -51,7 +51,9 @@ async fn run(
         }
     };
     let metrics = Metrics::for_function(function_name, broker.config());
-    broker.open_connections().await;
+    broker
+        .open_connections(config::invocation_waits(lookup))
+        .await;
     let stopped = handler::serve(api, &broker, metrics.as_ref()).await;
     log::stopped(&stopped);
     ExitCode::FAILURE
