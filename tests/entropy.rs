@@ -6,12 +6,12 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
-/// What `build.rs` says of a library, for a release of ours (`recipe`) or for somebody else's build.
-fn verdict(library: Option<&Path>, profile: &str, recipe: bool) -> &'static str {
-    let folder = folder(&format!("{profile}-{recipe}-{}", library.is_some()));
-    let program = folder.join("build-script");
+/// `build.rs`, compiled.
+static SCRIPT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let program = folder("script").join("build-script");
     let compiled = Command::new(env::var_os("RUSTC").unwrap_or("rustc".into()))
         .args(["--edition", "2024", "-o"])
         .arg(&program)
@@ -19,7 +19,12 @@ fn verdict(library: Option<&Path>, profile: &str, recipe: bool) -> &'static str 
         .status()
         .unwrap();
     assert!(compiled.success());
-    let mut script = Command::new(program);
+    program
+});
+
+/// What it says of a library, for a release of ours (`recipe`) or for somebody else's build.
+fn verdict(library: Option<&Path>, profile: &str, recipe: bool) -> &'static str {
+    let mut script = Command::new(SCRIPT.as_path());
     script.env_clear().env("PROFILE", profile);
     if let Some(library) = library {
         script.env("DEP_AWS_LC_RS_1_0_0_SYS_ROOT", library);
