@@ -20,9 +20,11 @@ SUITES = [
     ("pure logic and properties", [*BROKER, "--lib"], None),
     ("types that do not compile", [*BROKER, "--doc"], None),
     ("code, docs and Terraform agree", [*BROKER, "--test", "contract", "--test", "project"], None),
+    ("the build leaves jitter entropy out", [*BROKER, "--test", "entropy"], None),
     ("fuzz corpora replayed", [*BROKER, "--test", "corpora"], None),
     ("the sandbox itself", [*CARGO_TEST, "--package", "sandbox"], None),
     ("black box, on the sandbox", [*BROKER, "--test", "blackbox"], None),
+    ("the bench, in its short form", ["make", "bench", "SHORT=1"], None),
     ("black box, with moto and the AWS CLI", [*BROKER, "--test", "moto"], None),
     ("Terraform module and tutorial", ["make", "test-terraform"], ("terraform", "tofu")),
 ]
