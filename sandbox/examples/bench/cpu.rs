@@ -36,7 +36,7 @@ pub(crate) fn of_one_signature(key: &PrivateKey) -> Duration {
         &mut signature,
     )
     .expect("the key can sign");
-    of_this_thread() - before
+    of_this_thread().saturating_sub(before)
 }
 
 fn of_this_thread() -> Duration {

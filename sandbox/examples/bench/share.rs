@@ -118,7 +118,7 @@ impl Turns {
             while flag.load(Ordering::Relaxed) {
                 std::thread::sleep(QUOTA);
                 signal(Signal::STOP);
-                std::thread::sleep(PERIOD - QUOTA);
+                std::thread::sleep(PERIOD.saturating_sub(QUOTA));
                 if !signal(Signal::CONT) {
                     return;
                 }

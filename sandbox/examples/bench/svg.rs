@@ -109,12 +109,12 @@ mod tests {
             "a < b",
             &[("x".into(), long), ("y".into(), vec![("mint", ms(20))])],
         );
-        assert!(svg.contains(r#"<rect x="210.0" y="62.0" width="360.0" height="22" fill="#8c8c8c">"#), "{svg}");
-        assert!(svg.contains(r#"<rect x="570.0" y="62.0" width="120.0" height="22" fill="#e69f00">"#), "{svg}");
-        assert!(
-            svg.contains(r#"<rect x="210.0" y="96.0" width="240.0""#),
-            "{svg}"
-        );
+        let at = |x: &str, y: &str, width: &str| {
+            svg.contains(&format!(r#"<rect x="{x}" y="{y}" width="{width}""#))
+        };
+        assert!(at("210.0", "62.0", "360.0"), "{svg}");
+        assert!(at("570.0", "62.0", "120.0"), "{svg}");
+        assert!(at("210.0", "96.0", "240.0"), "{svg}");
         assert!(svg.contains("a &lt; b") && svg.contains("40.0 ms"), "{svg}");
     }
 }

@@ -12,8 +12,8 @@ pub(crate) struct Zip {
 }
 
 /// Looks for both.
-pub(crate) fn in_folder(dist: &Path, build: &Path) -> Vec<Zip> {
-    let built = build.metadata().and_then(|build| build.modified()).ok();
+pub(crate) fn in_folder(dist: &Path, bootstrap: &Path) -> Vec<Zip> {
+    let built = bootstrap.metadata().and_then(|file| file.modified()).ok();
     let is_new = |zip: &Metadata| zip.modified().ok() >= built;
     let of = |architecture, name| Zip {
         architecture,
