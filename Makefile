@@ -37,7 +37,7 @@ soak: build ## 20,000 invocations with faults and freezes: none lost, none mixed
 .PHONY: bench
 bench: build $(if $(SHORT),,package) ## How fast it is, and the page that tells it (PEER=<path>: another program beside ours; SHORT=1)
 	cargo run --locked --quiet $(if $(SHORT),,--release) --package sandbox --example bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
-bench: ARCH := $(HOST_ARCH)
+bench: ARCH = $(HOST_ARCH)
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
