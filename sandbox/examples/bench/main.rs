@@ -97,6 +97,7 @@ async fn run(options: &Options) -> ExitCode {
     }
     start_again_and_again(&mut programs, &share, &amounts).await;
     let signatures = invoke_again_and_again(&mut programs, &amounts).await;
+    share.end();
 
     let (ours, peer) = (&programs[0], programs.get(1));
     let findings = Findings {

@@ -69,9 +69,23 @@ impl Share {
             Self::Turns => Some(Turns::begin(pid)),
         }
     }
+
+    /// Takes the group away; to be called when all that was started has ended.
+    pub(crate) fn end(&self) {
+        if let Self::Group(group) = self {
+            join(Path::new(CPU_CONTROLLER));
+            // A process that was killed leaves its group a little later.
+            for _ in 0..100 {
+                if std::fs::remove_dir(&group.0).is_ok() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
 }
 
-/// A group that is there for as long as this is.
+/// A group of this run's.
 pub(crate) struct Group(PathBuf);
 
 impl Group {
@@ -87,14 +101,6 @@ impl Group {
     fn set_quota(&self, quota: Option<Duration>) {
         let text = quota.map_or("-1".to_owned(), |quota| quota.as_micros().to_string());
         std::fs::write(self.0.join("cpu.cfs_quota_us"), text).expect("the group is ours");
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        join(Path::new(CPU_CONTROLLER));
-        // A process that is still ending keeps it; then it stays, empty.
-        let _ = std::fs::remove_dir(&self.0);
     }
 }
 
