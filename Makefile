@@ -32,6 +32,13 @@ test: build $(VENV)/terraform ## Run every test, and sum up what each suite coun
 soak: build ## 20,000 invocations with faults and freezes: none lost, none mixed up, memory flat (up to 8 minutes)
 	cargo run --locked --quiet --package sandbox --example soak
 
+# The packages of this machine's architecture are built for the row on their size. SHORT=1 only shows that the bench works:
+# few runs, by the harness that the tests use, and nothing is written into the docs.
+.PHONY: bench
+bench: build $(if $(SHORT),,package) ## How fast it is, and the page that tells it (PEER=<path>: another program beside ours; SHORT=1)
+	cargo run --locked --quiet $(if $(SHORT),,--release) --package sandbox --example bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
+bench: ARCH = $(HOST_ARCH)
+
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
 	for target in $$(cd fuzz && ls targets | sed 's/\.rs$$//'); do \
@@ -48,9 +55,12 @@ HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 export CARGO_HOME ?= $(HOME)/.cargo
 
 # A release build names no folder of the machine it was made on. `build` and `package` share these flags, and so their
-# objects. AWS-LC's build does the same for its C sources by itself.
+# objects; the bench takes the same for the same reason. AWS-LC's build does the same for its C sources by itself.
 UNIT_SEPARATOR := $(shell printf '\037')
-build package: export CARGO_ENCODED_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/deps$(UNIT_SEPARATOR)--remap-path-prefix=$(CURDIR)=/src
+build package $(if $(SHORT),,bench): export CARGO_ENCODED_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/deps$(UNIT_SEPARATOR)--remap-path-prefix=$(CURDIR)=/src
+
+# `build.rs` refuses a build of ours that has AWS-LC's jitter entropy.
+build package: export RELEASE_RECIPE := 1
 
 .PHONY: check
 check: $(TOOLS)/installed/$(CARGO_DENY) $(VENV)/packaging ## Formatting, lints, licences, sources, API docs, workflows

@@ -9,7 +9,10 @@ use std::{
 };
 
 use aws_sdk_ssm::Client as SsmClient;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout, timeout_at},
+};
 
 use crate::{
     config::Config,
@@ -65,22 +68,31 @@ impl Broker {
         &self.config
     }
 
-    /// Opens both connections, so that the first invocation finds them open. A failure is no more than a debug line:
-    /// the invocation will try again, and can tell its caller.
-    pub async fn open_connections(&self) {
-        let until = Instant::now() + OPENING_LIMIT;
-        let open = async |name, upstream: &Arc<Upstream>| {
+    /// Opens both connections, so that the first invocation finds them open, and waits for SSM's; for GitHub's only if no
+    /// invocation is waiting for this to end: else its handshake and the call to SSM, which comes first, overlap. A
+    /// failure is no more than a debug line: the invocation will try again, and can tell its caller. So it does when a
+    /// freeze comes in the middle of a handshake.
+    pub async fn open_connections(&self, invocation_waits: bool) {
+        let open = |name, upstream: &Arc<Upstream>| {
             let upstream = upstream.clone();
-            let opening = tokio::spawn(async move { upstream.open().await });
-            if !matches!(timeout_at(until, opening).await, Ok(Ok(Ok(())))) {
-                log::connection_not_opened(name);
+            tokio::spawn(async move {
+                if upstream.open().await.is_err() {
+                    log::connection_not_opened(name);
+                }
+            })
+        };
+        let github = open("github", &self.github_upstream);
+        let ssm = open("ssm", &self.ssm_upstream);
+        let opened = async {
+            // Both hosts are called first, and answer while this works.
+            yield_now().await;
+            parameters::rehearse(&self.config.aws, &self.config.parameters).await;
+            drop(ssm.await);
+            if !invocation_waits {
+                drop(github.await);
             }
         };
-        futures_util::future::join(
-            open("ssm", &self.ssm_upstream),
-            open("github", &self.github_upstream),
-        )
-        .await;
+        drop(timeout(OPENING_LIMIT, opened).await);
     }
 
     /// Mints a token and proves it, or says why not before the time is over.

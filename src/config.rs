@@ -206,6 +206,12 @@ impl Config {
     }
 }
 
+/// Whether Lambda starts the process for an invocation that waits for it. Else (provisioned concurrency), it freezes the
+/// process when init is over.
+pub fn invocation_waits(lookup: impl Fn(&str) -> Option<String>) -> bool {
+    lookup("AWS_LAMBDA_INITIALIZATION_TYPE").is_some_and(|kind| kind == "on-demand")
+}
+
 /// The level below which log lines are left out: ours, or else the platform's `AWS_LAMBDA_LOG_LEVEL`, or else `info`.
 /// Read apart from [`Config`], so that a faulty configuration is logged too.
 pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {

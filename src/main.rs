@@ -58,7 +58,9 @@ async fn run(
     let broker = Broker::new(config);
     let level = config::platforms_filter(&lookup);
     let metrics = Metrics::for_function(function_name, level, broker.config());
-    broker.open_connections().await;
+    broker
+        .open_connections(config::invocation_waits(lookup))
+        .await;
     let stopped = handler::serve(api, &broker, metrics.as_ref()).await;
     log::stopped(&stopped);
     ExitCode::FAILURE

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 use aws_sdk_ssm::{
     Client,
     config::{
-        BehaviorVersion, Region, StalledStreamProtectionConfig,
+        BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig,
         endpoint::{DefaultResolver, Params, ResolveEndpoint},
         retry::RetryConfig,
         timeout::TimeoutConfig,
@@ -28,6 +28,7 @@ use crate::{
     error::{Failure, Result, SsmFault},
     private_key::PrivateKey,
     rules::positive,
+    sdk_http::unsent_client,
 };
 
 /// One attempt is an order of magnitude longer than SSM's slow answers, and short enough for three within ten seconds.
@@ -82,6 +83,7 @@ pub fn ssm_client(aws: &Aws, http: SharedHttpClient) -> Client {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(aws.region.clone()))
         .credentials_provider(aws.credentials.clone())
+        .identity_cache(IdentityCache::no_cache()) // they are at hand
         .use_fips(aws.use_fips)
         .use_dual_stack(aws.use_dual_stack)
         .http_client(http)
@@ -117,6 +119,14 @@ pub fn ssm_endpoint(aws: &Aws) -> Uri {
         endpoint.url().parse().ok()
     };
     aws.endpoint.clone().or_else(resolve).unwrap_or_default()
+}
+
+/// Goes through a whole call without sending it, so that the first invocation finds nothing left to be set up: the SDK
+/// makes much of what it needs when it is first used, and its code is not in memory before.
+pub async fn rehearse(aws: &Aws, names: &ParameterNames) {
+    const ANSWER: &[u8] =
+        br#"{"Parameters":[{"Name":"/","Type":"SecureString","Value":"-","Version":1}]}"#;
+    drop(load(&ssm_client(aws, unsent_client(ANSWER)), names).await);
 }
 
 /// Reads the three parameters with one call.

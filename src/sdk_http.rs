@@ -1,6 +1,7 @@
 //! The one HTTPS client, in the shape that the AWS SDK takes.
 //!
-//! In: a request of the SDK's. Out: the whole answer. Signing, retries and parsing stay the SDK's.
+//! In: a request of the SDK's. Out: the whole answer. Signing, retries and parsing stay the SDK's. A second client, for
+//! the rehearsal at start-up, sends nothing.
 
 use std::sync::Arc;
 
@@ -31,6 +32,25 @@ impl HttpConnector for ForSdk {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let upstream = self.0.clone();
         HttpConnectorFuture::new(async move { exchange_for_sdk(&upstream, request).await })
+    }
+}
+
+/// A client that sends nothing, and has this for an answer.
+pub fn unsent_client(answer: &'static [u8]) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Unsent(answer));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+#[derive(Debug)]
+struct Unsent(&'static [u8]);
+
+impl HttpConnector for Unsent {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let answer = Response::new(SdkBody::from(Bytes::from_static(self.0)));
+        HttpConnectorFuture::ready(
+            HttpResponse::try_from(answer)
+                .map_err(|error| ConnectorError::other(error.into(), None)),
+        )
     }
 }
 

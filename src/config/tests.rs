@@ -367,6 +367,15 @@ fn our_log_level_goes_before_the_platforms() {
     assert_eq!(level(Some("warn"), Some("DEBUG")), Level::WARN);
 }
 
+#[test]
+fn only_a_start_on_demand_has_an_invocation_waiting() {
+    let waits = |kind: Option<&str>| invocation_waits(|_| kind.map(str::to_owned));
+    assert!(waits(Some("on-demand")));
+    for kind in [None, Some("provisioned-concurrency"), Some("")] {
+        assert!(!waits(kind), "{kind:?}");
+    }
+}
+
 proptest! {
     /// Whatever stands in the environment: a configuration whose names are what GitHub and SSM accept, or a fault.
     #[test]

@@ -38,6 +38,26 @@ async fn a_connection_that_died_while_frozen_is_replaced_unseen() {
     }
 }
 
+/// A start on demand leaves GitHub's handshake running, and a freeze can come in the middle of it.
+#[tokio::test]
+async fn a_handshake_that_a_freeze_interrupts_is_made_anew() {
+    let far = Duration::from_millis(300);
+    let running = Scenario::default().tls().round_trips(Duration::ZERO, far);
+    let mut running = running
+        .fault(Call::Lookup, Fault::CutWhileFrozen)
+        .start()
+        .await;
+    assert!(running.frozen());
+    let outcome = running.invoke("null").await;
+    outcome.token();
+    assert_eq!(
+        outcome.lines("error").len() + outcome.lines("warn").len(),
+        0
+    );
+    assert_eq!(outcome.requests.len(), 3);
+    running.finish().await;
+}
+
 #[tokio::test]
 async fn three_calls_go_over_two_connections_that_are_kept() {
     let mut running = Scenario::default().tls().start().await;

@@ -1,0 +1,178 @@
+//! `make bench`: how fast the release build is, on the sandbox, with TLS to both hosts, and whether that is what was aimed
+//! at. Comes in: how much to run, and another program to run beside ours (`--peer`). Goes out: the table, `bench.json`, a
+//! picture, and the page that shows both. It judges; it never fails because something is slow.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "it tells a person what it finds, and stops where it cannot measure"
+)]
+
+mod check;
+mod cpu;
+mod growth;
+mod measure;
+mod program;
+mod report;
+mod share;
+mod statistics;
+mod svg;
+mod table;
+mod zips;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use sandbox::{PrivateKey, binary_under_test};
+
+use growth::Growth;
+use measure::{RoundTrips, Warm};
+use program::{CONDITIONS, Program};
+use report::Report;
+use share::Share;
+use statistics::median;
+use table::Findings;
+
+#[derive(Parser)]
+struct Options {
+    /// Runs this program beside ours, by turns.
+    #[arg(long)]
+    peer: Option<PathBuf>,
+    /// Only shows that the bench works: few runs, and nothing is written into the docs.
+    #[arg(long)]
+    short: bool,
+    /// Holds the share by stopping and continuing, as on a machine without cgroups (v1).
+    #[arg(long)]
+    turns: bool,
+    /// The project's folder.
+    #[arg(long, default_value = ".")]
+    project: PathBuf,
+}
+
+/// How often what is run.
+struct Amounts {
+    /// For each condition.
+    colds: usize,
+    /// After each start.
+    warm_at_share: usize,
+    /// Invocations of one process.
+    warm: usize,
+    /// As many of them of the other program.
+    warm_of_peer: usize,
+}
+
+const FULL: Amounts = Amounts {
+    colds: 25,
+    warm_at_share: 4,
+    warm: 20_000,
+    warm_of_peer: 2_000,
+};
+const SHORT: Amounts = Amounts {
+    colds: 1,
+    warm_at_share: 1,
+    warm: 8,
+    warm_of_peer: 4,
+};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Runtime::new().expect("the machine has threads");
+    // On this very thread: what it starts begins in the group that it is in.
+    runtime.block_on(run(&options))
+}
+
+async fn run(options: &Options) -> ExitCode {
+    let amounts = if options.short { SHORT } else { FULL };
+    let share = if options.turns {
+        Share::Turns
+    } else {
+        Share::of_this_machine()
+    };
+    println!("128 MB's share is held by {share}");
+    let mut programs = vec![Program::new("ours", binary_under_test())];
+    if let Some(peer) = &options.peer {
+        let peer = std::path::absolute(peer).expect("the current folder exists");
+        programs.push(Program::new("peer", peer));
+    }
+    start_again_and_again(&mut programs, &share, &amounts).await;
+    let signatures = invoke_again_and_again(&mut programs, &amounts).await;
+    share.end();
+
+    let (ours, peer) = (&programs[0], programs.get(1));
+    let findings = Findings {
+        signature: median(signatures).unwrap_or_default(),
+        ours,
+        peer,
+        growth: Growth::of(&ours.warm),
+        zips: zips::in_folder(&options.project.join("dist"), &ours.binary),
+    };
+    let report = Report::of(&findings, &share.to_string());
+    print!("\n{}", report.text());
+    let folder = folder(options);
+    let written = report.write(&folder, (!options.short).then_some(&options.project));
+    for path in written.expect("the project's folder can be written to") {
+        println!("wrote {}", path.display());
+    }
+    if options.short && !check::passes(&folder, programs.len()) {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Where `bench.json` goes.
+fn folder(options: &Options) -> PathBuf {
+    if options.short {
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+        options.project.join(target).join("bench")
+    } else {
+        options.project.clone()
+    }
+}
+
+async fn start_again_and_again(programs: &mut [Program], share: &Share, amounts: &Amounts) {
+    for number in 1..=amounts.colds {
+        for (index, condition) in CONDITIONS.iter().enumerate() {
+            for program in &mut *programs {
+                let limit = condition.limited.then_some(share);
+                let warm = if condition.limited {
+                    amounts.warm_at_share
+                } else {
+                    0
+                };
+                let cold = measure::cold(&program.binary, condition.far, limit, warm).await;
+                program.colds[index].push(cold);
+            }
+        }
+        for program in &mut *programs {
+            let late = measure::long_after_init(&program.binary, RoundTrips::FAR).await;
+            program.long_after_init.push(late);
+        }
+        println!("{number} of {} starts in each condition", amounts.colds);
+    }
+}
+
+/// Goes out what a signature cost, measured after each invocation.
+async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts) -> Vec<Duration> {
+    let key = PrivateKey::rsa(2048);
+    let mut signatures = Vec::new();
+    let mut running = Vec::new();
+    for program in &*programs {
+        running.push(Warm::start(&program.binary).await);
+    }
+    for number in 1..=amounts.warm {
+        for (index, (program, warm)) in programs.iter_mut().zip(&mut running).enumerate() {
+            if index == 0 || number <= amounts.warm_of_peer {
+                program.warm.push(warm.invoke().await);
+            }
+        }
+        signatures.push(cpu::of_one_signature(&key));
+        if number % 2_000 == 0 {
+            println!("{number} of {} warm invocations", amounts.warm);
+        }
+    }
+    for warm in running {
+        warm.finish().await;
+    }
+    signatures
+}

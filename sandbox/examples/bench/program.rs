@@ -1,0 +1,127 @@
+//! What was measured of one program, in all conditions, and the figures that come of it. Comes in: measurements. Goes out:
+//! medians.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sandbox::Phase;
+
+use crate::measure::{Cold, Invocation, RoundTrips};
+use crate::statistics::median;
+
+/// Under what a program is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) name: &'static str,
+    pub(crate) far: RoundTrips,
+    /// Held to 128 MB's share from the end of init on.
+    pub(crate) limited: bool,
+}
+
+/// All of them, in the order of the table and of the picture.
+pub(crate) const CONDITIONS: [Condition; 4] = [
+    Condition {
+        name: "no delays",
+        far: RoundTrips::NONE,
+        limited: false,
+    },
+    Condition {
+        name: "no delays, limited",
+        far: RoundTrips::NONE,
+        limited: true,
+    },
+    Condition {
+        name: "delays",
+        far: RoundTrips::USUAL,
+        limited: false,
+    },
+    Condition {
+        name: "delays, limited",
+        far: RoundTrips::USUAL,
+        limited: true,
+    },
+];
+
+/// A program and what was measured of it.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    pub(crate) binary: PathBuf,
+    /// For each of [`CONDITIONS`].
+    pub(crate) colds: [Vec<Cold>; 4],
+    pub(crate) long_after_init: Vec<Duration>,
+    pub(crate) warm: Vec<Invocation>,
+}
+
+impl Program {
+    pub(crate) fn new(name: &'static str, binary: PathBuf) -> Self {
+        Self {
+            name,
+            binary,
+            colds: Default::default(),
+            long_after_init: Vec::new(),
+            warm: Vec::new(),
+        }
+    }
+
+    /// The median of one figure under one of [`CONDITIONS`].
+    pub(crate) fn cold(&self, condition: usize, figure: impl Fn(&Cold) -> Duration) -> Duration {
+        median(self.colds[condition].iter().map(figure)).unwrap_or_default()
+    }
+
+    /// The median of all warm invocations at 128 MB's share.
+    pub(crate) fn warm_limited(&self) -> Duration {
+        let limited = CONDITIONS.iter().zip(&self.colds);
+        let warm = limited
+            .filter(|(condition, _)| condition.limited && condition.far == RoundTrips::NONE)
+            .flat_map(|(_, colds)| colds.iter().flat_map(|cold| cold.warm.iter().copied()));
+        median(warm).unwrap_or_default()
+    }
+
+    pub(crate) fn warm_cpu(&self) -> Duration {
+        median(self.warm.iter().map(|one| one.cpu)).unwrap_or_default()
+    }
+
+    pub(crate) fn warm_took(&self) -> Duration {
+        median(self.warm.iter().map(|one| one.took)).unwrap_or_default()
+    }
+
+    pub(crate) fn late(&self) -> Duration {
+        median(self.long_after_init.iter().copied()).unwrap_or_default()
+    }
+
+    /// The most memory that any run had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let cold = self.colds.iter().flatten().map(|cold| cold.peak_memory);
+        let warm = self.warm.iter().map(|one| one.peak_memory);
+        cold.chain(warm).max().unwrap_or_default()
+    }
+
+    /// The fewest and the most requests of an invocation, and the most connections.
+    pub(crate) fn requests(&self) -> (usize, usize, usize) {
+        let cold = self.colds.iter().flatten().map(|cold| cold.requests);
+        let all: Vec<_> = cold
+            .chain(self.warm.iter().map(|one| one.requests))
+            .collect();
+        let connections = self.colds.iter().flatten().map(|cold| cold.connections);
+        (
+            all.iter().copied().min().unwrap_or_default(),
+            all.iter().copied().max().unwrap_or_default(),
+            connections.max().unwrap_or_default(),
+        )
+    }
+
+    /// The phases of a start under one of [`CONDITIONS`], each as long as its median.
+    pub(crate) fn phases(&self, condition: usize) -> Vec<(&'static str, Duration)> {
+        let colds = &self.colds[condition];
+        let names = colds.first().map(|cold| cold.phases.as_slice());
+        let of = |name| {
+            let one = move |cold: &Cold| {
+                let is = |phase: &&Phase| phase.name == name;
+                cold.phases.iter().find(is).map(|phase| phase.takes)
+            };
+            median(colds.iter().filter_map(one)).unwrap_or_default()
+        };
+        let phases = names.unwrap_or_default().iter();
+        phases.map(|phase| (phase.name, of(phase.name))).collect()
+    }
+}
