@@ -7,6 +7,9 @@ use std::{env, fs, path::Path};
 /// A function of the jitter entropy's, by a name that only its object code has.
 const JITTER_ENTROPY: &[u8] = b"jent_entropy_init";
 
+/// A function that every AWS-LC has: what is looked into is the library, and its names can be read.
+const ALWAYS_THERE: &[u8] = b"RSA_sign";
+
 fn main() {
     let target = env::var("TARGET").unwrap_or_default();
     println!("cargo::rustc-env=TARGET={target}");
@@ -42,22 +45,23 @@ fn main() {
 
 /// The folder of the library that is about to be linked; aws-lc-rs hands it on.
 fn aws_lc() -> Option<String> {
-    env::vars()
+    env::vars_os()
+        .filter_map(|(name, folder)| Some((name.into_string().ok()?, folder.into_string().ok()?)))
         .find(|(name, _)| name.starts_with("DEP_AWS_LC_RS_") && name.ends_with("_SYS_ROOT"))
         .map(|(_, folder)| folder)
 }
 
-/// Whether it is in the library; nothing where there is no library.
+/// Whether it is in the library; nothing where there is no library, or none of AWS-LC's.
 fn has_jitter_entropy(folder: &Path) -> Option<bool> {
+    let holds = |bytes: &[u8], name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
     let mut found = None;
     for entry in fs::read_dir(folder).ok()? {
         let path = entry.ok()?.path();
         if path.extension().is_some_and(|extension| extension == "a") {
             let bytes = fs::read(path).ok()?;
-            let has = bytes
-                .windows(JITTER_ENTROPY.len())
-                .any(|window| window == JITTER_ENTROPY);
-            found = Some(has || found == Some(true));
+            if holds(&bytes, ALWAYS_THERE) {
+                found = Some(found == Some(true) || holds(&bytes, JITTER_ENTROPY));
+            }
         }
     }
     found

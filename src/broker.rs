@@ -11,7 +11,7 @@ use std::{
 use aws_sdk_ssm::Client as SsmClient;
 use tokio::{
     task::yield_now,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -73,26 +73,25 @@ impl Broker {
     /// failure is no more than a debug line: the invocation will try again, and can tell its caller. So it does when a
     /// freeze comes in the middle of a handshake.
     pub async fn open_connections(&self, invocation_waits: bool) {
+        let until = Instant::now() + OPENING_LIMIT;
         let open = |name, upstream: &Arc<Upstream>| {
             let upstream = upstream.clone();
             tokio::spawn(async move {
-                if upstream.open().await.is_err() {
+                // Bounded: the invocation waits for it, and has its own time to connect.
+                if !matches!(timeout_at(until, upstream.open()).await, Ok(Ok(()))) {
                     log::connection_not_opened(name);
                 }
             })
         };
         let github = open("github", &self.github_upstream);
         let ssm = open("ssm", &self.ssm_upstream);
-        let opened = async {
-            // Both hosts are called first, and answer while this works.
-            yield_now().await;
-            parameters::rehearse(&self.config.aws, &self.config.parameters).await;
-            drop(ssm.await);
-            if !invocation_waits {
-                drop(github.await);
-            }
-        };
-        drop(timeout(OPENING_LIMIT, opened).await);
+        // Both hosts are called first, and answer while this works.
+        yield_now().await;
+        parameters::rehearse(&self.config.aws, &self.config.parameters).await;
+        drop(ssm.await);
+        if !invocation_waits {
+            drop(github.await);
+        }
     }
 
     /// Mints a token and proves it, or says why not before the time is over.

@@ -150,7 +150,8 @@ impl Config {
         let no_proxy = read.text("NO_PROXY").or_else(|| read.text("no_proxy"));
         let roots = read.optional("SSL_CERT_FILE", rules::roots);
 
-        if ssm_endpoint.is_some() || any_endpoint.is_some() {
+        let endpoint_is_set = |name| read.text(name).is_some();
+        if endpoint_is_set("AWS_ENDPOINT_URL_SSM") || endpoint_is_set("AWS_ENDPOINT_URL") {
             // The SDK's own rule, which it would tell at each invocation only.
             let beside = Fault::NotWithAnEndpoint;
             read.refuse_if(use_fips == Some(true), "AWS_USE_FIPS_ENDPOINT", beside);

@@ -35,8 +35,9 @@ use crate::{config::Network, error::Broken};
 /// TCP sends a lost first packet again after one second: this allows for one such loss.
 const TCP_LIMIT: Duration = Duration::from_millis(1500);
 
-/// TCP, the proxy and TLS together: five round trips at most, and a loss in any of them.
-const CONNECT_LIMIT: Duration = Duration::from_millis(2500);
+/// TCP, the proxy and TLS together: five round trips at most, and a loss in any of them. Three attempts fit into the work
+/// of ten seconds, with the waits between.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Most of GitHub's and SSM's answers here are under 10 KiB; one of this size is not theirs, or not meant for us.
 const BODY_LIMIT: usize = 64 * 1024;

@@ -52,7 +52,7 @@ pub enum Failure {
     InstallationSuspended(InstallationId),
     /// The installation belongs to another account than the repository's configured owner.
     AccountMismatch(Repository),
-    /// GitHub granted something else than what was configured; the token was revoked.
+    /// GitHub granted something else than what was configured; the token's revocation was asked for.
     TokenNotProven(Vec<Difference>),
     /// Lambda's deadline was near before the work was done.
     DeadlineNear(Step),

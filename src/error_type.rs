@@ -105,7 +105,7 @@ table! {
     GitHubRateLimited, true, ["GitHub <call> request failed with status <n>: rate limited for <n> seconds"],
         "Try again after that wait, and mint less often";
     ClockSkew, true, ["GitHub <call> request failed with status <n>: GitHub does not accept the times in the App's JWT"],
-        "Try again; GitHub and the function disagree on the time, also after a correction";
+        "Try again; if it stays, see the function's clock: GitHub's time was not believed, or a correction with it did not help";
     AppCredentialsRejected, false, ["GitHub <call> request failed with status <n>: GitHub does not accept the App's client ID and private key"],
         "See that the client ID and the private key belong to the same GitHub App, and that the key was not deleted there";
     AppNotInstalled, false, ["GitHub <call> request failed with status <n>: the GitHub App has no such installation"],
@@ -139,7 +139,6 @@ table! {
     TokenNotProven, false, [
             "GitHub granted another token than was configured: <differences>",
             "GitHub installation-token response did not include an expiration",
-            "GitHub <call> request failed with status <n>: GitHub does not accept the new token",
         ],
         "It was not returned, and its revocation was asked for; hold the differences against the installation's settings, and report it as a security event";
     DeadlineNear, true, ["Lambda's deadline came near during the step <step>"],

@@ -1,8 +1,8 @@
-//! What the value of each variable has to be. Pure; every rule stands here, once.
+//! What the value of each variable has to be; every rule stands here, once. Pure, but for [`roots`], which reads a file.
 //!
 //! In: a variable's text, not blank. Out: the value, or the one [`Fault`] that it has.
 
-use std::{fs, net::IpAddr};
+use std::{fs::File, io::Read, net::IpAddr};
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -111,7 +111,8 @@ pub(crate) fn positive(text: &str) -> Option<u64> {
 /// CloudWatch's rule, from "PutMetricData" in its API reference.
 pub(crate) fn namespace(text: &str) -> Result<String, Fault> {
     let supported = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
-    if text.len() <= 255 && !text.starts_with("AWS/") && text.bytes().all(supported) {
+    let reserved = text.starts_with("AWS/") || text.starts_with(':');
+    if text.len() <= 255 && !reserved && text.bytes().all(supported) {
         Ok(text.to_owned())
     } else {
         Err(Fault::NotANamespace)
@@ -166,13 +167,23 @@ fn is_obeyed(proxy: &str) -> bool {
 
 /// The certificates of a file. Bundles of an operating system hold odd ones, too: those are left out, as elsewhere.
 pub(crate) fn roots(path: &str) -> Result<RootCertStore, Fault> {
-    let bundle = fs::read(path).map_err(|_| Fault::NotCertificates)?;
+    let bundle = read_bundle(path).ok_or(Fault::NotCertificates)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).filter_map(Result::ok));
     if roots.is_empty() {
         return Err(Fault::NotCertificates);
     }
     Ok(roots)
+}
+
+/// Nothing where it is no file, or longer than any bundle: a pipe or a device would not end.
+fn read_bundle(path: &str) -> Option<Vec<u8>> {
+    const LONGEST: u64 = 4 * 1024 * 1024;
+    let is_file = std::fs::metadata(path).ok()?.is_file();
+    let file = File::open(path).ok().filter(|_| is_file)?;
+    let mut bundle = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bundle).ok()?;
+    (bundle.len() as u64 <= LONGEST).then_some(bundle)
 }
 
 fn has_user_info(url: &Uri) -> bool {

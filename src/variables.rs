@@ -124,7 +124,7 @@ impl Fault {
             Self::NotAnEndpoint => "must be an absolute http or https URL",
             Self::NotAProxy => "must be the http:// URL of a proxy",
             Self::NotANamespace => {
-                "must be a CloudWatch namespace: 1 to 255 of A-Z a-z 0-9 . - _ / # : and not AWS/ at the start"
+                "must be a CloudWatch namespace: 1 to 255 of A-Z a-z 0-9 . - _ / # : and neither AWS/ nor : at the start"
             }
             Self::NotCertificates => "must name a readable file of PEM certificates",
             Self::NotWithAnEndpoint => {

@@ -73,6 +73,32 @@ fn a_release_of_ours_is_looked_at_or_not_built() {
     assert_eq!(verdict(None, "release", false), "warns");
 }
 
+/// The name that is looked for is still the one that AWS-LC's sources give the function.
+#[test]
+fn the_sources_of_this_build_have_the_name() {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let manifest = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|package| package["name"] == "aws-lc-sys")
+        .and_then(|package| package["manifest_path"].as_str())
+        .unwrap();
+    let entropy = Path::new(manifest).with_file_name(
+        "aws-lc/third_party/jitterentropy/jitterentropy-library/src/jitterentropy-base.c",
+    );
+    assert!(
+        fs::read_to_string(entropy)
+            .unwrap()
+            .contains("jent_entropy_init(")
+    );
+}
+
 /// The library of this very build has what `.cargo/config.toml` asks for: the same setting makes the release's.
 #[test]
 fn this_build_has_none() {

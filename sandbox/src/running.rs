@@ -89,7 +89,7 @@ impl Running {
         let watch = Watch::new(&scenario.key, &variables, scenario.any_log);
         let function = sandbox.lambda.put(Configuration {
             name: FUNCTION_NAME.to_owned(),
-            launcher: Vec::new(),
+            launcher: scenario.launcher,
             binary: scenario.binary.unwrap_or_else(binary_under_test),
             variables,
             timeout: scenario.timeout,

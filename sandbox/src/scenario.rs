@@ -23,6 +23,7 @@ type Change<T> = Box<dyn FnOnce(&mut T) + Send>;
 /// A run to be. Every method changes one thing of the healthy day.
 pub struct Scenario {
     pub(crate) binary: Option<PathBuf>,
+    pub(crate) launcher: Vec<String>,
     pub(crate) key: PrivateKey,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) missing: Vec<String>,
@@ -46,6 +47,7 @@ impl Default for Scenario {
     fn default() -> Self {
         Self {
             binary: None,
+            launcher: Vec::new(),
             key: PrivateKey::rsa(2048),
             variables: BTreeMap::new(),
             missing: Vec::new(),
@@ -72,6 +74,13 @@ impl Scenario {
     #[must_use]
     pub fn binary(mut self, path: impl AsRef<Path>) -> Self {
         self.binary = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Starts the program by this command, which has to become it, as `prlimit` does.
+    #[must_use]
+    pub fn launcher(mut self, words: &[&str]) -> Self {
+        self.launcher = words.iter().map(ToString::to_string).collect();
         self
     }
 

@@ -222,7 +222,7 @@ fn the_optional_variables_have_rules_too() {
         refused("GITHUB_TOKEN_BROKER_REPOSITORY_ID", value);
     }
     accepted("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", "Team/Token_Broker");
-    for value in ["AWS/Lambda", "a b", "é", &"x".repeat(256)] {
+    for value in ["AWS/Lambda", ":a", "a b", "é", &"x".repeat(256)] {
         refused("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", value);
     }
     for value in ["debug", "INFO", "Warn", "error"] {
@@ -327,9 +327,19 @@ fn odd_certificates_in_a_bundle_are_left_out() {
     ] {
         assert_eq!(read(text).unwrap().unwrap().len(), 1);
     }
-    for text in [String::new(), odd.to_owned(), "no certificate".to_owned()] {
+    let too_long = format!("{good}{}", " ".repeat(4 * 1024 * 1024));
+    for text in [
+        String::new(),
+        odd.to_owned(),
+        "no certificate".to_owned(),
+        too_long,
+    ] {
         let fault = "SSL_CERT_FILE must name a readable file of PEM certificates";
         assert_eq!(read(text).map(drop).unwrap_err(), fault);
+    }
+    for endless in ["/dev/zero", "/dev"] {
+        let fault = "SSL_CERT_FILE must name a readable file of PEM certificates";
+        assert_eq!(refused("SSL_CERT_FILE", endless), fault);
     }
 }
 

@@ -80,7 +80,6 @@ fn every_failure() -> Vec<Failure> {
                 wait: Duration::from_millis(1500),
             },
             Refusal::Unavailable,
-            Refusal::TokenNotYetKnown,
             Refusal::Unexpected,
         ];
         failures.extend(refusals.map(|refusal| F::GitHubRefused(call, 418, refusal)));

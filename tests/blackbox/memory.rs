@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
 };
 
 use sandbox::{PrivateKey, Scenario};
@@ -61,15 +61,67 @@ async fn copies_after(scenario: Scenario) -> Copies {
     let pem = key.pem();
     let mut lines = pem.lines().filter(|line| !line.starts_with("-----"));
     Copies {
-        // The line that is there most often: every line counts, and each is there once in a whole copy.
+        // The part that is there most often: any part counts, and each is there once in a whole copy.
         key: lines
             .by_ref()
             .map(|line| count(&memory, line.as_bytes()))
+            .chain(numbers(key.pkcs1_der()).map(|number| count(&memory, &number)))
             .max()
             .unwrap(),
         jwt: count(&memory, jwt.unwrap().rsplit('.').next().unwrap().as_bytes()),
         token: count(&memory, &token.as_bytes()[20..]),
     }
+}
+
+/// The secret numbers of an RSA key, each as it stands in the DER and as a computation holds it, its lowest byte first.
+fn numbers(der: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    // SEQUENCE { version, n, e, d, p, q, ... }, each after its tag and its length.
+    let mut rest = &der[4..];
+    let mut integers = Vec::new();
+    while integers.len() < 6 {
+        let (length, header) = match rest[1] {
+            0x82 => (usize::from(rest[2]) << 8 | usize::from(rest[3]), 4),
+            0x81 => (usize::from(rest[2]), 3),
+            short => (usize::from(short), 2),
+        };
+        integers.push(rest[header..header + length].to_vec());
+        rest = &rest[header + length..];
+    }
+    let secrets = integers.split_off(3);
+    assert_eq!(
+        secrets[1].len(),
+        129,
+        "a prime of 1024 bits, and a zero before it"
+    );
+    secrets.into_iter().flat_map(|number| {
+        // A part in the middle: either end may have been cut off or padded.
+        let part = number[number.len() / 2..][..32].to_vec();
+        let reversed = part.iter().rev().copied().collect();
+        [part, reversed]
+    })
+}
+
+/// Where the limit of core dumps is 0 and may not be raised, the function starts all the same, and the kernel dumps nothing.
+#[tokio::test]
+async fn a_limit_that_cannot_be_set_is_no_reason_not_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("bootstrap");
+    fs::copy(sandbox::binary_under_test(), &binary).unwrap();
+    let mut launcher = vec!["/usr/bin/prlimit", "--core=0:0"];
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if root {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        launcher.extend(["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", "--"]);
+    }
+    let scenario = Scenario::default().binary(&binary).launcher(&launcher);
+    let mut running = scenario.start().await;
+    running.invoke("null").await.token();
+    let process = format!("/proc/{}", running.pid().unwrap());
+    let status = fs::read_to_string(format!("{process}/status")).unwrap();
+    assert!(!root || status.contains("Uid:\t65534\t"), "{status}");
+    // The kernel gives the memory of what may not be dumped to root alone.
+    assert_eq!(fs::metadata(format!("{process}/mem")).unwrap().uid(), 0);
+    running.finish().await;
 }
 
 /// A core dump would hold what an invocation is working with.

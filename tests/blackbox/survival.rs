@@ -55,7 +55,23 @@ async fn a_handshake_that_a_freeze_interrupts_is_made_anew() {
         0
     );
     assert_eq!(outcome.requests.len(), 3);
+    let lookup = outcome.requests_of(Call::Lookup).next().unwrap();
+    assert_eq!(lookup.connection, 2, "the first was cut");
     running.finish().await;
+}
+
+/// A host that takes a connection and says nothing costs each attempt its time, and the caller is told in time which it is.
+#[tokio::test]
+async fn a_handshake_that_hangs_is_told_before_the_deadline() {
+    let hanging = Duration::from_secs(5);
+    let outcome = Scenario::default()
+        .tls()
+        .round_trips(Duration::ZERO, hanging)
+        .run()
+        .await;
+    let (error_type, message) = outcome.error();
+    assert_eq!(error_type, "GitHubUnreachable", "{message}");
+    assert_eq!(outcome.lines("error")[0]["attempts"]["confirm"], 3);
 }
 
 #[tokio::test]
@@ -112,17 +128,6 @@ async fn a_wait_that_does_not_fit_is_told_and_not_begun() {
             .get("unseen_token_possible")
             .is_none()
     );
-}
-
-/// The shortest time-out that Lambda and the Terraform module allow.
-#[tokio::test]
-async fn a_second_is_enough_for_a_mint() {
-    let mut running = Scenario::default()
-        .timeout(Duration::from_secs(1))
-        .start()
-        .await;
-    running.invoke("null").await.token();
-    running.finish().await;
 }
 
 /// What a refusal means is in its status: a body that never ends does not bring the call a second time.

@@ -10,18 +10,26 @@ use rustix::time::{ClockId, clock_gettime};
 use sandbox::PrivateKey;
 
 /// What the living threads of a process used so far (`sum_exec_runtime`, exact while the process is stopped or waits).
+///
+/// # Panics
+/// Where the kernel does not tell: a figure of nothing would pass every row.
 pub(crate) fn of_process(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten()
         .flatten();
-    threads
+    let used: Duration = threads
         .filter_map(|thread| {
             let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
             text.split(' ').next()?.parse().ok()
         })
         .map(Duration::from_nanos)
-        .sum()
+        .sum();
+    assert!(
+        !used.is_zero(),
+        "/proc/{pid}/task/*/schedstat tells no CPU time on this machine"
+    );
+    used
 }
 
 /// F, once: what this thread uses to read a key and to sign with it, by the library that the function has too.

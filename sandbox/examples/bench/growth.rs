@@ -53,7 +53,8 @@ impl Growth {
                 milliseconds(after)
             )),
             peer: None,
-            pass: self.invocations >= ENOUGH && ratio <= SLOWER && grown < GROWTH_LIMIT_KIB,
+            pass: (self.invocations >= ENOUGH)
+                .then_some(ratio <= SLOWER && grown < GROWTH_LIMIT_KIB),
         }
     }
 }

@@ -58,21 +58,17 @@ struct Amounts {
     warm_at_share: usize,
     /// Invocations of one process.
     warm: usize,
-    /// As many of them of the other program.
-    warm_of_peer: usize,
 }
 
 const FULL: Amounts = Amounts {
     colds: 25,
     warm_at_share: 4,
     warm: 20_000,
-    warm_of_peer: 2_000,
 };
 const SHORT: Amounts = Amounts {
     colds: 1,
     warm_at_share: 1,
     warm: 8,
-    warm_of_peer: 4,
 };
 
 fn main() -> ExitCode {
@@ -106,11 +102,17 @@ async fn run(options: &Options) -> ExitCode {
         peer,
         growth: Growth::of(&ours.warm),
         zips: zips::in_folder(&options.project.join("dist"), &ours.binary),
+        share_is_true: matches!(share, Share::Group(_)),
     };
     let report = Report::of(&findings, &share.to_string());
     print!("\n{}", report.text());
     let folder = folder(options);
-    let written = report.write(&folder, (!options.short).then_some(&options.project));
+    // The page shows this project's build under the conditions that it speaks of, and nothing else.
+    let for_the_page = !options.short
+        && !options.turns
+        && peer.is_none()
+        && std::env::var_os("BROKER_UNDER_TEST").is_none();
+    let written = report.write(&folder, for_the_page.then_some(&options.project));
     for path in written.expect("the project's folder can be written to") {
         println!("wrote {}", path.display());
     }
@@ -133,7 +135,9 @@ fn folder(options: &Options) -> PathBuf {
 async fn start_again_and_again(programs: &mut [Program], share: &Share, amounts: &Amounts) {
     for number in 1..=amounts.colds {
         for (index, condition) in CONDITIONS.iter().enumerate() {
-            for program in &mut *programs {
+            let first = number % programs.len();
+            let (later, earlier) = programs.split_at_mut(first);
+            for program in earlier.iter_mut().chain(later) {
                 let limit = condition.limited.then_some(share);
                 let warm = if condition.limited {
                     amounts.warm_at_share
@@ -161,10 +165,10 @@ async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts) -> 
         running.push(Warm::start(&program.binary).await);
     }
     for number in 1..=amounts.warm {
-        for (index, (program, warm)) in programs.iter_mut().zip(&mut running).enumerate() {
-            if index == 0 || number <= amounts.warm_of_peer {
-                program.warm.push(warm.invoke().await);
-            }
+        // Each goes first in every second round.
+        for turn in 0..programs.len() {
+            let index = (turn + number) % programs.len();
+            programs[index].warm.push(running[index].invoke().await);
         }
         signatures.push(cpu::of_one_signature(&key));
         if number % 2_000 == 0 {

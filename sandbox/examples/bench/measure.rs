@@ -82,7 +82,7 @@ pub(crate) async fn cold(
         share.before_start();
     }
     let outcome = running.invoke("null").await;
-    let cpu = running.pid().map(cpu::of_process).unwrap_or_default();
+    let cpu = cpu::of_process(pid_of(&running));
     let mut warm_ones = Vec::new();
     for _ in 0..warm {
         std::thread::sleep(PAUSE);
@@ -137,14 +137,14 @@ impl Warm {
     pub(crate) async fn start(binary: &Path) -> Self {
         let mut running = scenario(binary, RoundTrips::NONE).start().await;
         minted(running.invoke("null").await);
-        let used = running.pid().map(cpu::of_process).unwrap_or_default();
+        let used = cpu::of_process(pid_of(&running));
         Self { running, used }
     }
 
     pub(crate) async fn invoke(&mut self) -> Invocation {
         let outcome = minted(self.running.invoke("null").await);
         self.running.forget();
-        let pid = self.running.pid().unwrap_or_default();
+        let pid = pid_of(&self.running);
         let used = cpu::of_process(pid);
         Invocation {
             cpu: used.saturating_sub(std::mem::replace(&mut self.used, used)),
@@ -158,6 +158,10 @@ impl Warm {
     pub(crate) async fn finish(self) {
         self.running.finish().await;
     }
+}
+
+fn pid_of(running: &Running) -> u32 {
+    running.pid().expect("a program that minted goes on living")
 }
 
 /// The servers see a request half a round trip after it was sent, and an answer half a round trip before it is there.
@@ -198,5 +202,5 @@ fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .unwrap_or_default()
+        .expect("the kernel tells the memory of a process")
 }

@@ -89,11 +89,11 @@ impl Program {
         median(self.long_after_init.iter().copied()).unwrap_or_default()
     }
 
-    /// The most memory that any run had, in KiB.
+    /// The most memory that any run had, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         let cold = self.colds.iter().flatten().map(|cold| cold.peak_memory);
         let warm = self.warm.iter().map(|one| one.peak_memory);
-        cold.chain(warm).max().unwrap_or_default()
+        cold.chain(warm).max().unwrap_or_default() * 1024
     }
 
     /// The fewest and the most requests of an invocation, and the most connections.

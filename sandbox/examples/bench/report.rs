@@ -82,8 +82,9 @@ impl Report {
         for row in &self.rows {
             let verdict = match (&row.found, row.pass) {
                 (None, _) => "not measured",
-                (_, true) => "pass",
-                (_, false) => "miss",
+                (_, None) => "not judged",
+                (_, Some(true)) => "pass",
+                (_, Some(false)) => "miss",
             };
             let _ = writeln!(
                 text,
@@ -164,7 +165,7 @@ fn figures(program: &Program) -> Value {
         "warm_cpu_ms": milliseconds(program.warm_cpu()),
         "warm_ms": milliseconds(program.warm_took()),
         "warm_at_share_ms": milliseconds(program.warm_limited()),
-        "peak_memory_kib": program.peak_memory(),
+        "peak_memory_bytes": program.peak_memory(),
     })
 }
 

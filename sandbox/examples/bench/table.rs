@@ -20,7 +20,8 @@ pub(crate) struct Row {
     pub(crate) found: Option<String>,
     /// The same of the other program.
     pub(crate) peer: Option<String>,
-    pub(crate) pass: bool,
+    /// Nothing where the figure says nothing of the target.
+    pub(crate) pass: Option<bool>,
 }
 
 /// The table's rows and what they are made from.
@@ -30,6 +31,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) peer: Option<&'a Program>,
     pub(crate) growth: Growth,
     pub(crate) zips: Vec<Zip>,
+    /// Whether 128 MB's share was held by the kernel's scheduler: turns are slower by up to a period, whatever the program.
+    pub(crate) share_is_true: bool,
 }
 
 /// How many F may be used: more of a smaller F, since what is not the signature costs the same.
@@ -59,7 +62,7 @@ impl Allowance {
     }
 }
 
-const MEMORY_LIMIT_KIB: u64 = 12 * 1024;
+const MEMORY_LIMIT: u64 = 12_000_000;
 const ZIP_LIMIT: u64 = 3_000_000;
 
 impl Findings<'_> {
@@ -85,12 +88,16 @@ impl Findings<'_> {
             four + Duration::from_millis(10),
             |program| program.cold(2, |cold| cold.to_answer),
         ));
-        rows.push(self.in_time(
+        let limited = self.in_time(
             "the same, 128 MB's share from the end of init on",
             "4 G + 12 ms",
             four + Duration::from_millis(12),
             |program| program.cold(3, |cold| cold.to_answer),
-        ));
+        );
+        rows.push(Row {
+            pass: limited.pass.filter(|_| self.share_is_true),
+            ..limited
+        });
         rows.push(self.in_time(
             "first invocation long after init (connections open), 50 ms to both hosts",
             "3 round trips + 15 ms",
@@ -124,7 +131,7 @@ impl Findings<'_> {
             target: format!("<= {allowed:.2} F"),
             found: Some(told(self.ours)),
             peer: self.peer.map(told),
-            pass: in_f(self.ours) <= allowed,
+            pass: Some(in_f(self.ours) <= allowed),
         }
     }
 
@@ -141,7 +148,7 @@ impl Findings<'_> {
             target: format!("<= {target} = {:.0} ms", milliseconds(limit)),
             found: Some(told(self.ours)),
             peer: self.peer.map(told),
-            pass: figure(self.ours) <= limit,
+            pass: Some(figure(self.ours) <= limit),
         }
     }
 
@@ -166,7 +173,7 @@ impl Findings<'_> {
             target: "<= 1.5 x a warm one".to_owned(),
             found: Some(told(self.ours)),
             peer: self.peer.map(told),
-            pass: ratio(self.ours) <= 1.5,
+            pass: self.share_is_true.then(|| ratio(self.ours) <= 1.5),
         }
     }
 
@@ -186,19 +193,19 @@ impl Findings<'_> {
             target: "exactly 3, on at most 2 connections".to_owned(),
             found: Some(told(self.ours)),
             peer: self.peer.map(told),
-            pass: (fewest, most) == (3, 3) && connections <= 2,
+            pass: Some((fewest, most) == (3, 3) && connections <= 2),
         }
     }
 
     fn memory(&self) -> Row {
         #[expect(clippy::cast_precision_loss, reason = "nobody has so much memory")]
-        let told = |program: &Program| format!("{:.1} MB", program.peak_memory() as f64 / 1024.0);
+        let told = |program: &Program| format!("{:.1} MB", program.peak_memory() as f64 / 1e6);
         Row {
             what: "peak memory".to_owned(),
             target: "<= 12 MB".to_owned(),
             found: Some(told(self.ours)),
             peer: self.peer.map(told),
-            pass: (1..=MEMORY_LIMIT_KIB).contains(&self.ours.peak_memory()),
+            pass: Some((1..=MEMORY_LIMIT).contains(&self.ours.peak_memory())),
         }
     }
 }
@@ -211,7 +218,7 @@ fn zip(zip: &Zip) -> Row {
         target: "<= 3.0 MB".to_owned(),
         found: zip.bytes.map(told),
         peer: None,
-        pass: zip.bytes.is_some_and(|bytes| bytes <= ZIP_LIMIT),
+        pass: zip.bytes.map(|bytes| bytes <= ZIP_LIMIT),
     }
 }
 

@@ -14,7 +14,8 @@ pub(crate) struct Zip {
 /// Looks for both.
 pub(crate) fn in_folder(dist: &Path, bootstrap: &Path) -> Vec<Zip> {
     let built = bootstrap.metadata().and_then(|file| file.modified()).ok();
-    let is_new = |zip: &Metadata| zip.modified().ok() >= built;
+    let is_new =
+        |zip: &Metadata| built.is_some_and(|built| zip.modified().is_ok_and(|zip| zip >= built));
     let of = |architecture, name| Zip {
         architecture,
         bytes: dist
