@@ -83,6 +83,35 @@ fn the_page_on_make_targets_has_the_targets_of_the_makefile() {
 }
 
 #[test]
+fn the_table_of_dependencies_has_those_of_cargo_toml() {
+    let manifest = read("Cargo.toml");
+    let (_, named) = manifest.split_once("\n[dependencies]").unwrap();
+    let (named, _) = named.split_once("\n[").unwrap();
+    let of_the_manifest: BTreeSet<_> = named
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split([' ', '.']).next())
+        .filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
+        .collect();
+    let page = read("CONTRIBUTING.md");
+    let (_, table) = page.split_once("| Crate | Why |\n|---|---|\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let of_the_page: BTreeSet<_> = table
+        .lines()
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(
+        of_the_manifest.len() > 10,
+        "Cargo.toml: no dependencies were found"
+    );
+    assert_eq!(
+        of_the_page, of_the_manifest,
+        "CONTRIBUTING.md (left) and Cargo.toml (right) name different dependencies"
+    );
+}
+
+#[test]
 fn the_code_map_has_every_file_of_the_product() {
     let page = read("docs/src/explanation/code-map.md");
     let (_, table) = page.split_once("<!-- code map -->").unwrap();
