@@ -76,6 +76,10 @@ fn the_page_on_make_targets_has_the_targets_of_the_makefile() {
         if let Some((rule, what)) = line.split_once(" ## ")
             && let Some(target) = rule.split(':').next().filter(named)
         {
+            assert!(
+                !what.contains('<'),
+                "Makefile: `{target}`: the book would take what begins with < for HTML: {what}"
+            );
             writeln!(table, "| `{target}` | {} |", what.replace('|', "\\|")).unwrap();
         }
     }
