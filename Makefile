@@ -35,7 +35,7 @@ soak: build ## 20,000 invocations with faults and freezes: none lost, none mixed
 # The packages of this machine's architecture are built for the row on their size. SHORT=1 only shows that the bench works:
 # few runs, by the harness that the tests use, and nothing is written into the docs.
 .PHONY: bench
-bench: build $(if $(SHORT),,package) ## How fast it is, and the page that tells it (PEER=<path>: another program beside ours; SHORT=1)
+bench: build $(if $(SHORT),,package) ## How fast it is, and the page that tells it (PEER=FILE: another program beside ours; SHORT=1)
 	cargo run --locked --quiet $(if $(SHORT),,--release) --package sandbox --example bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 

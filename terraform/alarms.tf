@@ -6,7 +6,7 @@ locals {
     for name, alarm in {
       errors    = ["AWS/Lambda", "Errors", "An invocation of ${var.function_name} failed; its log names the error."]
       throttles = ["AWS/Lambda", "Throttles", "Lambda refused to run ${var.function_name}: concurrency limit reached."]
-      unproven  = [var.metrics_namespace, "Unproven", "GitHub gave ${var.function_name} a token that is not as narrow as configured. It was revoked, not returned."]
+      unproven  = [var.metrics_namespace, "Unproven", "GitHub gave ${var.function_name} a token that is not as narrow as configured. It was not returned, and its revocation was asked for."]
     } : name => alarm if alarm[0] != null
   }
 }

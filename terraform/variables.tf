@@ -197,7 +197,7 @@ variable "github_api_base_url" {
 }
 
 variable "log_level" {
-  description = "Least level that is logged: `debug`, `info`, `warn` or `error`. Left out, the function logs `info`, or what Lambda's own log level says."
+  description = "Least level that is logged: `debug`, `info`, `warn` or `error`. Left out, the function logs `info`, or what Lambda's own log level says. `debug` shows with `log_format` `Text` only: in `JSON`, Lambda drops what is below `INFO`."
   type        = string
   default     = null
 
@@ -208,7 +208,7 @@ variable "log_level" {
 }
 
 variable "log_format" {
-  description = "Lambda's log format: `Text` or `JSON`. The broker's own lines are JSON in both; `JSON` lets Lambda filter them by level."
+  description = "Lambda's log format: `Text` or `JSON`. The broker's own lines are JSON in both; `JSON` lets Lambda filter them by level: from `INFO` up, since the module sets no level of Lambda's."
   type        = string
   default     = "Text"
   nullable    = false

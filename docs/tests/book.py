@@ -12,8 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "docs" / "src"
 BUILT = ROOT / "docs" / "book"
 
-COMMANDS = ("sh", "console")
-LANGUAGES = (*COMMANDS, "hcl", "json", "mermaid", "text", "yaml")
+LANGUAGES = ("sh", "hcl", "json", "mermaid", "text", "yaml")
 
 
 def pages() -> list[str]:

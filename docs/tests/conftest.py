@@ -6,6 +6,10 @@ from pathlib import Path
 # The reader of pages and the stand-ins for programs are those of the Terraform tests.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "terraform" / "tests"))
 
+import rig  # noqa: E402
+
+rig.leave_the_machine_out()
+
 
 def pytest_terminal_summary(terminalreporter):
     counts = {outcome: len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed", "error")}

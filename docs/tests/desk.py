@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import threading
 import urllib.request
+from contextlib import ExitStack
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,7 @@ from urllib.error import HTTPError
 
 import rig
 from book import ROOT
-from tutorial import Page, Reader
+from tutorial import Page, Reader, limited
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 OF_SERVICES = re.compile(r"AWS_|GITHUB_|GH_|GIT_|MAKE|MFLAGS")
@@ -47,7 +48,7 @@ def programs(folder: Path) -> dict:
     rig.put_program(folder / "aws", "stand_in_aws.py")
     if shutil.which("jq") is None:
         rig.put_program(folder / "jq", "stand_in_jq.py")
-    environment = {name: value for name, value in os.environ.items() if not OF_SERVICES.match(name)}
+    environment = {name: value for name, value in os.environ.items() if not OF_SERVICES.match(name)} | rig.NEUTRAL
     return environment | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
@@ -55,6 +56,11 @@ class Desk:
     """The broker of the tutorial, deployed in the sandbox; its three parameters are put as the tutorial says."""
 
     def __init__(self, folder: Path):
+        with ExitStack() as what_is_up:
+            self.set_up(folder, what_is_up)
+            self.close = what_is_up.pop_all().close
+
+    def set_up(self, folder: Path, what_is_up: ExitStack) -> None:
         work = folder / "work"
         work.mkdir()
         described, key = folder / "described.json", work / "key.pem"
@@ -62,10 +68,13 @@ class Desk:
         command += ["--client-id", "Iv23li...", "--installation-id", "12345678"]
         command += ["--repository", "your-org/your-repo", "--repository", "your-org/your-other-repo"]
         self.sandbox = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.sandbox.stdout.readline()  # all is up once it speaks
+        what_is_up.callback(self.end_sandbox)
+        with limited(self.sandbox.kill):
+            assert self.sandbox.stdout.readline(), "the sandbox ended"  # all is up once it speaks
         urls = json.loads(described.read_text())
         self.github_url = urls["github_url"]
         self.git = git_host(folder / "git", self.github_url)
+        what_is_up.callback(self.end_git)
         environment = programs(folder / "bin") | rig.CREDENTIALS
         environment |= {"AWS_ENDPOINT_URL": urls["aws_url"], "GH_API_URL": self.github_url}
         environment |= {
@@ -92,9 +101,11 @@ class Desk:
             f" --type String --value {number} --overwrite"
         )
 
-    def close(self) -> None:
+    def end_git(self) -> None:
         self.git.shutdown()
         self.git.server_close()
+
+    def end_sandbox(self) -> None:
         self.sandbox.terminate()
         self.sandbox.communicate(timeout=60)
         assert self.sandbox.returncode == 0

@@ -96,7 +96,9 @@ def show(browser, site: str, page: str, size: tuple[int, int], theme: str = "lig
 def test_a_page_renders(browser, site, page, size, theme):
     show(browser, site, page, size, theme)
     if folder := os.environ.get("SCREENSHOTS"):
-        browser.save_screenshot(f"{folder}/{page.replace('/', '-')}-{size[0]}-{theme}.png")
+        os.makedirs(folder, exist_ok=True)
+        picture = f"{folder}/{page.replace('/', '-')}-{size[0]}-{theme}.png"
+        assert browser.save_screenshot(picture), f"{picture} was not written"
     heading = browser.find_element(By.CSS_SELECTOR, "main h1")
     assert heading.is_displayed() and heading.text
     assert theme_of(browser) == THEMES[theme]

@@ -17,9 +17,10 @@ import yaml
 
 import readme
 import rig
-from book import COMMANDS, LANGUAGES, ROOT, SRC, blocks, pages
+import tutorial
+from book import LANGUAGES, ROOT, SRC, blocks, pages
 from desk import Desk, Terminal, programs
-from tutorial import MARK, RAN, Page, assert_like, assert_printed
+from tutorial import MARK, RAN, Page, Reader, assert_like, assert_printed, end_all, limited
 
 SEE_IT_WORK = Page("tutorials/see-it-work.md")
 USE = Page("how-to/use-the-token.md")
@@ -61,10 +62,11 @@ def test_steps_2_to_4_of_see_it_work(visitor):
     )
     try:
         printed = ""
-        while "Ctrl-C ends" not in printed:
-            line = terminal.stdout.readline()
-            assert line, printed
-            printed += line
+        with limited(lambda: end_all(terminal)):
+            while "Ctrl-C ends" not in printed:
+                line = terminal.stdout.readline()
+                assert line, printed
+                printed += line
         assert_printed(says.text.rstrip() + "...", printed, says.where)
         aws, github = re.search(r"AWS is at (\S+), GitHub at (\S+)\.", printed).groups()
         # A path below /tmp would be taken for one of the page's.
@@ -76,7 +78,7 @@ def test_steps_2_to_4_of_see_it_work(visitor):
         visitor.follow(SEE_IT_WORK, "Step 3")
         visitor.follow(SEE_IT_WORK, "Step 4")
     finally:
-        os.killpg(terminal.pid, signal.SIGINT)
+        end_all(terminal, signal.SIGINT)
         terminal.communicate(timeout=60)
 
 
@@ -193,13 +195,21 @@ def test_the_response_is_the_one_of_its_page(desk):
     assert_like(json.loads(expected.text), answer, expected.where)
 
 
+def test_a_command_that_does_not_end_is_a_failure(tmp_path, monkeypatch):
+    """It is ended with all that it started, which else would hold on to its output."""
+    monkeypatch.setattr(tutorial, "LIMIT", 0.5)
+    (tmp_path / "work").mkdir()
+    with pytest.raises(AssertionError, match="exit status -9"):
+        Reader(tmp_path / "work", dict(os.environ)).run("sleep 3600 | cat")
+
+
 @pytest.mark.parametrize("page", pages())
 def test_a_block_is_of_a_known_kind(page):
     text = (SRC / page).read_text()
     opening = re.findall(r"^ *```(.*)$", text, re.MULTILINE)[::2]
     assert [language for language in opening if language not in LANGUAGES] == [], f"{page}: name the language"
     marks = len(re.findall(rf"^ *{re.escape(MARK)}$", text, re.MULTILINE))
-    marked = sum(block.marked for block in blocks(page, *COMMANDS))
+    marked = sum(block.marked for block in blocks(page, "sh"))
     assert marks == marked, f"{page}: a mark stands above no commands"
     for block in blocks(page, "json"):
         json.loads(block.text)
@@ -223,7 +233,7 @@ def test_no_command_is_left_that_is_neither_run_nor_marked():
     for page in pages():
         if not page.startswith(("tutorials/", "how-to/")) or page in ELSEWHERE:
             continue
-        for block in blocks(page, *COMMANDS):
+        for block in blocks(page, "sh"):
             assert block.marked != (block.where in RAN), (
                 f"{block.where}: run it in docs/tests/test_commands.py, or put this line above it: {MARK}"
                 if not block.marked

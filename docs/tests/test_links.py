@@ -53,7 +53,8 @@ def test_links_of_a_built_page_lead_somewhere(page):
 def leads_somewhere(page: Path, link: str) -> bool:
     parts = urlsplit(link)
     if found := SOURCE.match(link):
-        return (ROOT / found[1]).exists()
+        path, anchor = ROOT / found[1], found[2]
+        return path.exists() and (not anchor or (path.suffix == ".md" and anchor in anchors(path)))
     if parts.scheme or parts.netloc:
         return parts.scheme == "https"
     target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
@@ -117,6 +118,11 @@ def test_the_page_on_terraform_includes_both_tables():
         assert not missing, f"docs/src/reference/terraform.md does not include {missing}"
 
 
+def test_the_book_was_built():
+    """The tests of built pages are as many as there are pages; without any, none would fail."""
+    assert len(built()) > len(pages()), "docs/book is not there, or not whole: `make docs` builds it"
+
+
 def test_every_page_is_in_the_summary():
     there = {str(path.relative_to(SRC)) for path in SRC.rglob("*.md")} - {"SUMMARY.md"}
     assert there == set(pages())
@@ -131,3 +137,5 @@ def test_a_source_that_is_gone_is_seen():
     prefix = "https://github.com/meigma/github-token-broker/blob/main/"
     assert leads_somewhere(BUILT / "index.html", f"{prefix}src/lib.rs")
     assert not leads_somewhere(BUILT / "index.html", f"{prefix}src/gone.rs")
+    assert leads_somewhere(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-an-error")
+    assert not leads_somewhere(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-a-word")

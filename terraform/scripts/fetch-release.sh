@@ -29,7 +29,7 @@ trap 'rm -rf -- "$work"' EXIT
 
 gh release download "$RELEASE_VERSION" --repo "$RELEASE_REPOSITORY" --dir "$work" \
   --pattern "$RELEASE_ASSET" --pattern checksums.txt >&2 ||
-  fail "gh could not download release $RELEASE_VERSION of $RELEASE_REPOSITORY. Check lambda_artifact.release_version, release_repository and \`gh auth status\`"
+  fail "gh could not download release $RELEASE_VERSION of $RELEASE_REPOSITORY. Check lambda_artifact.release_version, release_repository, \`gh auth status\` and that GH_HOST, where it is set, names the server that has it"
 for file in "$RELEASE_ASSET" checksums.txt; do
   [[ -s $work/$file ]] || fail "release $RELEASE_VERSION of $RELEASE_REPOSITORY has no $file. Check lambda_artifact.release_version and architecture"
 done

@@ -6,6 +6,9 @@ import pytest
 
 import rig
 
+rig.leave_the_machine_out()
+
+
 @pytest.fixture(scope="session")
 def _moto():
     aws = rig.Aws()

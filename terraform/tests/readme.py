@@ -45,6 +45,8 @@ Examples: [basic](examples/basic), [with-ssm-bootstrap](examples/with-ssm-bootst
 | `lambda_zip_path` | the file is read at plan time | `sha256`, when given |
 | `lambda_source_s3` | Lambda reads the object itself; a new `version_id` or `sha256` redeploys | `sha256`, when given: told after Lambda has read it, since nothing else has |
 
+There is no release of this implementation yet. Until there is, build the zip with `make package` and use `lambda_zip_path`.
+
 A checksum from the same release proves nothing against whoever could replace the release: pin `sha256`, or set
 `verify_attestation`. A download is kept below the root module's `.terraform`. On another machine it is fetched again: the
 plan replaces `terraform_data.release`, which stands for the download and nothing in AWS, and the function stays as it is.
@@ -55,8 +57,8 @@ then changes nothing.
 
 The role may `ssm:GetParameters` on the three parameters, and write to its own log group. With `kms_key_arn`, also
 `kms:Decrypt` with that key, only through SSM and only for the private key's parameter. The log group's ARN ends in `:*`,
-its streams; there is no other wildcard. Nobody may invoke the function until you say so: `invoker_role_arns`, or attach
-`invoke_policy_json`.
+its streams; there is no other wildcard. The module lets nobody invoke the function until you say so: `invoker_role_arns`, or
+attach `invoke_policy_json`. Who has `lambda:InvokeFunction` on `*` in the account may already.
 
 ## Inputs
 

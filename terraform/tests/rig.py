@@ -36,6 +36,17 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI knows only this one
 }
 
+# The user's own settings (signing, hooks, templates, a language) are not what is tested.
+NEUTRAL = {"LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": os.devnull}
+
+
+def leave_the_machine_out() -> None:
+    """Takes out of this process's environment what only some machines have: every server here is on loopback, where no proxy
+    leads, and a git that runs the tests as a hook names its own repository."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("GIT_")]:
+        del os.environ[name]
+    os.environ.update(NEUTRAL)
+
 
 class FunctionWithLogging(LambdaFunction):
     """moto's function drops LoggingConfig; AWS keeps it and shows it, and so does this one."""

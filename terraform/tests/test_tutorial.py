@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import rig
-from tutorial import RAN, Page, Reader, assert_like, assert_printed
+from tutorial import RAN, Page, Reader, assert_like, assert_printed, limited
 
 ROOT = rig.MODULE.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -37,7 +37,8 @@ class Sandbox:
         command += ["--repository", "your-org/your-repo", "--repository", "your-org/your-other-repo"]
         described = key.with_suffix(".json")
         self.process = subprocess.Popen([*command, "--describe", described], stdout=subprocess.PIPE, text=True)
-        self.process.stdout.readline()  # all is up once it speaks
+        with limited(self.process.kill):
+            assert self.process.stdout.readline(), "the sandbox ended"  # all is up once it speaks
         self.urls = json.loads(described.read_text())
         described.unlink()
 

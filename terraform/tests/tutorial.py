@@ -8,8 +8,13 @@ or GitHub itself, and is left out; which blocks were run is noted in `RAN`.
 """
 
 import json
+import os
 import re
+import signal
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +22,25 @@ BOOK = Path(__file__).resolve().parents[2] / "docs" / "src"
 FENCE = re.compile(r"^([ \t]*)```(\w+)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
 MARK = "*Needs a real account; no test runs it.*"
 RAN = set()
+LIMIT = 600  # seconds until a command that does not end is a failure, on a loaded machine too
+
+
+@contextmanager
+def limited(end: Callable[[], None]) -> Iterator[None]:
+    """For a wait that has no limit of its own: `end` is to end what is waited for, and is called when it takes too long."""
+    timer = threading.Timer(LIMIT, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def end_all(leader: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> None:
+    """Ends a process that was started as the leader of a session, and all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, how)
 
 
 @dataclass
@@ -86,17 +110,23 @@ class Reader:
         RAN.add(where)
         commands = commands.replace("/tmp/", f"{self.scratch}/")
         self.scratch.mkdir(exist_ok=True)
-        finished = subprocess.run(
+        with subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", commands],
             cwd=self.folder,
             env=self.environment,
-            input="yes\n",
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-        )
-        printed = re.sub(r"\x1b\[[0-9;]*m", "", finished.stdout)
+            start_new_session=True,  # so that what it started ends with it
+        ) as finished:
+            with limited(lambda: end_all(finished)):
+                try:
+                    printed, _ = finished.communicate("yes\n")
+                except BaseException:
+                    end_all(finished)
+                    raise
+        printed = re.sub(r"\x1b\[[0-9;]*m", "", printed)
         left = "\n".join(f"{path.name}: {path.read_text()}" for path in self.scratch.iterdir())
         assert finished.returncode == 0, f"{where}: exit status {finished.returncode}\n{commands}\n{printed}\n{left}"
         return printed

@@ -78,6 +78,35 @@ fn the_page_on_variables_says_which_are_required_in_the_order_of_the_code() {
     );
 }
 
+/// The standard variables are read by name, in quotes or as a `Variable`.
+#[test]
+fn the_page_on_variables_has_the_standard_variables_that_the_code_reads() {
+    let page = read("docs/src/reference/environment-variables.md");
+    let (_, standard) = page.split_once("## Standard variables").unwrap();
+    let code = read("src/config.rs") + &read("src/main.rs");
+    let names: BTreeSet<_> = ["optional(", "text(", "lookup(", "name: "]
+        .iter()
+        .flat_map(|before| code.split(before).skip(1))
+        .filter_map(|rest| rest.strip_prefix('"')?.split('"').next())
+        .collect();
+    assert!(
+        names.len() > 12,
+        "the variables that config.rs and main.rs read were not found: {names:?}"
+    );
+    for name in &names {
+        assert!(
+            standard.contains(&format!("`{name}`")),
+            "environment-variables.md does not list {name}, which the code reads"
+        );
+    }
+    for name in first_cells(standard) {
+        assert!(
+            names.contains(name),
+            "environment-variables.md lists {name}, which the code does not read"
+        );
+    }
+}
+
 #[test]
 fn every_mention_of_a_variable_is_of_one_that_the_code_reads() {
     let known: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
@@ -140,8 +169,14 @@ fn the_page_on_the_log_has_every_message_and_field() {
     );
     for message in messages {
         assert!(
-            page.contains(message),
-            "log-and-metrics.md does not mention the message: {message}"
+            page.contains(&format!("| `{message}` |")),
+            "log-and-metrics.md has no row for the message: {message}"
+        );
+    }
+    for field in fields_of_the_log(&log) {
+        assert!(
+            page.contains(&format!("`{field}`")),
+            "log-and-metrics.md does not mention the field {field}"
         );
     }
     let trace = read("src/trace.rs");
@@ -164,6 +199,62 @@ fn the_page_on_the_log_has_every_message_and_field() {
             );
         }
     }
+}
+
+/// The names that log.rs itself gives: entries of a line, arguments of a message, and fields of the structs that it serialises.
+fn fields_of_the_log(log: &str) -> BTreeSet<String> {
+    let (of_the_struct, _) = log
+        .split_once("struct Failed<'a> {")
+        .unwrap()
+        .1
+        .split_once("#[serde(flatten)]")
+        .unwrap();
+    let of_failures = of_the_struct
+        .lines()
+        .filter(|line| !line.trim().starts_with('#'))
+        .filter_map(|line| line.trim().split_once(": "))
+        .map(|(name, _)| name.to_owned());
+    let of_lines = log
+        .split("serialize_entry(\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().to_owned());
+    let of_messages = log
+        .split("(target: TARGET, ")
+        .skip(1)
+        .filter(|arguments| !arguments.starts_with(['"', '%']))
+        .map(|arguments| {
+            arguments
+                .split(|character: char| !(character.is_ascii_lowercase() || character == '_'))
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .filter(|name| name != "fields");
+    let found: BTreeSet<_> = of_failures
+        .chain(of_lines)
+        .chain(of_messages)
+        .map(|name| match name.as_str() {
+            "error_type" => "errorType".to_owned(),
+            "error_message" => "errorMessage".to_owned(),
+            _ => name,
+        })
+        .collect();
+    for known in [
+        "errorType",
+        "retryable",
+        "security_event",
+        "requestId",
+        "drift_seconds",
+        "upstream",
+        "place",
+        "reason",
+    ] {
+        assert!(
+            found.contains(known),
+            "the fields of log.rs were not found: {found:?}"
+        );
+    }
+    found
 }
 
 #[test]
@@ -224,10 +315,7 @@ fn queries_name_fields_that_lines_have() {
             {
                 continue;
             }
-            let named = query
-                .split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
-                .filter(|word| word.contains('_') && !word.ends_with("_ms"));
-            for field in named {
+            for field in fields_of_a_query(query) {
                 seen += 1;
                 assert!(
                     page.contains(&format!("`{field}`")),
@@ -237,7 +325,38 @@ fn queries_name_fields_that_lines_have() {
             }
         }
     }
-    assert!(seen > 5, "the queries were not found");
+    assert!(seen > 20, "the queries were not found");
+}
+
+/// The words of a query that are names of fields: not its commands and functions, what stands in quotes, CloudWatch's own
+/// `@timestamp` and the like, or a name that the query gives by `as`. Of `milliseconds.total` both parts are named.
+fn fields_of_a_query(query: &str) -> Vec<&str> {
+    const WORDS: [&str; 12] = [
+        "fields", "filter", "stats", "count", "pct", "bin", "by", "as", "and", "or", "sort",
+        "limit",
+    ];
+    let is_of_a_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let given: Vec<_> = query
+        .split(" as ")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !is_of_a_word(c)).next())
+        .collect();
+    query
+        .split('"')
+        .step_by(2)
+        .flat_map(|text| text.split(|c: char| !(is_of_a_word(c) || c == '@')))
+        .filter(|word| word.starts_with(|first: char| first.is_ascii_alphabetic()))
+        .filter(|word| !WORDS.contains(word) && !given.contains(word))
+        .collect()
+}
+
+#[test]
+fn the_fields_of_a_query_are_found() {
+    let query = "fields @timestamp, a_b\n| filter message = \"c d\" or e = 1\n| stats count() as n, pct(f.g, 99) by bin(1h), h";
+    assert_eq!(
+        fields_of_a_query(query),
+        ["a_b", "message", "e", "f", "g", "h"]
+    );
 }
 
 #[test]

@@ -76,10 +76,43 @@ fn the_page_on_make_targets_has_the_targets_of_the_makefile() {
         if let Some((rule, what)) = line.split_once(" ## ")
             && let Some(target) = rule.split(':').next().filter(named)
         {
+            assert!(
+                !what.contains('<'),
+                "Makefile: `{target}`: the book would take what begins with < for HTML: {what}"
+            );
             writeln!(table, "| `{target}` | {} |", what.replace('|', "\\|")).unwrap();
         }
     }
     hold("docs/src/reference/make-targets.md", "make targets", &table);
+}
+
+#[test]
+fn the_table_of_dependencies_has_those_of_cargo_toml() {
+    let manifest = read("Cargo.toml");
+    let (_, named) = manifest.split_once("\n[dependencies]").unwrap();
+    let (named, _) = named.split_once("\n[").unwrap();
+    let of_the_manifest: BTreeSet<_> = named
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split([' ', '.']).next())
+        .filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
+        .collect();
+    let page = read("CONTRIBUTING.md");
+    let (_, table) = page.split_once("| Crate | Why |\n|---|---|\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let of_the_page: BTreeSet<_> = table
+        .lines()
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(
+        of_the_manifest.len() > 10,
+        "Cargo.toml: no dependencies were found"
+    );
+    assert_eq!(
+        of_the_page, of_the_manifest,
+        "CONTRIBUTING.md (left) and Cargo.toml (right) name different dependencies"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 # parameter by hand:
 #
 #   aws ssm put-parameter --type SecureString --key-id KEY_ARN \
-#     --name /github-token-broker/app/private-key-pem --value "$(cat key.pem)"
+#     --name /github-token-broker/app/private-key-pem --value file://key.pem
 #
 # Apply with the key from the environment:  TF_VAR_private_key_pem="$(cat key.pem)" terraform apply
 # To rotate it, give the new key and raise `private_key_version` by one.
