@@ -222,12 +222,13 @@ fn is_wrapping(character: char) -> bool {
 fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     // Big enough from the start: a buffer that grows would leave copies behind.
     let mut compact = Zeroizing::new(String::with_capacity(text.len()));
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character == '\\' && matches!(characters.peek(), Some('n' | 'r')) {
-            characters.next();
-        } else if !character.is_whitespace() {
-            compact.push(character);
+    for (number, part) in text.split('\\').enumerate() {
+        let part = match number {
+            0 => part,
+            _ => part.strip_prefix(['n', 'r'])?,
+        };
+        for word in part.split_whitespace() {
+            compact.push_str(word);
         }
     }
     let mut bytes = Zeroizing::new(vec![0; compact.len()]);
