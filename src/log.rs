@@ -7,8 +7,7 @@
 use std::{fmt, io::Write, time::SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
-use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::{
     Event, Instrument, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -42,7 +41,7 @@ pub fn start(level: Level) {
 
 /// Runs `work` with the request ID on every line that it writes.
 pub async fn in_invocation<T>(request_id: &str, work: impl Future<Output = T>) -> T {
-    work.instrument(tracing::error_span!(target: TARGET, "invocation", request_id))
+    work.instrument(tracing::error_span!(target: TARGET, "invocation", requestId = request_id))
         .await
 }
 
@@ -111,11 +110,9 @@ pub fn connection_not_opened(upstream: &'static str) {
 }
 
 /// Writes one line to stdout, in one piece. A log that cannot be written is no reason to fail.
-pub(crate) fn write_line(line: &impl Serialize) {
-    if let Ok(mut line) = serde_json::to_vec(line) {
-        line.push(b'\n');
-        drop(std::io::stdout().lock().write_all(&line));
-    }
+pub(crate) fn write_line(mut line: String) {
+    line.push('\n');
+    drop(std::io::stdout().lock().write_all(line.as_bytes()));
 }
 
 /// The time of a line, as Lambda's filter reads it.
@@ -125,8 +122,8 @@ pub(crate) fn timestamp() -> String {
         .unwrap_or_default()
 }
 
-fn json(fields: &impl Serialize) -> String {
-    serde_json::to_string(fields).unwrap_or_default()
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// Writes each of our events as a line; the level is the lowest one written.
@@ -148,86 +145,71 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
+        let mut members = Members::default();
+        attributes.record(&mut members);
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(fields);
+            span.extensions_mut().insert(members);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let request_id = context.event_span(event).and_then(|span| {
-            let extensions = span.extensions();
-            extensions
-                .get::<Fields>()?
-                .fields
-                .get("request_id")
-                .cloned()
-        });
-        write_line(&Line {
-            level: *event.metadata().level(),
-            request_id,
-            fields,
-        });
+        let mut line = Members::default();
+        line.add("timestamp", timestamp().as_str());
+        line.add("level", event.metadata().level().as_str());
+        if let Some(span) = context.event_span(event)
+            && let Some(members) = span.extensions().get::<Members>()
+        {
+            line.0.push_str(&members.0);
+        }
+        event.record(&mut line);
+        write_line(line.into_object());
     }
 }
 
-/// A line, in the order in which a person reads it.
-struct Line {
-    level: Level,
-    request_id: Option<Value>,
-    fields: Fields,
-}
-
-impl Serialize for Line {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut line = serializer.serialize_map(None)?;
-        line.serialize_entry("timestamp", &timestamp())?;
-        line.serialize_entry("level", self.level.as_str())?;
-        line.serialize_entry("message", &self.fields.message)?;
-        if let Some(request_id) = &self.request_id {
-            line.serialize_entry("requestId", request_id)?;
-        }
-        for (name, value) in &self.fields.fields {
-            line.serialize_entry(name, value)?;
-        }
-        line.end()
-    }
-}
-
+/// Members of a JSON object, in the order in which they were added, each with a comma before it.
 #[derive(Default)]
-struct Fields {
-    message: String,
-    fields: Map<String, Value>,
+struct Members(String);
+
+impl Members {
+    fn add(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.add_all(&format!("{}:{}", json(name), json(value)));
+    }
+
+    /// Adds members that are JSON already.
+    fn add_all(&mut self, members: &str) {
+        if !members.is_empty() {
+            self.0.push(',');
+            self.0.push_str(members);
+        }
+    }
+
+    fn into_object(mut self) -> String {
+        self.0.replace_range(..self.0.len().min(1), "{");
+        self.0.push('}');
+        self.0
+    }
 }
 
-impl Visit for Fields {
-    /// `message` is text; `fields` is the JSON object of [`json`], whose entries become the line's own.
+impl Visit for Members {
+    /// `message` is text; `fields` is the JSON object of [`json`], whose members become the line's own.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // tracing hands `%value` over as Debug; only this crate's own values get here.
         let text = format!("{value:?}");
-        match field.name() {
-            "message" => self.message = text,
-            "fields" => self
-                .fields
-                .extend(serde_json::from_str::<Map<_, _>>(&text).unwrap_or_default()),
-            name => self.insert(name, text),
+        if field.name() == "fields" {
+            let members = text
+                .strip_prefix('{')
+                .and_then(|text| text.strip_suffix('}'));
+            self.add_all(members.unwrap_or_default());
+        } else {
+            self.add(field.name(), text.as_str());
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field.name(), value);
+        self.add(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.insert(field.name(), value);
-    }
-}
-
-impl Fields {
-    fn insert(&mut self, name: &str, value: impl Into<Value>) {
-        self.fields.insert(name.to_owned(), value.into());
+        self.add(field.name(), &value);
     }
 }

@@ -66,7 +66,7 @@ impl Metrics {
         if let Some(failure) = failure {
             line["ErrorType"] = failure.error_type().row().name.into();
         }
-        write_line(&line);
+        write_line(line.to_string());
     }
 }
 
