@@ -96,18 +96,17 @@ impl Broker {
 
     /// Mints a token and proves it, or says why not before the time is over.
     pub async fn token(&self, time_for_work: Duration, trace: &mut Trace) -> Result<ProvenToken> {
-        let until = Instant::now() + time_for_work;
-        let outcome = timeout_at(until, self.mint_and_prove(until, time_for_work, trace)).await;
+        let outcome = self.mint_and_prove(time_for_work, trace).await;
         trace.end();
-        outcome.unwrap_or_else(|_| Err(Failure::DeadlineNear(trace.step())))
+        outcome
     }
 
     async fn mint_and_prove(
         &self,
-        until: Instant,
         time_for_work: Duration,
         trace: &mut Trace,
     ) -> Result<ProvenToken> {
+        let until = Instant::now() + time_for_work;
         // A token that comes too late to be revoked must not come at all.
         let in_time_to_revoke = until
             .checked_sub(revoke_margin(time_for_work))

@@ -220,8 +220,6 @@ async fn exchange_on<T>(
     let mut connection = Some(connection);
     let answer = {
         let mut exchange = pin!(async {
-            // Lets what the server did while the function was frozen be seen before anything is sent.
-            tokio::task::yield_now().await;
             match sender.try_send_request(request).await {
                 Ok(answer) => Ok(read(answer).await),
                 Err(mut error) => Err(Unanswered {

@@ -36,11 +36,13 @@ fn main() -> ExitCode {
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
-    runtime.block_on(run(&api, lookup, function_name))
+    // As a task of its own: it is woken from this thread without a system call, unlike what `block_on` runs itself.
+    let work = async { tokio::spawn(run(api, lookup, function_name)).await };
+    runtime.block_on(work).unwrap_or(ExitCode::FAILURE)
 }
 
 async fn run(
-    api: &RuntimeApi,
+    api: RuntimeApi,
     lookup: impl Fn(&str) -> Option<String>,
     function_name: String,
 ) -> ExitCode {
@@ -48,7 +50,7 @@ async fn run(
     let config = match Config::from_lookup(&lookup) {
         Ok(config) => config,
         Err(error) => {
-            handler::fail_start(api, &error.to_string()).await;
+            handler::fail_start(&api, &error.to_string()).await;
             return ExitCode::FAILURE;
         }
     };
@@ -61,7 +63,7 @@ async fn run(
     broker
         .open_connections(config::invocation_waits(lookup))
         .await;
-    let stopped = handler::serve(api, &broker, metrics.as_ref()).await;
+    let stopped = handler::serve(&api, &broker, metrics.as_ref()).await;
     log::stopped(&stopped);
     ExitCode::FAILURE
 }
