@@ -39,6 +39,13 @@ bench: build $(if $(SHORT),,package) ## How fast it is, and the page that tells 
 	cargo run --locked --quiet $(if $(SHORT),,--release) --package sandbox --example bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 
+# A build of its own, with what `perf` needs to tell functions apart.
+.PHONY: profile
+profile: ## Where the CPU time of a start and of a warm invocation goes (needs perf)
+	CARGO_PROFILE_RELEASE_STRIP=none RUSTFLAGS=-Cforce-frame-pointers=yes cargo build --locked --release \
+		--target-dir $(TARGET_DIR)/profile --package github-token-broker --bin bootstrap
+	BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/profile/release/bootstrap cargo run --locked --quiet --package sandbox --example profile
+
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
 	for target in $$(cd fuzz && ls targets | sed 's/\.rs$$//'); do \

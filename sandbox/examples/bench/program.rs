@@ -49,7 +49,10 @@ pub(crate) struct Program {
     /// For each of [`CONDITIONS`].
     pub(crate) colds: [Vec<Cold>; 4],
     pub(crate) long_after_init: Vec<Duration>,
+    /// Of several processes.
     pub(crate) warm: Vec<Invocation>,
+    /// Of one process.
+    pub(crate) long: Vec<Invocation>,
 }
 
 impl Program {
@@ -60,6 +63,7 @@ impl Program {
             colds: Default::default(),
             long_after_init: Vec::new(),
             warm: Vec::new(),
+            long: Vec::new(),
         }
     }
 
@@ -92,7 +96,8 @@ impl Program {
     /// The most memory that any run had, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         let cold = self.colds.iter().flatten().map(|cold| cold.peak_memory);
-        let warm = self.warm.iter().map(|one| one.peak_memory);
+        let warm = self.warm.iter().chain(&self.long);
+        let warm = warm.map(|one| one.peak_memory);
         cold.chain(warm).max().unwrap_or_default() * 1024
     }
 
@@ -100,7 +105,7 @@ impl Program {
     pub(crate) fn requests(&self) -> (usize, usize, usize) {
         let cold = self.colds.iter().flatten().map(|cold| cold.requests);
         let all: Vec<_> = cold
-            .chain(self.warm.iter().map(|one| one.requests))
+            .chain(self.warm.iter().chain(&self.long).map(|one| one.requests))
             .collect();
         let connections = self.colds.iter().flatten().map(|cold| cold.connections);
         (

@@ -26,7 +26,10 @@ pub(crate) struct Row {
 
 /// The table's rows and what they are made from.
 pub(crate) struct Findings<'a> {
+    /// F, beside the warm invocations.
     pub(crate) signature: Duration,
+    /// F, beside the starts.
+    pub(crate) signature_beside_starts: Duration,
     pub(crate) ours: &'a Program,
     pub(crate) peer: Option<&'a Program>,
     pub(crate) growth: Growth,
@@ -72,11 +75,13 @@ impl Findings<'_> {
             self.in_signatures(
                 "warm invocation, CPU of the whole process",
                 WARM,
+                self.signature,
                 Program::warm_cpu,
             ),
             self.in_signatures(
                 "start of the process to the first answer, CPU",
                 START,
+                self.signature_beside_starts,
                 |program| program.cold(0, |cold| cold.cpu),
             ),
             self.first_against_warm(),
@@ -115,10 +120,11 @@ impl Findings<'_> {
         &self,
         what: &str,
         allowance: Allowance,
+        signature: Duration,
         figure: impl Fn(&Program) -> Duration,
     ) -> Row {
-        let allowed = allowance.for_signature(self.signature);
-        let in_f = |program| figure(program).as_secs_f64() / self.signature.as_secs_f64();
+        let allowed = allowance.for_signature(signature);
+        let in_f = |program| figure(program).as_secs_f64() / signature.as_secs_f64();
         let told = |program| {
             format!(
                 "{:.2} F = {:.2} ms",
