@@ -41,10 +41,10 @@ bench: ARCH = $(HOST_ARCH)
 
 # A build of its own, with what `perf` needs to tell functions apart.
 .PHONY: profile
-profile: ## Where the CPU time of a start and of a warm invocation goes (needs perf)
+profile: ## Where the CPU time of a start and of a warm invocation goes (needs perf, as root, on x86_64)
 	CARGO_PROFILE_RELEASE_STRIP=none RUSTFLAGS=-Cforce-frame-pointers=yes cargo build --locked --release \
 		--target-dir $(TARGET_DIR)/profile --package github-token-broker --bin bootstrap
-	BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/profile/release/bootstrap cargo run --locked --quiet --package sandbox --example profile
+	BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/profile/release/bootstrap cargo run --locked --quiet --release --package sandbox --example profile
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)

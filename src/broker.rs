@@ -94,7 +94,7 @@ impl Broker {
         }
     }
 
-    /// Mints a token and proves it, or says why not before the time is over.
+    /// Mints a token and proves it, or says why not before the time is over: each wait within is bounded by it.
     pub async fn token(&self, time_for_work: Duration, trace: &mut Trace) -> Result<ProvenToken> {
         let outcome = self.mint_and_prove(time_for_work, trace).await;
         trace.end();

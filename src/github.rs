@@ -13,7 +13,10 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::IgnoredAny};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     config::{Config, Repository},
@@ -180,6 +183,9 @@ impl<'a> GitHub<'a> {
             jwt.secret(),
             Some(scope.to_string().into()),
         )?;
+        // Lets a connection that GitHub closed behind its last answer be seen as closed: a mint that is lost on one has to be
+        // reported as a token that may exist.
+        yield_now().await;
         let answer = self.send(call, &ask, trace).await?;
         let token = match answer.parse::<Minted>(call).map(|minted| minted.token) {
             Ok(Some(token)) if is_usable(&token) => InstallationToken(token),

@@ -183,10 +183,8 @@ impl Members {
         }
     }
 
-    fn into_object(mut self) -> String {
-        self.0.replace_range(..self.0.len().min(1), "{");
-        self.0.push('}');
-        self.0
+    fn into_object(self) -> String {
+        format!("{{{}}}", self.0.trim_start_matches(','))
     }
 }
 

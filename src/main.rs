@@ -36,8 +36,8 @@ fn main() -> ExitCode {
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
-    // As a task of its own: it is woken from this thread without a system call, unlike what `block_on` runs itself.
-    let work = async { tokio::spawn(run(api, lookup, function_name)).await };
+    // A task that wakes itself is polled again at once; what `block_on` runs waits for a turn of the event loop.
+    let work = runtime.spawn(run(api, lookup, function_name));
     runtime.block_on(work).unwrap_or(ExitCode::FAILURE)
 }
 

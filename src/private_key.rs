@@ -222,8 +222,8 @@ fn is_wrapping(character: char) -> bool {
 fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     // Big enough from the start: a buffer that grows would leave copies behind.
     let mut compact = Zeroizing::new(String::with_capacity(text.len()));
-    for (number, part) in text.split('\\').enumerate() {
-        let part = match number {
+    for (index, part) in text.split('\\').enumerate() {
+        let part = match index {
             0 => part,
             _ => part.strip_prefix(['n', 'r'])?,
         };

@@ -215,9 +215,13 @@ fn fields_of_the_log(log: &str) -> BTreeSet<String> {
         .filter_map(|line| line.trim().split_once(": "))
         .map(|(name, _)| name.to_owned());
     let of_lines = log
-        .split("serialize_entry(\"")
+        .split("line.add(\"")
         .skip(1)
         .map(|rest| rest.split('"').next().unwrap().to_owned());
+    let of_spans = log
+        .split("\"invocation\", ")
+        .skip(1)
+        .map(|rest| rest.split(' ').next().unwrap().to_owned());
     let of_messages = log
         .split("(target: TARGET, ")
         .skip(1)
@@ -232,6 +236,7 @@ fn fields_of_the_log(log: &str) -> BTreeSet<String> {
         .filter(|name| name != "fields");
     let found: BTreeSet<_> = of_failures
         .chain(of_lines)
+        .chain(of_spans)
         .chain(of_messages)
         .map(|name| match name.as_str() {
             "error_type" => "errorType".to_owned(),
@@ -243,6 +248,8 @@ fn fields_of_the_log(log: &str) -> BTreeSet<String> {
         "errorType",
         "retryable",
         "security_event",
+        "timestamp",
+        "level",
         "requestId",
         "drift_seconds",
         "upstream",

@@ -15,6 +15,10 @@ pub(crate) fn passes(folder: &Path, programs: usize) -> bool {
     let is_time = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
     let mut checks = vec![
         ("F was measured", is_time(&json["signature_cpu_ms"])),
+        (
+            "F was measured beside the starts",
+            is_time(&json["signature_beside_starts_cpu_ms"]),
+        ),
         ("the machine has a kind", json["machine"].as_str().is_some()),
         (
             "there is a row for each target",

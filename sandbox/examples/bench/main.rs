@@ -144,7 +144,7 @@ fn folder(options: &Options) -> PathBuf {
     }
 }
 
-/// Goes out what a signature cost, measured after each start.
+/// Goes out what a signature cost, measured after each start whose CPU is told in it.
 async fn start_again_and_again(
     programs: &mut [Program],
     share: &Share,
@@ -164,8 +164,10 @@ async fn start_again_and_again(
                     0
                 };
                 let cold = measure::cold(&program.binary, condition.far, limit, warm).await;
+                if condition.far == RoundTrips::NONE && limit.is_none() {
+                    signatures.push(cpu::of_one_signature(key));
+                }
                 program.colds[index].push(cold);
-                signatures.push(cpu::of_one_signature(key));
             }
         }
         for program in &mut *programs {
