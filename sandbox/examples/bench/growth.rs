@@ -1,60 +1,63 @@
-//! Whether a process that lives long becomes slower or bigger. Comes in: the invocations of one process, in order, and
-//! what a signature cost beside each. Goes out: a row of the table.
+//! Whether a process that lives long becomes slower or bigger. Comes in: its invocations in order, and, for the last of
+//! them, those of a fresh process that took turns with it: a machine is not as fast in one minute as in the next. Goes out:
+//! a row of the table.
 
 use std::time::Duration;
 
 use crate::measure::Invocation;
-use crate::statistics::median;
+use crate::statistics::{median, milliseconds};
 use crate::table::Row;
 
-/// So many at the beginning are not looked at: by then every pool and buffer has its size. So many are compared.
+/// So many at the beginning are not looked at: by then every pool and buffer has its size. As many are, after them.
 const SETTLED: usize = 1_000;
 /// The row speaks of so many.
 const ENOUGH: usize = 20_000;
 const GROWTH_LIMIT_KIB: u64 = 1024;
-/// Medians of a thousand differ by this much on a machine that has other work, though both are told in F.
+/// One process can be 3 % slower than another of the same program, and the machine has other work.
 const SLOWER: f64 = 1.1;
 
-/// The first and the last of the invocations that count.
+/// The old process against the fresh one, and against itself when it was young.
 pub(crate) struct Growth {
     invocations: usize,
-    cpu_in_signatures: [f64; 2],
+    cpu_of_fresh: Duration,
+    cpu_of_old: Duration,
     resident: [u64; 2],
 }
 
 impl Growth {
-    pub(crate) fn of(invocations: &[Invocation], signatures: &[Duration]) -> Self {
-        let settled = SETTLED.min(invocations.len() / 4);
-        let early = settled..(2 * settled).max(1).min(invocations.len());
-        let late = invocations.len() - settled..invocations.len();
-        let pair = [early, late];
-        let in_signatures = |number: usize| {
-            invocations[number].cpu.as_secs_f64() / signatures[number].as_secs_f64()
+    /// `old` are all invocations of the process; as many as `fresh` has were made by turns with it, the last ones.
+    pub(crate) fn of(old: &[Invocation], fresh: &[Invocation]) -> Self {
+        let settled = SETTLED.min(old.len() / 4);
+        let young = &old[settled..(2 * settled).max(1).min(old.len())];
+        let late = &old[old.len() - fresh.len()..];
+        let cpu = |some: &[Invocation]| median(some.iter().map(|one| one.cpu)).unwrap_or_default();
+        let resident = |some: &[Invocation]| {
+            let all = some.iter().map(|one| one.resident);
+            all.max().unwrap_or_default()
         };
         Self {
-            invocations: invocations.len(),
-            cpu_in_signatures: pair
-                .clone()
-                .map(|some| median(some.map(in_signatures)).unwrap_or_default()),
-            resident: pair.map(|some| {
-                let resident = invocations[some].iter().map(|one| one.resident);
-                resident.max().unwrap_or_default()
-            }),
+            invocations: old.len(),
+            cpu_of_fresh: cpu(fresh),
+            cpu_of_old: cpu(late),
+            resident: [resident(young), resident(late)],
         }
     }
 
     pub(crate) fn row(&self) -> Row {
-        let [before, after] = self.cpu_in_signatures;
-        let grown = self.resident[1].saturating_sub(self.resident[0]);
+        let [before, after] = self.resident;
+        let grown = after.saturating_sub(before);
+        let ratio = self.cpu_of_old.as_secs_f64() / self.cpu_of_fresh.as_secs_f64();
         Row {
             what: format!("growth over {} invocations", self.invocations),
-            target: "time (CPU, first and last thousand) and memory flat".to_owned(),
+            target: "time (CPU, against a fresh process by turns) and memory flat".to_owned(),
             found: Some(format!(
-                "{before:.2} F, then {after:.2} F; {grown} KiB more"
+                "{:.2} ms, a fresh one's {:.2} ms; {grown} KiB more",
+                milliseconds(self.cpu_of_old),
+                milliseconds(self.cpu_of_fresh)
             )),
             peer: None,
             pass: (self.invocations >= ENOUGH)
-                .then_some(after <= before * SLOWER && grown < GROWTH_LIMIT_KIB),
+                .then_some(ratio <= SLOWER && grown < GROWTH_LIMIT_KIB),
         }
     }
 }

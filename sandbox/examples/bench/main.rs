@@ -60,8 +60,9 @@ struct Amounts {
     /// program, by where its memory happens to lie.
     processes: usize,
     warm: usize,
-    /// Invocations of the one process that lives long.
+    /// Invocations of the one process that lives long, and how many of them, the last, take turns with a fresh one.
     long: usize,
+    by_turns: usize,
 }
 
 const FULL: Amounts = Amounts {
@@ -70,6 +71,7 @@ const FULL: Amounts = Amounts {
     processes: 25,
     warm: 100,
     long: 20_000,
+    by_turns: 1_000,
 };
 const SHORT: Amounts = Amounts {
     colds: 1,
@@ -77,6 +79,7 @@ const SHORT: Amounts = Amounts {
     processes: 1,
     warm: 4,
     long: 8,
+    by_turns: 4,
 };
 
 fn main() -> ExitCode {
@@ -103,7 +106,7 @@ async fn run(options: &Options) -> ExitCode {
     let key = PrivateKey::rsa(2048);
     let beside_starts = start_again_and_again(&mut programs, &share, &amounts, &key).await;
     let beside_warm = invoke_again_and_again(&mut programs, &amounts, &key).await;
-    let growth = live_long(&mut programs[0], &amounts, &key).await;
+    let growth = live_long(&mut programs[0], &amounts).await;
     share.end();
 
     let (ours, peer) = (&programs[0], programs.get(1));
@@ -208,16 +211,21 @@ async fn invoke_again_and_again(
 }
 
 /// One process, for as long as one may live.
-async fn live_long(program: &mut Program, amounts: &Amounts, key: &PrivateKey) -> Growth {
-    let mut signatures = Vec::new();
-    let mut running = Warm::start(&program.binary).await;
-    for number in 1..=amounts.long {
-        program.long.push(running.invoke().await);
-        signatures.push(cpu::of_one_signature(key));
+async fn live_long(program: &mut Program, amounts: &Amounts) -> Growth {
+    let mut old = Warm::start(&program.binary).await;
+    for number in 1..=amounts.long - amounts.by_turns {
+        program.long.push(old.invoke().await);
         if number % 2_000 == 0 {
             println!("{number} of {} invocations of one process", amounts.long);
         }
     }
-    running.finish().await;
-    Growth::of(&program.long, &signatures)
+    let mut fresh = Warm::start(&program.binary).await;
+    let mut of_fresh = Vec::new();
+    for _ in 0..amounts.by_turns {
+        program.long.push(old.invoke().await);
+        of_fresh.push(fresh.invoke().await);
+    }
+    old.finish().await;
+    fresh.finish().await;
+    Growth::of(&program.long, &of_fresh)
 }
