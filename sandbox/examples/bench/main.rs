@@ -97,9 +97,9 @@ async fn run(options: &Options) -> ExitCode {
         Share::of_this_machine()
     };
     println!("128 MB's share is held by {share}");
-    let mut programs = vec![Program::new("ours", binary_under_test())];
+    let binary = binary_under_test();
+    let mut programs = vec![Program::new("ours", &binary)];
     if let Some(peer) = &options.peer {
-        let peer = std::path::absolute(peer).expect("the current folder exists");
         programs.push(Program::new("peer", peer));
     }
     // F is measured beside everything that is told in it: a machine is not as fast in one minute as in the next.
@@ -116,7 +116,7 @@ async fn run(options: &Options) -> ExitCode {
         ours,
         peer,
         growth,
-        zips: zips::in_folder(&options.project.join("dist"), &ours.binary),
+        zips: zips::in_folder(&options.project.join("dist"), &binary),
         share_is_true: matches!(share, Share::Group(_)),
     };
     let report = Report::of(&findings, &share.to_string());
