@@ -1,6 +1,8 @@
 //! What was measured of one program, in all conditions, and the figures that come of it. Comes in: measurements. Goes out:
 //! medians.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,7 +66,10 @@ impl Program {
         let folder = tempfile::tempdir().expect("there is room for a copy");
         // The name that Lambda starts.
         let binary = folder.path().join("bootstrap");
-        std::fs::copy(original, &binary).expect("there is such a program, and room for a copy");
+        let program = std::fs::read(original).expect("there is such a program");
+        std::fs::write(&binary, program).expect("there is room for a copy");
+        let executable = Permissions::from_mode(0o755);
+        std::fs::set_permissions(&binary, executable).expect("the copy is ours");
         Self {
             name,
             binary,
