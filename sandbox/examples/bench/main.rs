@@ -21,17 +21,16 @@ mod zips;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use sandbox::{PrivateKey, binary_under_test};
 
+use cpu::Cpus;
 use growth::Growth;
 use measure::{RoundTrips, Warm};
 use program::{CONDITIONS, Program};
 use report::Report;
 use share::Share;
-use statistics::median;
 use table::Findings;
 
 #[derive(Parser)]
@@ -102,17 +101,14 @@ async fn run(options: &Options) -> ExitCode {
     if let Some(peer) = &options.peer {
         programs.push(Program::new("peer", peer));
     }
-    // F is measured beside everything that is told in it: a machine is not as fast in one minute as in the next.
     let key = PrivateKey::rsa(2048);
-    let beside_starts = start_again_and_again(&mut programs, &share, &amounts, &key).await;
-    let beside_warm = invoke_again_and_again(&mut programs, &amounts, &key).await;
+    start_again_and_again(&mut programs, &share, &amounts, &key).await;
+    invoke_again_and_again(&mut programs, &amounts, &key).await;
     let growth = live_long(&mut programs[0], &amounts).await;
     share.end();
 
     let (ours, peer) = (&programs[0], programs.get(1));
     let findings = Findings {
-        signature: median(beside_warm).unwrap_or_default(),
-        signature_beside_starts: median(beside_starts).unwrap_or_default(),
         ours,
         peer,
         growth,
@@ -147,15 +143,15 @@ fn folder(options: &Options) -> PathBuf {
     }
 }
 
-/// Goes out what a signature cost, measured after each start whose CPU is told in it.
 async fn start_again_and_again(
     programs: &mut [Program],
     share: &Share,
     amounts: &Amounts,
     key: &PrivateKey,
-) -> Vec<Duration> {
-    let mut signatures = Vec::new();
+) {
+    let cpus = Cpus::of_this_thread();
     for number in 1..=amounts.colds {
+        let chosen = cpus.in_turn(number);
         for (index, condition) in CONDITIONS.iter().enumerate() {
             let first = number % programs.len();
             let (later, earlier) = programs.split_at_mut(first);
@@ -166,10 +162,8 @@ async fn start_again_and_again(
                 } else {
                     0
                 };
-                let cold = measure::cold(&program.binary, condition.far, limit, warm).await;
-                if condition.far == RoundTrips::NONE && limit.is_none() {
-                    signatures.push(cpu::of_one_signature(key));
-                }
+                let cold =
+                    measure::cold(&program.binary, condition.far, limit, warm, key, chosen).await;
                 program.colds[index].push(cold);
             }
         }
@@ -179,20 +173,15 @@ async fn start_again_and_again(
         }
         println!("{number} of {} starts in each condition", amounts.colds);
     }
-    signatures
 }
 
-/// Goes out what a signature cost, measured after each invocation.
-async fn invoke_again_and_again(
-    programs: &mut [Program],
-    amounts: &Amounts,
-    key: &PrivateKey,
-) -> Vec<Duration> {
-    let mut signatures = Vec::new();
+async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts, key: &PrivateKey) {
+    let cpus = Cpus::of_this_thread();
     for process in 1..=amounts.processes {
+        let chosen = cpus.in_turn(process);
         let mut running = Vec::new();
         for program in &*programs {
-            running.push(Warm::start(&program.binary).await);
+            running.push(Warm::start(&program.binary, chosen).await);
         }
         for number in 1..=amounts.warm {
             // Each goes first in every second round.
@@ -200,26 +189,26 @@ async fn invoke_again_and_again(
                 let index = (turn + number) % programs.len();
                 programs[index].warm.push(running[index].invoke().await);
             }
-            signatures.push(cpu::of_one_signature(key));
         }
-        for warm in running {
+        for (program, warm) in programs.iter_mut().zip(running) {
+            program.warm_of_process(amounts.warm, cpu::of_one_signature(key, chosen));
             warm.finish().await;
         }
         println!("{process} of {} processes", amounts.processes);
     }
-    signatures
 }
 
 /// One process, for as long as one may live.
 async fn live_long(program: &mut Program, amounts: &Amounts) -> Growth {
-    let mut old = Warm::start(&program.binary).await;
+    let chosen = Cpus::of_this_thread().in_turn(0);
+    let mut old = Warm::start(&program.binary, chosen).await;
     for number in 1..=amounts.long - amounts.by_turns {
         program.long.push(old.invoke().await);
         if number % 2_000 == 0 {
             println!("{number} of {} invocations of one process", amounts.long);
         }
     }
-    let mut fresh = Warm::start(&program.binary).await;
+    let mut fresh = Warm::start(&program.binary, chosen).await;
     let mut of_fresh = Vec::new();
     for _ in 0..amounts.by_turns {
         program.long.push(old.invoke().await);

@@ -45,6 +45,27 @@ pub(crate) const CONDITIONS: [Condition; 4] = [
     },
 ];
 
+/// CPU time, told in F: medians, the ratio's too.
+pub(crate) struct InSignatures {
+    pub(crate) cpu: Duration,
+    pub(crate) signature: Duration,
+    pub(crate) ratio: f64,
+}
+
+impl InSignatures {
+    /// Of pairs of a CPU time and F.
+    fn of(pairs: &[(Duration, Duration)]) -> Self {
+        let ratios = pairs
+            .iter()
+            .map(|(cpu, signature)| cpu.as_secs_f64() / signature.as_secs_f64());
+        Self {
+            cpu: median(pairs.iter().map(|pair| pair.0)).unwrap_or_default(),
+            signature: median(pairs.iter().map(|pair| pair.1)).unwrap_or_default(),
+            ratio: median(ratios).unwrap_or_default(),
+        }
+    }
+}
+
 /// A program and what was measured of it.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
@@ -57,6 +78,8 @@ pub(crate) struct Program {
     pub(crate) long_after_init: Vec<Duration>,
     /// Of several processes.
     pub(crate) warm: Vec<Invocation>,
+    /// Of each of those processes: the median of its invocations' CPU, and F after them on the same CPU.
+    processes: Vec<(Duration, Duration)>,
     /// Of one process.
     pub(crate) long: Vec<Invocation>,
 }
@@ -77,6 +100,7 @@ impl Program {
             colds: Default::default(),
             long_after_init: Vec::new(),
             warm: Vec::new(),
+            processes: Vec::new(),
             long: Vec::new(),
         }
     }
@@ -95,8 +119,22 @@ impl Program {
         median(warm).unwrap_or_default()
     }
 
-    pub(crate) fn warm_cpu(&self) -> Duration {
-        median(self.warm.iter().map(|one| one.cpu)).unwrap_or_default()
+    /// A process made the last of the warm invocations, so many.
+    pub(crate) fn warm_of_process(&mut self, invocations: usize, signature: Duration) {
+        let its = &self.warm[self.warm.len() - invocations..];
+        let cpu = median(its.iter().map(|one| one.cpu)).unwrap_or_default();
+        self.processes.push((cpu, signature));
+    }
+
+    pub(crate) fn warm_cpu(&self) -> InSignatures {
+        InSignatures::of(&self.processes)
+    }
+
+    /// Of a start on a free machine, to its first answer.
+    pub(crate) fn start_cpu(&self) -> InSignatures {
+        let starts = self.colds[0].iter();
+        let pairs: Vec<_> = starts.map(|one| (one.cpu, one.signature)).collect();
+        InSignatures::of(&pairs)
     }
 
     pub(crate) fn warm_took(&self) -> Duration {

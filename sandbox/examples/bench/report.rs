@@ -32,8 +32,8 @@ impl Report {
             .into_iter()
             .flatten()
             .collect();
-        let signature = milliseconds(findings.signature);
-        let beside_starts = milliseconds(findings.signature_beside_starts);
+        let signature = milliseconds(findings.ours.warm_cpu().signature);
+        let beside_starts = milliseconds(findings.ours.start_cpu().signature);
         let machine = machine();
         let notes = vec![
             format!(
@@ -166,7 +166,7 @@ fn figures(program: &Program) -> Value {
         "conditions": conditions,
         "long_after_init_ms": milliseconds(program.late()),
         "warm_invocations": program.warm.len(),
-        "warm_cpu_ms": milliseconds(program.warm_cpu()),
+        "warm_cpu_ms": milliseconds(program.warm_cpu().cpu),
         "warm_ms": milliseconds(program.warm_took()),
         "warm_at_share_ms": milliseconds(program.warm_limited()),
         "peak_memory_bytes": program.peak_memory(),

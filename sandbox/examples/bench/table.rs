@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::growth::Growth;
 use crate::measure::RoundTrips;
-use crate::program::Program;
+use crate::program::{InSignatures, Program};
 use crate::statistics::milliseconds;
 use crate::zips::Zip;
 
@@ -26,10 +26,6 @@ pub(crate) struct Row {
 
 /// The table's rows and what they are made from.
 pub(crate) struct Findings<'a> {
-    /// F, beside the warm invocations.
-    pub(crate) signature: Duration,
-    /// F, beside the starts.
-    pub(crate) signature_beside_starts: Duration,
     pub(crate) ours: &'a Program,
     pub(crate) peer: Option<&'a Program>,
     pub(crate) growth: Growth,
@@ -75,14 +71,12 @@ impl Findings<'_> {
             self.in_signatures(
                 "warm invocation, CPU of the whole process",
                 WARM,
-                self.signature,
                 Program::warm_cpu,
             ),
             self.in_signatures(
                 "start of the process to the first answer, CPU",
                 START,
-                self.signature_beside_starts,
-                |program| program.cold(0, |cold| cold.cpu),
+                Program::start_cpu,
             ),
             self.first_against_warm(),
         ];
@@ -120,24 +114,19 @@ impl Findings<'_> {
         &self,
         what: &str,
         allowance: Allowance,
-        signature: Duration,
-        figure: impl Fn(&Program) -> Duration,
+        figure: impl Fn(&Program) -> InSignatures,
     ) -> Row {
-        let allowed = allowance.for_signature(signature);
-        let in_f = |program| figure(program).as_secs_f64() / signature.as_secs_f64();
-        let told = |program| {
-            format!(
-                "{:.2} F = {:.2} ms",
-                in_f(program),
-                milliseconds(figure(program))
-            )
+        let ours = figure(self.ours);
+        let allowed = allowance.for_signature(ours.signature);
+        let told = |figure: &InSignatures| {
+            format!("{:.2} F = {:.2} ms", figure.ratio, milliseconds(figure.cpu))
         };
         Row {
             what: what.to_owned(),
             target: format!("<= {allowed:.2} F"),
-            found: Some(told(self.ours)),
-            peer: self.peer.map(told),
-            pass: Some(in_f(self.ours) <= allowed),
+            found: Some(told(&ours)),
+            peer: self.peer.map(|peer| told(&figure(peer))),
+            pass: Some(ours.ratio <= allowed),
         }
     }
 
