@@ -1,13 +1,12 @@
 //! CPU time by the kernel's own accounting, in nanoseconds. Comes in: a process. Goes out: what all its threads used.
-//! And F, the measure of everything else: what it costs to read the App's key once and to sign once. Both on a CPU of the
-//! caller's choice: two CPUs of a virtual machine need not be equally fast, nor one of them in the next minute.
+//! And F, the measure of everything else: what it costs to read the App's key once and to sign once. Two CPUs of a
+//! virtual machine need not be equally fast, nor one of them in the next minute.
 
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
-use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sandbox::PrivateKey;
@@ -37,58 +36,24 @@ pub(crate) fn of_process(pid: u32) -> Duration {
     used
 }
 
-/// The CPUs that this program may use.
-#[derive(Clone, Copy)]
-pub(crate) struct Cpus(CpuSet);
-
-/// One of them.
-#[derive(Clone, Copy)]
-pub(crate) struct Cpu(CpuSet);
-
-impl Cpus {
-    pub(crate) fn of_this_thread() -> Self {
-        Self(sched_getaffinity(None).expect("the kernel tells where a thread may run"))
-    }
-
-    /// Each in turn.
-    pub(crate) fn in_turn(self, number: usize) -> Cpu {
-        let mine = (0..CpuSet::MAX_CPU).filter(|cpu| self.0.is_set(*cpu));
-        let mut one = CpuSet::new();
-        one.set(mine.cycle().nth(number).expect("a thread runs somewhere"));
-        Cpu(one)
-    }
-
-    /// Lets this thread run on all of them again.
-    pub(crate) fn release_this_thread(self) {
-        sched_setaffinity(None, &self.0).expect("it ran there before");
-    }
-}
-
-impl Cpu {
-    /// This thread, and what it starts from now on.
-    pub(crate) fn take_this_thread(self) {
-        sched_setaffinity(None, &self.0).expect("a thread may run on a CPU of its own");
-    }
-
-    pub(crate) fn take_process(self, pid: u32) {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        sched_setaffinity(pid, &self.0).expect("what we started may run there");
-    }
-}
-
-const SIGNATURES: usize = 21;
-/// As long as the function waits for the key that it then reads and signs with, once: what has waited is slower at first.
+const SIGNATURES: usize = 20;
+/// As long as the function waits for the key that it then reads and signs with, once.
 const WAIT: Duration = Duration::from_millis(1);
 
-/// F: what this thread uses to read a key and to sign with it, once, by the library that the function has too.
-pub(crate) fn of_one_signature(key: &PrivateKey, cpu: Cpu) -> Duration {
-    let all = Cpus::of_this_thread();
-    cpu.take_this_thread();
-    let used = median((0..SIGNATURES).map(|_| {
+/// F: what a thread uses to read a key and to sign with it, once, by the library that the function has too. On each CPU that
+/// this thread may use, in turn, as the function goes from one to the other.
+pub(crate) fn of_one_signature(key: &PrivateKey) -> Duration {
+    let all = sched_getaffinity(None).expect("the kernel tells where a thread may run");
+    let mine = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
+    let samples = mine.cycle().take(SIGNATURES).map(|cpu| {
+        let mut one = CpuSet::new();
+        one.set(cpu);
+        sched_setaffinity(None, &one).expect("a thread may choose of its CPUs");
         std::thread::sleep(WAIT);
         sign(key)
-    }));
-    all.release_this_thread();
+    });
+    let used = median(samples);
+    sched_setaffinity(None, &all).expect("it ran there before");
     used.unwrap_or_default()
 }
 

@@ -25,7 +25,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use sandbox::{PrivateKey, binary_under_test};
 
-use cpu::Cpus;
 use growth::Growth;
 use measure::{RoundTrips, Warm};
 use program::{CONDITIONS, Program};
@@ -149,9 +148,7 @@ async fn start_again_and_again(
     amounts: &Amounts,
     key: &PrivateKey,
 ) {
-    let cpus = Cpus::of_this_thread();
     for number in 1..=amounts.colds {
-        let chosen = cpus.in_turn(number);
         for (index, condition) in CONDITIONS.iter().enumerate() {
             let first = number % programs.len();
             let (later, earlier) = programs.split_at_mut(first);
@@ -162,8 +159,7 @@ async fn start_again_and_again(
                 } else {
                     0
                 };
-                let cold =
-                    measure::cold(&program.binary, condition.far, limit, warm, key, chosen).await;
+                let cold = measure::cold(&program.binary, condition.far, limit, warm, key).await;
                 program.colds[index].push(cold);
             }
         }
@@ -176,12 +172,10 @@ async fn start_again_and_again(
 }
 
 async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts, key: &PrivateKey) {
-    let cpus = Cpus::of_this_thread();
     for process in 1..=amounts.processes {
-        let chosen = cpus.in_turn(process);
         let mut running = Vec::new();
         for program in &*programs {
-            running.push(Warm::start(&program.binary, chosen).await);
+            running.push(Warm::start(&program.binary).await);
         }
         for number in 1..=amounts.warm {
             // Each goes first in every second round.
@@ -191,7 +185,7 @@ async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts, key
             }
         }
         for (program, warm) in programs.iter_mut().zip(running) {
-            program.warm_of_process(amounts.warm, cpu::of_one_signature(key, chosen));
+            program.warm_of_process(amounts.warm, cpu::of_one_signature(key));
             warm.finish().await;
         }
         println!("{process} of {} processes", amounts.processes);
@@ -200,15 +194,14 @@ async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts, key
 
 /// One process, for as long as one may live.
 async fn live_long(program: &mut Program, amounts: &Amounts) -> Growth {
-    let chosen = Cpus::of_this_thread().in_turn(0);
-    let mut old = Warm::start(&program.binary, chosen).await;
+    let mut old = Warm::start(&program.binary).await;
     for number in 1..=amounts.long - amounts.by_turns {
         program.long.push(old.invoke().await);
         if number % 2_000 == 0 {
             println!("{number} of {} invocations of one process", amounts.long);
         }
     }
-    let mut fresh = Warm::start(&program.binary, chosen).await;
+    let mut fresh = Warm::start(&program.binary).await;
     let mut of_fresh = Vec::new();
     for _ in 0..amounts.by_turns {
         program.long.push(old.invoke().await);

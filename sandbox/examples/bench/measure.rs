@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sandbox::{Call, Outcome, Phase, PrivateKey, Running, Scenario, phases};
 
-use crate::cpu::{self, Cpu, Cpus};
+use crate::cpu;
 use crate::share::{Share, Turns};
 
 /// Longer than the scheduler's period, so that a warm invocation finds its share unused, as after a quiet while.
@@ -45,7 +45,7 @@ pub(crate) struct Cold {
     pub(crate) first: Duration,
     /// CPU until the first answer was given and the next work asked for.
     pub(crate) cpu: Duration,
-    /// F, right after it and on the same CPU.
+    /// F, right after it.
     pub(crate) signature: Duration,
     /// The part of it that init used.
     pub(crate) init_cpu: Duration,
@@ -73,13 +73,10 @@ pub(crate) async fn cold(
     share: Option<&Share>,
     warm: usize,
     key: &PrivateKey,
-    chosen: Cpu,
 ) -> Cold {
-    let all = Cpus::of_this_thread();
     let init: Arc<Mutex<(Duration, Option<Turns>)>> = Arc::default();
     let (seen, limit) = (Arc::clone(&init), share.cloned());
     let after_init = move |pid| {
-        all.release_this_thread();
         let turns = limit.as_ref().and_then(|share| share.limit(pid));
         *seen.lock().unwrap_or_else(PoisonError::into_inner) = (cpu::of_process(pid), turns);
     };
@@ -87,10 +84,9 @@ pub(crate) async fn cold(
     if let Some(share) = share {
         share.before_start();
     }
-    chosen.take_this_thread();
     let outcome = running.invoke("null").await;
     let cpu = cpu::of_process(pid_of(&running));
-    let signature = cpu::of_one_signature(key, chosen);
+    let signature = cpu::of_one_signature(key);
     let mut warm_ones = Vec::new();
     for _ in 0..warm {
         std::thread::sleep(PAUSE);
@@ -143,11 +139,10 @@ pub(crate) struct Invocation {
 }
 
 impl Warm {
-    pub(crate) async fn start(binary: &Path, chosen: Cpu) -> Self {
+    pub(crate) async fn start(binary: &Path) -> Self {
         let mut running = scenario(binary, RoundTrips::NONE).start().await;
         minted(running.invoke("null").await);
         let pid = pid_of(&running);
-        chosen.take_process(pid);
         Self {
             running,
             used: cpu::of_process(pid),

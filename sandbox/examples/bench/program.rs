@@ -78,7 +78,7 @@ pub(crate) struct Program {
     pub(crate) long_after_init: Vec<Duration>,
     /// Of several processes.
     pub(crate) warm: Vec<Invocation>,
-    /// Of each of those processes: the median of its invocations' CPU, and F after them on the same CPU.
+    /// Of each of those processes: the median of its invocations' CPU, and F after them.
     processes: Vec<(Duration, Duration)>,
     /// Of one process.
     pub(crate) long: Vec<Invocation>,
