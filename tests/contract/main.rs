@@ -7,6 +7,7 @@
 )]
 
 mod code;
+mod log;
 mod project;
 mod threats;
 
@@ -87,4 +88,18 @@ fn files(roots: &[&str], extensions: &[&str]) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// What stands in backticks in the first cell of each row of the tables, but for their headings.
+fn first_cells(text: &str) -> impl Iterator<Item = &str> {
+    text.split("\n|---")
+        .skip(1)
+        .flat_map(|table| {
+            table
+                .lines()
+                .skip(1)
+                .take_while(|line| line.starts_with('|'))
+        })
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
 }

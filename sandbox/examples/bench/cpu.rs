@@ -36,8 +36,9 @@ pub(crate) fn of_process(pid: u32) -> Duration {
     used
 }
 
+/// The median of so many is taken.
 const SIGNATURES: usize = 20;
-/// As long as the function waits for the key that it then reads and signs with, once.
+/// Between them, since the function has waited too when it reads its key and signs.
 const WAIT: Duration = Duration::from_millis(1);
 
 /// F: what a thread uses to read a key and to sign with it, once, by the library that the function has too. On each CPU that

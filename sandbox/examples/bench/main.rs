@@ -27,7 +27,7 @@ use sandbox::{PrivateKey, binary_under_test};
 
 use growth::Growth;
 use measure::{RoundTrips, Warm};
-use program::{CONDITIONS, Program};
+use program::{CONDITIONS, FREE, Program};
 use report::Report;
 use share::Share;
 use table::Findings;
@@ -159,7 +159,11 @@ async fn start_again_and_again(
                 } else {
                     0
                 };
-                let cold = measure::cold(&program.binary, condition.far, limit, warm, key).await;
+                let cold = measure::cold(&program.binary, condition.far, limit, warm).await;
+                if *condition == FREE {
+                    let signature = cpu::of_one_signature(key);
+                    program.starts_in_signatures.push((cold.cpu, signature));
+                }
                 program.colds[index].push(cold);
             }
         }

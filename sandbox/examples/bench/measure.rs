@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sandbox::{Call, Outcome, Phase, PrivateKey, Running, Scenario, phases};
+use sandbox::{Call, Outcome, Phase, Running, Scenario, phases};
 
 use crate::cpu;
 use crate::share::{Share, Turns};
@@ -45,8 +45,6 @@ pub(crate) struct Cold {
     pub(crate) first: Duration,
     /// CPU until the first answer was given and the next work asked for.
     pub(crate) cpu: Duration,
-    /// F, right after it.
-    pub(crate) signature: Duration,
     /// The part of it that init used.
     pub(crate) init_cpu: Duration,
     /// Invocations after the first, under the same conditions.
@@ -72,7 +70,6 @@ pub(crate) async fn cold(
     far: RoundTrips,
     share: Option<&Share>,
     warm: usize,
-    key: &PrivateKey,
 ) -> Cold {
     let init: Arc<Mutex<(Duration, Option<Turns>)>> = Arc::default();
     let (seen, limit) = (Arc::clone(&init), share.cloned());
@@ -86,7 +83,6 @@ pub(crate) async fn cold(
     }
     let outcome = running.invoke("null").await;
     let cpu = cpu::of_process(pid_of(&running));
-    let signature = cpu::of_one_signature(key);
     let mut warm_ones = Vec::new();
     for _ in 0..warm {
         std::thread::sleep(PAUSE);
@@ -99,7 +95,6 @@ pub(crate) async fn cold(
         to_answer: outcome.times.answered - outcome.times.spawned,
         first: took(&outcome),
         cpu,
-        signature,
         init_cpu,
         warm: warm_ones,
         phases: seen_by_the_function(phases(&outcome), far),
@@ -142,11 +137,8 @@ impl Warm {
     pub(crate) async fn start(binary: &Path) -> Self {
         let mut running = scenario(binary, RoundTrips::NONE).start().await;
         minted(running.invoke("null").await);
-        let pid = pid_of(&running);
-        Self {
-            running,
-            used: cpu::of_process(pid),
-        }
+        let used = cpu::of_process(pid_of(&running));
+        Self { running, used }
     }
 
     pub(crate) async fn invoke(&mut self) -> Invocation {

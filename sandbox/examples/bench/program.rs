@@ -21,13 +21,16 @@ pub(crate) struct Condition {
     pub(crate) limited: bool,
 }
 
+/// Nothing is far, nothing is limited.
+pub(crate) const FREE: Condition = Condition {
+    name: "no delays",
+    far: RoundTrips::NONE,
+    limited: false,
+};
+
 /// All of them, in the order of the table and of the picture.
 pub(crate) const CONDITIONS: [Condition; 4] = [
-    Condition {
-        name: "no delays",
-        far: RoundTrips::NONE,
-        limited: false,
-    },
+    FREE,
     Condition {
         name: "no delays, limited",
         far: RoundTrips::NONE,
@@ -69,8 +72,8 @@ impl InSignatures {
 /// A program and what was measured of it.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
-    /// A copy, written in one go as Lambda unpacks a zip: what a linker wrote lies in smaller pieces in the kernel's cache, and
-    /// is some per cent slower.
+    /// A copy, written in one go as a zip is unpacked: the file that the linker wrote was some per cent slower, presumably as
+    /// it lies in smaller pieces in the kernel's cache.
     pub(crate) binary: PathBuf,
     _folder: TempDir,
     /// For each of [`CONDITIONS`].
@@ -79,7 +82,9 @@ pub(crate) struct Program {
     /// Of several processes.
     pub(crate) warm: Vec<Invocation>,
     /// Of each of those processes: the median of its invocations' CPU, and F after them.
-    processes: Vec<(Duration, Duration)>,
+    warm_in_signatures: Vec<(Duration, Duration)>,
+    /// Of each start that was [`FREE`]: its CPU, and F after it.
+    pub(crate) starts_in_signatures: Vec<(Duration, Duration)>,
     /// Of one process.
     pub(crate) long: Vec<Invocation>,
 }
@@ -100,7 +105,8 @@ impl Program {
             colds: Default::default(),
             long_after_init: Vec::new(),
             warm: Vec::new(),
-            processes: Vec::new(),
+            warm_in_signatures: Vec::new(),
+            starts_in_signatures: Vec::new(),
             long: Vec::new(),
         }
     }
@@ -123,18 +129,16 @@ impl Program {
     pub(crate) fn warm_of_process(&mut self, invocations: usize, signature: Duration) {
         let its = &self.warm[self.warm.len() - invocations..];
         let cpu = median(its.iter().map(|one| one.cpu)).unwrap_or_default();
-        self.processes.push((cpu, signature));
+        self.warm_in_signatures.push((cpu, signature));
     }
 
     pub(crate) fn warm_cpu(&self) -> InSignatures {
-        InSignatures::of(&self.processes)
+        InSignatures::of(&self.warm_in_signatures)
     }
 
     /// Of a start on a free machine, to its first answer.
     pub(crate) fn start_cpu(&self) -> InSignatures {
-        let starts = self.colds[0].iter();
-        let pairs: Vec<_> = starts.map(|one| (one.cpu, one.signature)).collect();
-        InSignatures::of(&pairs)
+        InSignatures::of(&self.starts_in_signatures)
     }
 
     pub(crate) fn warm_took(&self) -> Duration {
