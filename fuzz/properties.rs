@@ -11,6 +11,7 @@ use github_token_broker::{
     proof::{Grant, Reach},
     refusal::Refusal,
     retry::wait_before_next,
+    ssm,
     variables::VARIABLES,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -42,6 +43,28 @@ const REQUIRED: [&str; 5] = [
     "GITHUB_TOKEN_BROKER_REPOSITORY_NAME",
 ];
 
+/// Any answer of SSM's is parameters or none, in one of the ways that there are to fail.
+pub(crate) fn ssm_answer(input: &[u8]) {
+    let (numbers, rest) = input.split_at(input.len().min(2));
+    let number = |at: usize| numbers.get(at).copied().map_or(0, u16::from);
+    let status = StatusCode::from_u16(100 + (number(0) << 8 | number(1)) % 900).unwrap_or_default();
+    let mut lines = rest.splitn(2, |byte| *byte == b'\n');
+    let code = lines.next().unwrap_or_default();
+    let body = lines.next().unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    if let Ok(code) = HeaderValue::from_bytes(code) {
+        headers.insert("x-amzn-errortype", code);
+    }
+    match ssm::read(status, &headers, body) {
+        Ok(_) => assert_eq!(status, StatusCode::OK),
+        Err(fault) => {
+            let shown = Failure::ParametersUnreadable(fault).to_string();
+            let text = String::from_utf8_lossy(body);
+            assert!(text.trim().len() < 24 || !shown.contains(text.trim()));
+        }
+    }
+}
+
 /// Any environment is a configuration whose every part is well formed, or an error that repeats no value.
 pub(crate) fn configuration(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -70,6 +93,7 @@ pub(crate) fn configuration(input: &[u8]) {
                 Some("https" | "http")
             ));
             assert!(config.api_base.query().is_none());
+            assert!(config.aws.endpoint.host().is_some());
         }
         Err(error) => {
             let shown = error.to_string();

@@ -63,7 +63,7 @@ def main():
         embedded = {(c["name"], c["version"]) for c in embedded_crates(program.read_bytes())}
         check(root["version"] == version and named <= embedded, f"{architecture}: the SBOM names {len(named)} of the {len(embedded)} crates in the program's own list")
         linked = {(c["name"], c["version"]) for c in bom["components"] if c["properties"][0]["value"] == "runtime"}
-        check({"aws-lc-sys", "rustls", "aws-sdk-ssm"} <= dict(linked).keys(), f"{architecture}: {len(linked)} of them are linked in, TLS and the SDK among them")
+        check({"aws-lc-sys", "rustls", "aws-sigv4"} <= dict(linked).keys(), f"{architecture}: {len(linked)} of them are linked in, TLS and AWS's signatures among them")
         banned = {ban["crate"] for ban in tomllib.loads(pathlib.Path("deny.toml").read_text())["bans"]["deny"]}
         check(banned and not banned & dict(named).keys(), f"{architecture}: none is one that deny.toml bans {sorted(banned & dict(named).keys()) or ''}")
         check(all(c.get("licenses") and c.get("hashes") for c in bom["components"]), f"{architecture}: each with its licence and its checksum")

@@ -8,7 +8,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sdk_ssm::Client as SsmClient;
 use tokio::{
     task::yield_now,
     time::{Instant, timeout_at},
@@ -25,7 +24,7 @@ use crate::{
     proof::{Examination, ProvenToken},
     refusal::Refusal,
     retry::{correctable_drift, revoke_margin},
-    sdk_http::sdk_client,
+    ssm::Ssm,
     tls::tls,
     trace::Trace,
 };
@@ -39,7 +38,7 @@ const SAY_WHY: Duration = Duration::from_millis(50);
 /// Everything that an invocation needs and that start-up can prepare.
 pub struct Broker {
     config: Config,
-    ssm: SsmClient,
+    ssm: Ssm,
     ssm_upstream: Arc<Upstream>,
     github_upstream: Arc<Upstream>,
 }
@@ -48,13 +47,9 @@ impl Broker {
     /// Prepares the clients. Nothing is sent yet.
     pub fn new(config: Config) -> Self {
         let tls = tls(&config.network);
-        let ssm_upstream = Upstream::new(
-            &parameters::ssm_endpoint(&config.aws),
-            &config.network,
-            tls.clone(),
-        );
+        let ssm_upstream = Upstream::new(&config.aws.endpoint, &config.network, tls.clone());
         let github_upstream = Upstream::new(&config.api_base, &config.network, tls);
-        let ssm = parameters::ssm_client(&config.aws, sdk_client(ssm_upstream.clone()));
+        let ssm = Ssm::new(&config.aws, ssm_upstream.clone());
         Self {
             config,
             ssm,
@@ -87,7 +82,7 @@ impl Broker {
         let ssm = open("ssm", &self.ssm_upstream);
         // Both hosts are called first, and answer while this works.
         yield_now().await;
-        parameters::rehearse(&self.config.aws, &self.config.parameters).await;
+        self.ssm.rehearse();
         drop(ssm.await);
         if !invocation_waits {
             drop(github.await);
@@ -112,7 +107,11 @@ impl Broker {
             .checked_sub(revoke_margin(time_for_work))
             .unwrap_or(until);
         let github = GitHub::new(&self.config, &self.github_upstream, in_time_to_revoke);
-        let granted = timeout_at(in_time_to_revoke, self.mint(&github, trace)).await;
+        let granted = timeout_at(
+            in_time_to_revoke,
+            self.mint(&github, in_time_to_revoke, trace),
+        )
+        .await;
         let granted = granted.unwrap_or_else(|_| Err(Failure::DeadlineNear(trace.step())));
         if let Err(Failure::DeadlineNear(Step::Mint)) = granted {
             trace.unseen_token();
@@ -138,8 +137,13 @@ impl Broker {
     }
 
     /// Load, sign, confirm, mint.
-    async fn mint(&self, github: &GitHub<'_>, trace: &mut Trace) -> Result<GrantedToken> {
-        let credentials = parameters::load(&self.ssm, &self.config.parameters).await?;
+    async fn mint(
+        &self,
+        github: &GitHub<'_>,
+        until: Instant,
+        trace: &mut Trace,
+    ) -> Result<GrantedToken> {
+        let credentials = parameters::load(&self.ssm, &self.config.parameters, until).await?;
         trace.installation(credentials.installation_id);
 
         trace.enter(Step::Sign);

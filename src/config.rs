@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use aws_sdk_ssm::config::Credentials;
+use aws_credential_types::Credentials;
 use http::Uri;
 use rustls::RootCertStore;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use tracing::Level;
 use crate::{
     permissions::Permissions,
     rules,
+    ssm_endpoint::ssm_endpoint as regional_endpoint,
     variables::{
         API_BASE, CLIENT_ID_PARAM, ConfigurationError, Fault, INSTALLATION_ID_PARAM, LOG_LEVEL,
         METRICS_NAMESPACE, NAME, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID,
@@ -54,12 +55,9 @@ pub struct ParameterNames {
 pub struct Aws {
     /// The region of the function and of its parameters.
     pub region: String,
-    /// `AWS_ENDPOINT_URL_SSM`, or else `AWS_ENDPOINT_URL`.
-    pub endpoint: Option<Uri>,
-    /// `AWS_USE_FIPS_ENDPOINT`
-    pub use_fips: bool,
-    /// `AWS_USE_DUALSTACK_ENDPOINT`
-    pub use_dual_stack: bool,
+    /// `AWS_ENDPOINT_URL_SSM`, or else `AWS_ENDPOINT_URL`, or else the region's, by `AWS_USE_FIPS_ENDPOINT` and
+    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub endpoint: Uri,
     /// The role's credentials; Lambda replaces the whole environment before they expire.
     pub credentials: Credentials,
 }
@@ -122,7 +120,7 @@ impl Config {
     ) -> Result<Self, ConfigurationError> {
         let mut read = Reader::new(lookup);
 
-        let region = read.value(&REGION, rules::any_text);
+        let region = read.value(&REGION, rules::region);
         let owner = read.value(&OWNER, rules::name);
         let name = read.value(&NAME, rules::name);
         let client_id = read.value(&CLIENT_ID_PARAM, rules::parameter_name);
@@ -152,7 +150,7 @@ impl Config {
 
         let endpoint_is_set = |name| read.text(name).is_some();
         if endpoint_is_set("AWS_ENDPOINT_URL_SSM") || endpoint_is_set("AWS_ENDPOINT_URL") {
-            // The SDK's own rule, which it would tell at each invocation only.
+            // As in AWS's SDKs: an endpoint that is given is taken as it is.
             let beside = Fault::NotWithAnEndpoint;
             read.refuse_if(use_fips == Some(true), "AWS_USE_FIPS_ENDPOINT", beside);
             read.refuse_if(
@@ -161,6 +159,11 @@ impl Config {
                 beside,
             );
         }
+
+        let endpoint = ssm_endpoint.or(any_endpoint).or_else(|| {
+            let (fips, dual_stack) = (use_fips == Some(true), use_dual_stack == Some(true));
+            regional_endpoint(region.as_deref()?, fips, dual_stack)
+        });
 
         let complete = || {
             Some(Self {
@@ -178,9 +181,7 @@ impl Config {
                 api_base: api_base?,
                 aws: Aws {
                     region: region?,
-                    endpoint: ssm_endpoint.or(any_endpoint),
-                    use_fips: use_fips.unwrap_or(false),
-                    use_dual_stack: use_dual_stack.unwrap_or(false),
+                    endpoint: endpoint?,
                     credentials: Credentials::new(
                         access_key?,
                         secret_key?,
@@ -202,8 +203,8 @@ impl Config {
 
     /// Whether SSM's answers, the private key among them, cross a network in the clear: fit for an emulator only.
     pub fn reads_secrets_in_the_clear(&self) -> bool {
-        let in_the_clear = |url: &Uri| url.scheme_str() == Some("http") && !rules::is_loopback(url);
-        self.aws.endpoint.as_ref().is_some_and(in_the_clear)
+        let url = &self.aws.endpoint;
+        url.scheme_str() == Some("http") && !rules::is_loopback(url)
     }
 }
 

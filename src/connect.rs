@@ -32,6 +32,9 @@ use tower_service::Service;
 
 use crate::{config::Network, error::Broken};
 
+/// No version suffix: users filter GitHub's audit log, and CloudTrail, by this name.
+pub(crate) const USER_AGENT: HeaderValue = HeaderValue::from_static("github-token-broker");
+
 /// TCP sends a lost first packet again after one second: this allows for one such loss.
 const TCP_LIMIT: Duration = Duration::from_millis(1500);
 
@@ -132,6 +135,11 @@ impl Upstream {
         })
     }
 
+    /// The `Host` of every request.
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
     fn address(&self, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
         request
             .headers_mut()
@@ -180,7 +188,7 @@ impl Upstream {
     }
 }
 
-/// Without the port that the scheme implies, as the SDK signs it.
+/// Without the port that the scheme implies, as AWS's SDKs have it.
 fn host_header(url: &Uri) -> HeaderValue {
     let host = url.host().unwrap_or_default();
     let implied = match url.scheme_str() {

@@ -17,18 +17,19 @@
 //! | [`handler`] | an invocation | a token's JSON or a typed error |
 //! | [`broker`] | the time there is | a `ProvenToken`: the story, top to bottom |
 //! | [`parameters`] | three SSM parameters | `AppCredentials` |
+//! | [`ssm`], [`ssm_endpoint`] | names of parameters | SSM's answer |
 //! | [`private_key`] | a PEM as people paste it | an RSA key |
 //! | [`jwt`] | client ID, time, key | `AppJwt` |
 //! | [`github`], [`rest`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |
 //! | [`refusal`] | an answer that says no | what it means |
 //! | [`proof`], [`difference`] | `GrantedToken` | `ProvenToken`, or what differs |
-//! | [`connect`], [`tls`], [`sdk_http`] | a request | an answer: the one HTTPS client |
+//! | [`connect`], [`tls`] | a request | an answer: the one HTTPS client |
 //! | [`retry`] | a failure, the time left | a wait, or the end |
 //! | [`error`], [`error_type`] | a failure | `errorType` and `errorMessage` |
 //! | [`trace`] | the steps | the fields of a log line |
 //! | [`log`], [`metrics`] | outcomes | lines on stdout |
 //!
-//! Who may name what: only [`parameters`] names the SSM client, only [`private_key`] parses and uses the key, only
+//! Who may name what: only [`ssm`] speaks to SSM, only [`private_key`] parses and uses the key, only
 //! [`connect`] opens connections, only [`log`] and [`metrics`] write to stdout, and only [`proof::ProvenToken`] turns
 //! a token into a response.
 //!
@@ -88,7 +89,8 @@ pub mod rest;
 pub mod retry;
 pub mod rules;
 pub mod runtime;
-pub mod sdk_http;
+pub mod ssm;
+pub mod ssm_endpoint;
 pub mod tls;
 pub mod trace;
 pub mod variables;

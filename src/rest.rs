@@ -9,10 +9,11 @@ use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::error::{AnswerDefect, Call, Failure, Result};
+use crate::{
+    connect::USER_AGENT,
+    error::{AnswerDefect, Call, Failure, Result},
+};
 
-/// No version suffix: users filter GitHub's audit log by this name.
-const USER_AGENT: HeaderValue = HeaderValue::from_static("github-token-broker");
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 const API_VERSION: HeaderValue = HeaderValue::from_static("2022-11-28");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

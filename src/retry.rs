@@ -5,7 +5,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{error::Failure, refusal::Refusal};
+use crate::{
+    error::{Failure, SsmFault},
+    refusal::Refusal,
+};
 
 /// The first attempt and two more: enough for a fault that passes, few enough for GitHub's abuse limits.
 pub const ATTEMPTS: u32 = 3;
@@ -70,9 +73,11 @@ pub fn wait_before_next(
             .mul_f64(jitter.clamp(0.0, 1.0) / 2.0)
     };
     let (attempts, wait) = match failure {
-        Failure::GitHubUnreachable(..) | Failure::GitHubRefused(_, _, Refusal::Unavailable) => {
-            (ATTEMPTS, full_jitter())
-        }
+        Failure::GitHubUnreachable(..)
+        | Failure::GitHubRefused(_, _, Refusal::Unavailable)
+        | Failure::ParametersUnreadable(
+            SsmFault::Unreachable | SsmFault::Unavailable | SsmFault::Throttled,
+        ) => (ATTEMPTS, full_jitter()),
         // All who were told to wait as long come back at the same moment: the jitter spreads them.
         Failure::GitHubRefused(_, _, Refusal::RateLimited { wait }) => {
             (ATTEMPTS, wait.saturating_add(full_jitter()))

@@ -23,6 +23,16 @@ pub(crate) fn any_text(text: &str) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
+/// It becomes a part of SSM's host name.
+pub(crate) fn region(text: &str) -> Result<String, Fault> {
+    let supported = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.bytes().all(supported) {
+        Ok(text.to_owned())
+    } else {
+        Err(Fault::UnsupportedCharacters)
+    }
+}
+
 pub(crate) fn name(text: &str) -> Result<String, Fault> {
     let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     // `.` and `..` would change the path of a request.

@@ -39,6 +39,11 @@ fn github_answer() {
 }
 
 #[test]
+fn ssm_answer() {
+    replay("ssm_answer", properties::ssm_answer);
+}
+
+#[test]
 fn retry() {
     replay("retry", properties::retry);
 }

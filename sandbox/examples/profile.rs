@@ -48,8 +48,15 @@ const ELSE_IN_THE_KERNEL: &str = "the kernel: all else";
 /// In this order for one frame; a library that serves several groups is not named.
 const NEAREST: &[Group] = &[
     (
-        "the AWS SDK",
-        &["aws_smithy", "aws_sdk", "aws_runtime", "aws_sigv4", "regex"],
+        "the request to SSM and its signature",
+        &[
+            "github_token_broker::ssm",
+            "aws_sigv4",
+            "aws_credential",
+            "aws_smithy",
+            "sha2",
+            "hmac",
+        ],
     ),
     ("the log line", &["tracing", "github_token_broker::log"]),
     // The compiler puts our code into the functions of the event loop that call it.

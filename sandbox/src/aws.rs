@@ -29,6 +29,9 @@ pub(crate) fn contract_violations(request: &Request<Bytes>, signer: &Signer) -> 
         Err(reason) => return vec![format!("SSM: {reason}")],
     };
     let mut wrong = Vec::new();
+    if !sigv4::signature_matches(request, &signer.secret_key) {
+        wrong.push("SSM: the signature is not the one that AWS computes".to_owned());
+    }
     let expected = sigv4::Scope {
         access_key: &signer.access_key,
         region: &signer.region,

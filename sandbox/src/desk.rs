@@ -24,6 +24,7 @@ use crate::{aws, github_http, lock};
 pub(crate) struct Signer {
     pub(crate) region: String,
     pub(crate) access_key: String,
+    pub(crate) secret_key: String,
     pub(crate) session_token: Option<String>,
 }
 
@@ -33,6 +34,7 @@ impl Signer {
         Self {
             region: value("AWS_REGION").unwrap_or_default(),
             access_key: value("AWS_ACCESS_KEY_ID").unwrap_or_default(),
+            secret_key: value("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
             session_token: value("AWS_SESSION_TOKEN"),
         }
     }

@@ -1,8 +1,12 @@
-//! Whether a request to AWS is signed. Comes in: its headers. Goes out: the credential's scope, or what is missing. The
-//! signature itself is not computed anew: the official SDK makes it, and the tests against moto and AWS see it too.
+//! Whether a request to AWS is signed. Comes in: the request. Goes out: the credential's scope, or what is missing; and,
+//! for a caller whose secret key is known, whether the signature is the one that AWS would compute.
 
-use http::HeaderMap;
+use aws_lc_rs::{digest, hmac};
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request};
+
+use crate::random::hex;
 
 /// What a signed request says of itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,19 +18,8 @@ pub(crate) struct Scope<'a> {
 
 /// Reads `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, SignedHeaders=..., Signature=...`.
 pub(crate) fn scope(headers: &HeaderMap) -> Result<Scope<'_>, &'static str> {
-    let header = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .ok_or("no Authorization header")?;
-    let fields = header
-        .strip_prefix("AWS4-HMAC-SHA256 ")
-        .ok_or("the Authorization header is not SigV4")?;
-    let field = |name: &str| {
-        let mut all = fields.split(',').map(str::trim);
-        all.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-    };
-    let signed = field("SignedHeaders").ok_or("no SignedHeaders")?;
-    let signature = field("Signature").ok_or("no Signature")?;
+    let fields = Fields::of(headers)?;
+    let (signed, signature) = (fields.signed_headers, fields.signature);
     if !signed.split(';').any(|name| name == "host") || !headers.contains_key("x-amz-date") {
         return Err("the host or the date is not signed");
     }
@@ -38,7 +31,7 @@ pub(crate) fn scope(headers: &HeaderMap) -> Result<Scope<'_>, &'static str> {
     if signature.len() != 64 || !signature.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("the signature is not a SHA-256 in hexadecimal");
     }
-    let parts: Vec<&str> = field("Credential").unwrap_or_default().split('/').collect();
+    let parts: Vec<&str> = fields.credential.split('/').collect();
     match parts.as_slice() {
         [access_key, _, region, service, "aws4_request"] => Ok(Scope {
             access_key,
@@ -49,9 +42,100 @@ pub(crate) fn scope(headers: &HeaderMap) -> Result<Scope<'_>, &'static str> {
     }
 }
 
+/// The parts of the `Authorization` header.
+struct Fields<'a> {
+    credential: &'a str,
+    signed_headers: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn of(headers: &'a HeaderMap) -> Result<Self, &'static str> {
+        let header = text(headers, AUTHORIZATION.as_str()).ok_or("no Authorization header")?;
+        let fields = header
+            .strip_prefix("AWS4-HMAC-SHA256 ")
+            .ok_or("the Authorization header is not SigV4")?;
+        let field = |name: &str| {
+            let mut all = fields.split(',').map(str::trim);
+            all.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        Ok(Self {
+            credential: field("Credential").unwrap_or_default(),
+            signed_headers: field("SignedHeaders").ok_or("no SignedHeaders")?,
+            signature: field("Signature").ok_or("no Signature")?,
+        })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Computes the signature anew and compares: "Create a signed AWS API request" in the IAM user guide. For requests
+/// without a query, as all of the JSON protocol are.
+pub(crate) fn signature_matches(request: &Request<Bytes>, secret_key: &str) -> bool {
+    let headers = request.headers();
+    let Ok(fields) = Fields::of(headers) else {
+        return false;
+    };
+    let Some((_, scope)) = fields.credential.split_once('/') else {
+        return false;
+    };
+    let lines = fields.signed_headers.split(';').map(|name| {
+        let values = headers.get_all(name).iter();
+        let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        format!("{name}:{}\n", values.join(",").trim())
+    });
+    let canonical = format!(
+        "{}\n{}\n\n{}\n{}\n{}",
+        request.method(),
+        request.uri().path(),
+        lines.collect::<String>(),
+        fields.signed_headers,
+        hex(digest::digest(&digest::SHA256, request.body()).as_ref()),
+    );
+    let to_sign = format!(
+        "AWS4-HMAC-SHA256\n{}\n{scope}\n{}",
+        text(headers, "x-amz-date").unwrap_or_default(),
+        hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref()),
+    );
+    let first = format!("AWS4{secret_key}").into_bytes();
+    let key = scope
+        .split('/')
+        .fold(first, |key, part| mac(&key, part.as_bytes()));
+    hex(&mac(&key, to_sign.as_bytes())) == fields.signature
+}
+
+fn mac(key: &[u8], data: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, data).as_ref().to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// "get-vanilla" of AWS's test suite for Signature Version 4.
+    #[test]
+    fn a_signature_is_the_one_that_aws_computes() {
+        let request = |signature: &str| {
+            let authorization = format!(
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, Signature={signature}"
+            );
+            Request::get("/")
+                .header("host", "example.amazonaws.com")
+                .header("x-amz-date", "20150830T123600Z")
+                .header(AUTHORIZATION, authorization)
+                .body(Bytes::new())
+                .expect("a request")
+        };
+        let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+        let right = request("5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+        assert!(signature_matches(&right, secret));
+        assert!(!signature_matches(&right, "another secret"));
+        assert!(!signature_matches(&request(&"a".repeat(64)), secret));
+        assert!(!signature_matches(&Request::new(Bytes::new()), secret));
+    }
 
     fn headers(authorization: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -243,9 +243,41 @@ fn the_standard_variables_are_honoured() {
         .unwrap_or_else(|error| unreachable!("{error}"))
         .aws
         .endpoint;
-    assert_eq!(endpoint.unwrap().to_string(), "http://127.0.0.1:2/");
-    assert!(accepted("AWS_USE_FIPS_ENDPOINT", "true").aws.use_fips);
-    assert!(!accepted("AWS_USE_FIPS_ENDPOINT", "").aws.use_fips);
+    assert_eq!(endpoint.to_string(), "http://127.0.0.1:2/");
+    let host = |variable, value| {
+        let endpoint = accepted(variable, value).aws.endpoint;
+        endpoint.host().unwrap().to_owned()
+    };
+    for (variable, value, expected) in [
+        (
+            "AWS_REGION",
+            "cn-north-1",
+            "ssm.cn-north-1.amazonaws.com.cn",
+        ),
+        (
+            "AWS_USE_FIPS_ENDPOINT",
+            "true",
+            "ssm-fips.eu-west-1.amazonaws.com",
+        ),
+        ("AWS_USE_FIPS_ENDPOINT", "", "ssm.eu-west-1.amazonaws.com"),
+        (
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            "TRUE",
+            "ssm.eu-west-1.api.aws",
+        ),
+    ] {
+        assert_eq!(host(variable, value), expected);
+    }
+    for region in [
+        "eu_west_1",
+        "EU-WEST-1",
+        "eu-west-1.evil.example",
+        "eu west",
+        "é",
+    ] {
+        let fault = "AWS_REGION contains unsupported characters";
+        assert_eq!(refused("AWS_REGION", region), fault);
+    }
     assert_eq!(
         refused("AWS_USE_FIPS_ENDPOINT", "yes"),
         "AWS_USE_FIPS_ENDPOINT must be true or false"
@@ -267,7 +299,7 @@ fn the_standard_variables_are_honoured() {
 }
 
 #[test]
-fn what_the_sdk_would_refuse_at_each_invocation_is_told_at_start() {
+fn an_endpoint_is_given_or_chosen() {
     for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
         let beside = |value| {
             [
@@ -282,11 +314,6 @@ fn what_the_sdk_would_refuse_at_each_invocation_is_told_at_start() {
         );
         config(&beside("false")).map(drop).unwrap();
     }
-    assert!(
-        accepted("AWS_USE_DUALSTACK_ENDPOINT", "TRUE")
-            .aws
-            .use_dual_stack
-    );
     for value in [
         "https://user:password@ssm.example.com",
         "ssm.example.com",

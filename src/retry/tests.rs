@@ -19,6 +19,9 @@ fn what_passes_is_tried_again_and_nothing_else() {
         refused(Refusal::RateLimited {
             wait: Duration::from_secs(1),
         }),
+        Failure::ParametersUnreadable(SsmFault::Unreachable),
+        Failure::ParametersUnreadable(SsmFault::Unavailable),
+        Failure::ParametersUnreadable(SsmFault::Throttled),
     ] {
         assert!(
             wait_before_next(&failure, 1, 0.5, PLENTY).is_some(),
@@ -39,6 +42,14 @@ fn what_passes_is_tried_again_and_nothing_else() {
         Refusal::Unexpected,
     ] {
         assert!(wait_before_next(&refused(refusal), 1, 0.5, PLENTY).is_none());
+    }
+    for fault in [
+        SsmFault::AccessDenied,
+        SsmFault::KmsDenied,
+        SsmFault::Refused,
+    ] {
+        let failure = Failure::ParametersUnreadable(fault);
+        assert!(wait_before_next(&failure, 1, 0.5, PLENTY).is_none());
     }
 }
 
