@@ -39,7 +39,6 @@ const SAY_WHY: Duration = Duration::from_millis(50);
 pub struct Broker {
     config: Config,
     ssm: Ssm,
-    ssm_upstream: Arc<Upstream>,
     github_upstream: Arc<Upstream>,
 }
 
@@ -49,11 +48,10 @@ impl Broker {
         let tls = tls(&config.network);
         let ssm_upstream = Upstream::new(&config.aws.endpoint, &config.network, tls.clone());
         let github_upstream = Upstream::new(&config.api_base, &config.network, tls);
-        let ssm = Ssm::new(&config.aws, ssm_upstream.clone());
+        let ssm = Ssm::new(&config.aws, ssm_upstream);
         Self {
             config,
             ssm,
-            ssm_upstream,
             github_upstream,
         }
     }
@@ -79,7 +77,7 @@ impl Broker {
             })
         };
         let github = open("github", &self.github_upstream);
-        let ssm = open("ssm", &self.ssm_upstream);
+        let ssm = open("ssm", self.ssm.upstream());
         // Both hosts are called first, and answer while this works.
         yield_now().await;
         self.ssm.rehearse();

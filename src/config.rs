@@ -13,7 +13,7 @@ use tracing::Level;
 use crate::{
     permissions::Permissions,
     rules,
-    ssm_endpoint::ssm_endpoint as regional_endpoint,
+    ssm_endpoint::regional_endpoint,
     variables::{
         API_BASE, CLIENT_ID_PARAM, ConfigurationError, Fault, INSTALLATION_ID_PARAM, LOG_LEVEL,
         METRICS_NAMESPACE, NAME, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID,
@@ -140,9 +140,9 @@ impl Config {
         let any_endpoint = read.optional("AWS_ENDPOINT_URL", rules::endpoint);
         let use_fips = read.optional("AWS_USE_FIPS_ENDPOINT", rules::boolean);
         let use_dual_stack = read.optional("AWS_USE_DUALSTACK_ENDPOINT", rules::boolean);
-        let access_key = read.value(&ACCESS_KEY, rules::any_text);
+        let access_key = read.value(&ACCESS_KEY, rules::credential);
         let secret_key = read.value(&SECRET_KEY, rules::any_text);
-        let session_token = read.text("AWS_SESSION_TOKEN");
+        let session_token = read.optional("AWS_SESSION_TOKEN", rules::credential);
         let upper_case_proxy = read.optional("HTTPS_PROXY", rules::proxy);
         let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", rules::proxy));
         let no_proxy = read.text("NO_PROXY").or_else(|| read.text("no_proxy"));

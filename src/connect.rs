@@ -32,7 +32,7 @@ use tower_service::Service;
 
 use crate::{config::Network, error::Broken};
 
-/// No version suffix: users filter GitHub's audit log, and CloudTrail, by this name.
+/// No version suffix: users filter GitHub's audit log by this name; CloudTrail shows it too.
 pub(crate) const USER_AGENT: HeaderValue = HeaderValue::from_static("github-token-broker");
 
 /// TCP sends a lost first packet again after one second: this allows for one such loss.

@@ -2,7 +2,7 @@
 //!
 //! In: what went wrong, as a value made of our own words, numbers and configured names. Out: the `errorType` and
 //! `errorMessage` that Lambda hands to the caller. Never: text that came from outside. A message of GitHub's or of
-//! AWS's is classified where it arrives ([`crate::refusal`], [`crate::parameters`]) and dropped there.
+//! AWS's is classified where it arrives ([`crate::refusal`], [`crate::ssm`]) and dropped there.
 
 use std::{fmt, time::Duration};
 

@@ -86,7 +86,7 @@ table! {
     ParametersUnavailable, true, ["SSM GetParameters failed by a fault of SSM's"],
         "Try again in some seconds";
     ParametersRefused, false, ["SSM GetParameters was refused"],
-        "See that the parameter names are valid and the function's AWS credentials current; CloudTrail has SSM's reason";
+        "See that the parameter names are valid, and the function's AWS credentials and clock right; CloudTrail has SSM's reason";
     PrivateKeyNotPem, false, ["decode GitHub App private key PEM: <defect> (SSM parameter <name>)"],
         "Put the whole .pem file that GitHub let you download, first line to last";
     PrivateKeyUnreadable, false, ["parse GitHub App private key: <defect> (SSM parameter <name>)"],

@@ -4,10 +4,7 @@
 //! token cannot be minted before its installation is confirmed. It decides nothing about scope ([`crate::proof`]) and
 //! never shows text of GitHub's ([`crate::refusal`]).
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -27,12 +24,9 @@ use crate::{
     proof::{Grant, Reach},
     refusal::{self, Refusal},
     rest::{Answer, Ask},
-    retry,
+    retry::{ATTEMPT_LIMIT, wait_before_next},
     trace::Trace,
 };
-
-/// GitHub answers the slowest of these calls in about half a second; three attempts fit into ten seconds.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 
 /// GitHub's REST API, for one invocation.
 pub struct GitHub<'a> {
@@ -248,8 +242,7 @@ impl<'a> GitHub<'a> {
                 trace.unseen_token();
             }
             let left = self.until.saturating_duration_since(Instant::now());
-            let Some(wait) = retry::wait_before_next(&failure, attempt, fastrand::f64(), left)
-            else {
+            let Some(wait) = wait_before_next(&failure, attempt, fastrand::f64(), left) else {
                 return Err(failure);
             };
             sleep(wait).await;

@@ -10,14 +10,14 @@
 //!
 //! | module | from | to |
 //! |---|---|---|
-//! | [`variables`], [`rules`], [`config`] | the environment | `Config`, or every fault in it |
+//! | [`variables`], [`rules`], [`ssm_endpoint`], [`config`] | the environment | `Config`, or every fault in it |
 //! | [`permissions`] | JSON | permission names and levels |
 //! | [`runtime`] | Lambda's Runtime API | an invocation, and its answer back |
 //! | [`payload`] | an invocation's bytes | nothing was asked for, or something was |
 //! | [`handler`] | an invocation | a token's JSON or a typed error |
 //! | [`broker`] | the time there is | a `ProvenToken`: the story, top to bottom |
 //! | [`parameters`] | three SSM parameters | `AppCredentials` |
-//! | [`ssm`], [`ssm_endpoint`] | names of parameters | SSM's answer |
+//! | [`ssm`] | names of parameters | SSM's answer |
 //! | [`private_key`] | a PEM as people paste it | an RSA key |
 //! | [`jwt`] | client ID, time, key | `AppJwt` |
 //! | [`github`], [`rest`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |

@@ -23,10 +23,19 @@ pub(crate) fn any_text(text: &str) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
-/// It becomes a part of SSM's host name.
+/// It becomes a label of SSM's host name.
 pub(crate) fn region(text: &str) -> Result<String, Fault> {
     let supported = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if text.bytes().all(supported) {
+    if text.len() <= 63 && text.bytes().all(supported) {
+        Ok(text.to_owned())
+    } else {
+        Err(Fault::UnsupportedCharacters)
+    }
+}
+
+/// It goes into a header.
+pub(crate) fn credential(text: &str) -> Result<String, Fault> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(text.to_owned())
     } else {
         Err(Fault::UnsupportedCharacters)

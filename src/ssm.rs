@@ -3,10 +3,7 @@
 //! In: names of parameters. Out: those that SSM has, or an [`SsmFault`]. SSM's own error messages are classified here and
 //! dropped. AWS's library signs; CONTRIBUTING.md says why its whole SDK is not here.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
@@ -14,21 +11,19 @@ use aws_sigv4::{
     sign::v4::SigningParams,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     config::Aws,
     connect::{BodyDefect, USER_AGENT, Upstream, whole},
     error::{Failure, SsmFault},
-    retry::wait_before_next,
+    retry::{ATTEMPT_LIMIT, wait_before_next},
 };
-
-/// One attempt is an order of magnitude longer than SSM's slow answers, and short enough for three within ten seconds.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 
 /// What every request says of itself, in AWS's JSON 1.1 protocol; signed with the rest.
 const HEADERS: [(&str, &str); 2] = [
@@ -39,7 +34,7 @@ const HEADERS: [(&str, &str); 2] = [
 /// SSM in the function's region.
 pub struct Ssm {
     upstream: Arc<Upstream>,
-    url: Uri,
+    path: String,
     region: String,
     credentials: Credentials,
 }
@@ -49,9 +44,10 @@ pub struct Ssm {
 #[serde(rename_all = "PascalCase")]
 pub struct Parameter {
     /// Its full name.
+    #[serde(default)]
     pub name: String,
     /// `String`, `StringList` or `SecureString`.
-    #[serde(rename = "Type")]
+    #[serde(rename = "Type", default)]
     pub kind: String,
     /// Its value, decrypted.
     pub value: Option<SecretString>,
@@ -71,26 +67,21 @@ struct Answer {
     invalid_parameters: Option<IgnoredAny>,
 }
 
-/// AWS has two names for the code and for the message; an answer may have both.
-#[derive(Deserialize, Default)]
-struct Refusal {
-    #[serde(rename = "__type")]
-    type_: Option<String>,
-    code: Option<String>,
-    message: Option<String>,
-    #[serde(rename = "Message")]
-    upper_case_message: Option<String>,
-}
-
 impl Ssm {
     /// The SSM of the settings, over the connection to it.
     pub fn new(aws: &Aws, upstream: Arc<Upstream>) -> Self {
         Self {
             upstream,
-            url: aws.endpoint.clone(),
+            // As AWS's SDKs have it: an endpoint's path is a folder.
+            path: format!("{}/", aws.endpoint.path().trim_end_matches('/')),
             region: aws.region.clone(),
             credentials: aws.credentials.clone(),
         }
+    }
+
+    /// The connection to SSM.
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
     }
 
     /// Reads parameters, decrypted; those that SSM does not know are left out. Tries again where that is of use and fits
@@ -124,15 +115,15 @@ impl Ssm {
     }
 
     async fn attempt(&self, body: &Bytes) -> Result<Vec<Parameter>, SsmFault> {
-        // Only credentials that no header can carry cannot be signed with.
+        // It fails only if the library does: what goes into it was checked at start-up.
         let request = self.signed(body, SystemTime::now());
         let request = request.ok_or(SsmFault::Refused)?;
         let exchanged = self.upstream.exchange(|| request.clone(), whole).await;
         let (head, body) = exchanged.map_err(|_| SsmFault::Unreachable)?.answer;
         match body {
-            Ok(body) => read(head.status, &head.headers, &body),
+            Ok(body) => read_answer(head.status, &head.headers, &body),
             // What matters of a refusal is in its status.
-            Err(_) if head.status != StatusCode::OK => read(head.status, &head.headers, b""),
+            Err(_) if head.status != StatusCode::OK => read_answer(head.status, &head.headers, b""),
             Err(BodyDefect::Interrupted) => Err(SsmFault::Unreachable),
             Err(BodyDefect::TooLong) => Err(SsmFault::Unavailable),
         }
@@ -152,7 +143,7 @@ impl Ssm {
         let host = self.upstream.host().to_str().ok()?;
         let signable = SignableRequest::new(
             Method::POST.as_str(),
-            self.url.to_string(),
+            self.path.as_str(),
             HEADERS.into_iter().chain([("host", host)]),
             SignableBody::Bytes(body),
         );
@@ -160,7 +151,7 @@ impl Ssm {
 
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url.path().parse().ok()?;
+        *request.uri_mut() = self.path.parse().ok()?;
         for (name, value) in HEADERS {
             request
                 .headers_mut()
@@ -181,7 +172,7 @@ impl Ssm {
 ///
 /// # Errors
 /// SSM refused, or this is no answer of SSM's.
-pub fn read(
+pub fn read_answer(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -203,21 +194,23 @@ pub fn read(
     }
 }
 
-/// The codes are SSM's, from "GetParameters" and "Common Errors" in its API reference, and those by which AWS's SDKs know
-/// what passes.
+/// The codes are SSM's, from "GetParameters" and "Common Errors" in its API reference, and most of those by which AWS's
+/// SDKs know what passes.
 fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> SsmFault {
-    let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+    let refusal: Value = serde_json::from_slice(body).unwrap_or_default();
+    let member = |names: [&str; 2]| names.into_iter().find_map(|name| refusal[name].as_str());
     let in_header = headers.get("x-amzn-errortype");
     let in_header = in_header.and_then(|code| code.to_str().ok());
-    let in_body = refusal.type_.or(refusal.code).unwrap_or_default();
-    let message = refusal.message.or(refusal.upper_case_message);
-    match bare(in_header.unwrap_or(&in_body)) {
+    let in_body = member(["code", "__type"]).unwrap_or_default();
+    let message = member(["message", "Message"]).unwrap_or_default();
+    match bare(in_header.unwrap_or(in_body)) {
         "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" => SsmFault::Throttled,
         code if code.contains("Throttl") => SsmFault::Throttled,
         "RequestTimeout" | "RequestTimeoutException" => SsmFault::Unavailable,
+        _ if status.is_server_error() => SsmFault::Unavailable,
         "InvalidKeyId" => SsmFault::KmsDenied,
         // One code for both; only the message tells which of the two services denied. It is matched, never repeated.
-        "AccessDeniedException" if mentions_kms(message.as_deref()) => SsmFault::KmsDenied,
+        "AccessDeniedException" if mentions_kms(message) => SsmFault::KmsDenied,
         "AccessDeniedException" => SsmFault::AccessDenied,
         code if code.starts_with("KMS") => SsmFault::KmsDenied,
         _ if status == StatusCode::TOO_MANY_REQUESTS => SsmFault::Throttled,
@@ -233,97 +226,9 @@ fn bare(code: &str) -> &str {
 }
 
 /// A parameter or a role may have KMS in its name; the action and the word "ciphertext" are KMS's own.
-fn mentions_kms(message: Option<&str>) -> bool {
-    message.is_some_and(|message| message.contains("kms:Decrypt") || message.contains("ciphertext"))
+fn mentions_kms(message: &str) -> bool {
+    message.contains("kms:Decrypt") || message.contains("ciphertext")
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn meaning(status: u16, body: &str) -> SsmFault {
-        let status = StatusCode::from_u16(status).unwrap();
-        classify(status, &HeaderMap::new(), body.as_bytes())
-    }
-
-    #[test]
-    fn a_code_counts_before_the_status() {
-        for (status, body, expected) in [
-            (
-                400,
-                r#"{"__type":"ThrottlingException"}"#,
-                SsmFault::Throttled,
-            ),
-            (
-                400,
-                r#"{"__type":"com.amazonaws.ssm#ThrottlingException:http://a.b/c"}"#,
-                SsmFault::Throttled,
-            ),
-            (
-                400,
-                r#"{"__type":"ThrottlingException","code":"x","message":"","Message":""}"#,
-                SsmFault::Throttled,
-            ),
-            (400, r#"{"code":"RequestThrottled"}"#, SsmFault::Throttled),
-            (400, r#"{"__type":"RequestTimeout"}"#, SsmFault::Unavailable),
-            (
-                400,
-                r#"{"__type":"AccessDeniedException","Message":"not authorized"}"#,
-                SsmFault::AccessDenied,
-            ),
-            (
-                400,
-                r#"{"__type":"AccessDeniedException","Message":"to perform: kms:Decrypt"}"#,
-                SsmFault::KmsDenied,
-            ),
-            (
-                400,
-                r#"{"__type":"AccessDeniedException","message":"the ciphertext refers to"}"#,
-                SsmFault::KmsDenied,
-            ),
-            (
-                400,
-                r#"{"__type":"KMSDisabledException"}"#,
-                SsmFault::KmsDenied,
-            ),
-            (400, r#"{"__type":"InvalidKeyId"}"#, SsmFault::KmsDenied),
-            (
-                400,
-                r#"{"__type":"ExpiredTokenException"}"#,
-                SsmFault::Refused,
-            ),
-            (400, r#"{"__type":7}"#, SsmFault::Refused),
-            (403, "", SsmFault::Refused),
-            (302, "", SsmFault::Refused),
-            (429, "<html>", SsmFault::Throttled),
-            (
-                500,
-                r#"{"__type":"InternalServerError"}"#,
-                SsmFault::Unavailable,
-            ),
-            (503, "", SsmFault::Unavailable),
-            (204, "", SsmFault::Unavailable),
-        ] {
-            assert_eq!(meaning(status, body), expected, "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn the_header_names_the_code_too() {
-        let mut headers = HeaderMap::new();
-        let code = HeaderValue::from_static("AccessDeniedException:");
-        headers.insert("x-amzn-errortype", code);
-        let fault = classify(StatusCode::BAD_REQUEST, &headers, b"");
-        assert_eq!(fault, SsmFault::AccessDenied);
-    }
-
-    proptest! {
-        #[test]
-        fn any_refusal_has_a_meaning(status in 201..600_u16, body in ".*") {
-            let transient = matches!(meaning(status, &body), SsmFault::Unavailable);
-            prop_assert_eq!(transient, !(300..500).contains(&status) );
-        }
-    }
-}
+mod tests;

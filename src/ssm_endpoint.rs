@@ -1,7 +1,7 @@
 //! Where SSM is. Pure.
 //!
 //! In: a region, and whether FIPS and dual-stack endpoints are wanted. Out: the URL, by the rules of AWS's SDKs, to which
-//! a test holds it for every region that they know.
+//! a test holds it for each kind of region.
 
 use http::Uri;
 
@@ -38,7 +38,7 @@ const fn partition(
 }
 
 /// SSM's endpoint in a region. `None` if the region's name can be no part of a host's.
-pub fn ssm_endpoint(region: &str, use_fips: bool, use_dual_stack: bool) -> Option<Uri> {
+pub fn regional_endpoint(region: &str, use_fips: bool, use_dual_stack: bool) -> Option<Uri> {
     let partition = OTHERS
         .iter()
         .find(|partition| region.starts_with(partition.regions))
@@ -107,7 +107,7 @@ mod tests {
                 [(false, false), (true, false), (false, true), (true, true)]
             {
                 assert_eq!(
-                    ssm_endpoint(region, use_fips, use_dual_stack),
+                    regional_endpoint(region, use_fips, use_dual_stack),
                     Some(of_the_sdk(region, use_fips, use_dual_stack)),
                     "{region}, FIPS {use_fips}, dual-stack {use_dual_stack}"
                 );

@@ -4,9 +4,10 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::desk::Signer;
 use crate::lambda::Lambda;
 use crate::record::Call;
@@ -22,6 +23,9 @@ pub(crate) fn classify(request: &Request<Bytes>) -> Call {
     }
 }
 
+/// How many seconds the time of a signature may differ from AWS's.
+const SIGNATURE_LIFETIME: i64 = 300;
+
 /// What is wrong with a call of the function's, whose credentials are known.
 pub(crate) fn contract_violations(request: &Request<Bytes>, signer: &Signer) -> Vec<String> {
     let scope = match sigv4::scope(request.headers()) {
@@ -29,6 +33,22 @@ pub(crate) fn contract_violations(request: &Request<Bytes>, signer: &Signer) -> 
         Err(reason) => return vec![format!("SSM: {reason}")],
     };
     let mut wrong = Vec::new();
+    for (name, value) in [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("user-agent", "github-token-broker"),
+    ] {
+        let sent: Vec<_> = request.headers().get_all(name).iter().collect();
+        if sent != [value] {
+            wrong.push(format!("SSM: the header {name} is {sent:?}, not {value:?}"));
+        }
+    }
+    if request.method() != Method::POST {
+        wrong.push(format!("SSM: the method is {}", request.method()));
+    }
+    let age = sigv4::signed_at(request.headers()).map(|at| Clock::default().now() - at);
+    if age.is_none_or(|age| age.abs() > SIGNATURE_LIFETIME) {
+        wrong.push("SSM: X-Amz-Date is not the time, or not of the credential's day".to_owned());
+    }
     if !sigv4::signature_matches(request, &signer.secret_key) {
         wrong.push("SSM: the signature is not the one that AWS computes".to_owned());
     }
@@ -120,3 +140,6 @@ pub(crate) fn set(response: &mut Response<Bytes>, name: &'static str, value: &st
         .headers_mut()
         .insert(HeaderName::from_static(name), value);
 }
+
+#[cfg(test)]
+mod tests;

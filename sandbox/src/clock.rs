@@ -3,9 +3,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// A clock that a test can move.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,6 +25,9 @@ impl Clock {
         self.shift += seconds;
     }
 }
+
+const AMZ_DATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[year][month][day]T[hour][minute][second]Z");
 
 /// Milliseconds since the epoch by the machine's clock: what `Lambda-Runtime-Deadline-Ms` counts in.
 pub(crate) fn epoch_millis() -> i64 {
@@ -46,6 +50,18 @@ pub(crate) fn http_date(epoch: i64) -> String {
     moment(epoch).format(&form).unwrap_or_default()
 }
 
+/// `20261123T184500Z`, as AWS writes `X-Amz-Date`.
+#[cfg(test)]
+pub(crate) fn amz_date(epoch: i64) -> String {
+    moment(epoch).format(&AMZ_DATE).unwrap_or_default()
+}
+
+/// Epoch seconds of `20261123T184500Z`, as AWS writes `X-Amz-Date`.
+pub(crate) fn from_amz_date(text: &str) -> Option<i64> {
+    let time = PrimitiveDateTime::parse(text, &AMZ_DATE).ok()?;
+    Some(time.assume_utc().unix_timestamp())
+}
+
 fn moment(epoch: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(epoch).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
@@ -58,5 +74,7 @@ mod tests {
     fn times_are_written_as_http_and_github_write_them() {
         assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(rfc3339(784_111_777), "1994-11-06T08:49:37Z");
+        assert_eq!(from_amz_date("19941106T084937Z"), Some(784_111_777));
+        assert_eq!(from_amz_date("19941106"), None);
     }
 }

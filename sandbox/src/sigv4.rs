@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
 
+use crate::clock::from_amz_date;
 use crate::random::hex;
 
 /// What a signed request says of itself.
@@ -71,17 +72,48 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// When a request says that it was signed, in epoch seconds; `None` too if that is not the day of the credential.
+pub(crate) fn signed_at(headers: &HeaderMap) -> Option<i64> {
+    let date = text(headers, "x-amz-date")?;
+    let day = Fields::of(headers).ok()?.credential.split('/').nth(1)?;
+    date.starts_with(day).then(|| from_amz_date(date))?
+}
+
+/// The value of `Authorization` for a request that has all else.
+#[cfg(test)]
+pub(crate) fn authorization(
+    request: &Request<Bytes>,
+    scope: &str,
+    signed_headers: &str,
+    secret_key: &str,
+) -> String {
+    let (access_key, rest) = scope.split_once('/').unwrap_or_default();
+    let signature = signature(request, rest, signed_headers, secret_key);
+    format!(
+        "AWS4-HMAC-SHA256 Credential={access_key}/{rest}, SignedHeaders={signed_headers}, Signature={signature}"
+    )
+}
+
 /// Computes the signature anew and compares: "Create a signed AWS API request" in the IAM user guide. For requests
 /// without a query, as all of the JSON protocol are.
 pub(crate) fn signature_matches(request: &Request<Bytes>, secret_key: &str) -> bool {
-    let headers = request.headers();
-    let Ok(fields) = Fields::of(headers) else {
+    let Ok(fields) = Fields::of(request.headers()) else {
         return false;
     };
     let Some((_, scope)) = fields.credential.split_once('/') else {
         return false;
     };
-    let lines = fields.signed_headers.split(';').map(|name| {
+    signature(request, scope, fields.signed_headers, secret_key) == fields.signature
+}
+
+fn signature(
+    request: &Request<Bytes>,
+    scope: &str,
+    signed_headers: &str,
+    secret_key: &str,
+) -> String {
+    let headers = request.headers();
+    let lines = signed_headers.split(';').map(|name| {
         let values = headers.get_all(name).iter();
         let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
         format!("{name}:{}\n", values.join(",").trim())
@@ -91,7 +123,7 @@ pub(crate) fn signature_matches(request: &Request<Bytes>, secret_key: &str) -> b
         request.method(),
         request.uri().path(),
         lines.collect::<String>(),
-        fields.signed_headers,
+        signed_headers,
         hex(digest::digest(&digest::SHA256, request.body()).as_ref()),
     );
     let to_sign = format!(
@@ -103,7 +135,7 @@ pub(crate) fn signature_matches(request: &Request<Bytes>, secret_key: &str) -> b
     let key = scope
         .split('/')
         .fold(first, |key, part| mac(&key, part.as_bytes()));
-    hex(&mac(&key, to_sign.as_bytes())) == fields.signature
+    hex(&mac(&key, to_sign.as_bytes()))
 }
 
 fn mac(key: &[u8], data: &[u8]) -> Vec<u8> {

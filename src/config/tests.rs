@@ -278,6 +278,12 @@ fn the_standard_variables_are_honoured() {
         let fault = "AWS_REGION contains unsupported characters";
         assert_eq!(refused("AWS_REGION", region), fault);
     }
+    for variable in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
+        for value in ["a\nb", "a b", "é", "a\0"] {
+            let fault = format!("{variable} contains unsupported characters");
+            assert_eq!(refused(variable, value), fault);
+        }
+    }
     assert_eq!(
         refused("AWS_USE_FIPS_ENDPOINT", "yes"),
         "AWS_USE_FIPS_ENDPOINT must be true or false"

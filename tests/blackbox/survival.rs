@@ -157,6 +157,23 @@ async fn a_refusal_whose_body_is_cut_is_still_a_refusal() {
     assert_eq!(outcome.calls(Call::Lookup), 1);
 }
 
+/// Of SSM's too.
+#[tokio::test]
+async fn a_refusal_of_ssms_without_its_body_is_still_a_refusal() {
+    for fault in [
+        Fault::ResetMidAnswer,
+        Fault::TricklingBody(Duration::from_millis(200)),
+    ] {
+        let outcome = Scenario::default()
+            .ssm(|ssm| ssm.kms_denied = true)
+            .faults(Call::Ssm, Schedule::Always(fault))
+            .run()
+            .await;
+        assert_eq!(outcome.error().0, "ParametersRefused");
+        assert_eq!(outcome.calls(Call::Ssm), 1);
+    }
+}
+
 /// A mint that GitHub said yes to, and that gave no token, may have made one all the same.
 #[tokio::test]
 async fn a_mint_without_a_readable_answer_may_have_left_a_token() {
