@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ pub(crate) fn classify(request: &Request<Bytes>) -> Call {
     }
 }
 
+/// AWS's JSON 1.1 protocol.
+const JSON: &str = "application/x-amz-json-1.1";
+
 /// How many seconds the time of a signature may differ from AWS's.
 const SIGNATURE_LIFETIME: i64 = 300;
 
@@ -33,14 +37,11 @@ pub(crate) fn contract_violations(request: &Request<Bytes>, signer: &Signer) -> 
         Err(reason) => return vec![format!("SSM: {reason}")],
     };
     let mut wrong = Vec::new();
-    for (name, value) in [
-        ("content-type", "application/x-amz-json-1.1"),
-        ("user-agent", "github-token-broker"),
-    ] {
-        let sent: Vec<_> = request.headers().get_all(name).iter().collect();
-        if sent != [value] {
-            wrong.push(format!("SSM: the header {name} is {sent:?}, not {value:?}"));
-        }
+    let content_type: Vec<_> = request.headers().get_all(CONTENT_TYPE).iter().collect();
+    if content_type != [JSON] {
+        wrong.push(format!(
+            "SSM: the content-type is {content_type:?}, not {JSON}"
+        ));
     }
     if request.method() != Method::POST {
         wrong.push(format!("SSM: the method is {}", request.method()));
@@ -122,7 +123,7 @@ fn ssm_answer(ssm: &mut Ssm, operation: &str, request: &Request<Bytes>) -> Respo
         ),
     };
     let mut response = with_body(status, body.to_string());
-    set(&mut response, "content-type", "application/x-amz-json-1.1");
+    set(&mut response, "content-type", JSON);
     response
 }
 

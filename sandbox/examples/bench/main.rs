@@ -63,6 +63,10 @@ struct Amounts {
     by_turns: usize,
 }
 
+/// F is measured after each so many warm invocations of a process: where a CPU has neighbours, it is fast or slow for a tenth
+/// of a second at a time, by a half, and both have to be measured in the same state.
+const ROUND: usize = 4;
+
 const FULL: Amounts = Amounts {
     colds: 25,
     warm_at_share: 4,
@@ -187,9 +191,14 @@ async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts, key
                 let index = (turn + number) % programs.len();
                 programs[index].warm.push(running[index].invoke().await);
             }
+            if number % ROUND == 0 {
+                let signature = cpu::of_one_signature(key);
+                for program in &mut *programs {
+                    program.warm_of_round(ROUND, signature);
+                }
+            }
         }
-        for (program, warm) in programs.iter_mut().zip(running) {
-            program.warm_of_process(amounts.warm, cpu::of_one_signature(key));
+        for warm in running {
             warm.finish().await;
         }
         println!("{process} of {} processes", amounts.processes);

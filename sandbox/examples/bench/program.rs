@@ -81,7 +81,7 @@ pub(crate) struct Program {
     pub(crate) long_after_init: Vec<Duration>,
     /// Of several processes.
     pub(crate) warm: Vec<Invocation>,
-    /// Of each of those processes: the median of its invocations' CPU, and F after them.
+    /// Of each round of such invocations: the median of their CPU, and F after them.
     warm_in_signatures: Vec<(Duration, Duration)>,
     /// Of each start that was [`FREE`]: its CPU, and F after it.
     pub(crate) starts_in_signatures: Vec<(Duration, Duration)>,
@@ -125,8 +125,8 @@ impl Program {
         median(warm).unwrap_or_default()
     }
 
-    /// A process made the last of the warm invocations, so many.
-    pub(crate) fn warm_of_process(&mut self, invocations: usize, signature: Duration) {
+    /// The last of the warm invocations, so many, were made in a round with this F.
+    pub(crate) fn warm_of_round(&mut self, invocations: usize, signature: Duration) {
         let its = &self.warm[self.warm.len() - invocations..];
         let cpu = median(its.iter().map(|one| one.cpu)).unwrap_or_default();
         self.warm_in_signatures.push((cpu, signature));
