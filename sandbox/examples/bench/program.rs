@@ -118,11 +118,17 @@ impl Program {
 
     /// The median of all warm invocations at 128 MB's share.
     pub(crate) fn warm_limited(&self) -> Duration {
-        let limited = CONDITIONS.iter().zip(&self.colds);
-        let warm = limited
-            .filter(|(condition, _)| condition.limited && condition.far == RoundTrips::NONE)
-            .flat_map(|(_, colds)| colds.iter().flat_map(|cold| cold.warm.iter().copied()));
-        median(warm).unwrap_or_default()
+        let warm = self.colds[1].iter().flat_map(|cold| &cold.warm);
+        median(warm.copied()).unwrap_or_default()
+    }
+
+    /// How much longer the first invocation of a process takes at 128 MB's share than a later one of the same process.
+    pub(crate) fn first_against_warm(&self) -> f64 {
+        let ratios = self.colds[1].iter().filter_map(|cold| {
+            let warm = median(cold.warm.iter().copied())?;
+            Some(cold.first.as_secs_f64() / warm.as_secs_f64())
+        });
+        median(ratios).unwrap_or(f64::INFINITY)
     }
 
     /// The last of the warm invocations, so many, were made in a round with this F.

@@ -148,18 +148,12 @@ impl Findings<'_> {
     }
 
     fn first_against_warm(&self) -> Row {
-        let pair = |program: &Program| (program.cold(1, |cold| cold.first), program.warm_limited());
-        let ratio = |program| {
-            let (first, warm) = pair(program);
-            first.as_secs_f64() / warm.as_secs_f64()
-        };
-        let told = |program| {
-            let (first, warm) = pair(program);
+        let told = |program: &Program| {
             format!(
                 "{:.2} x ({:.1} ms, warm {:.1} ms)",
-                ratio(program),
-                milliseconds(first),
-                milliseconds(warm)
+                program.first_against_warm(),
+                milliseconds(program.cold(1, |cold| cold.first)),
+                milliseconds(program.warm_limited())
             )
         };
         Row {
@@ -168,7 +162,9 @@ impl Findings<'_> {
             target: "<= 1.5 x a warm one".to_owned(),
             found: Some(told(self.ours)),
             peer: self.peer.map(told),
-            pass: self.share_is_true.then(|| ratio(self.ours) <= 1.5),
+            pass: self
+                .share_is_true
+                .then(|| self.ours.first_against_warm() <= 1.5),
         }
     }
 
