@@ -97,9 +97,9 @@ pub enum SsmFault {
     KmsDenied,
     /// SSM's request rate was exceeded, also after retries.
     Throttled,
-    /// No answer arrived.
+    /// No whole answer arrived.
     Unreachable,
-    /// SSM answered with a server error.
+    /// SSM answered with a server error, or with something that is no answer of SSM's.
     Unavailable,
     /// SSM refused the request for another reason, such as expired credentials.
     Refused,

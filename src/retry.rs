@@ -13,7 +13,8 @@ use crate::{
 /// The first attempt and two more: enough for a fault that passes, few enough for GitHub's abuse limits.
 pub const ATTEMPTS: u32 = 3;
 
-/// The slowest answers of GitHub's and SSM's take about half a second; three attempts fit into ten seconds.
+/// The slowest answers of GitHub's and SSM's take about half a second. Two whole attempts and most of a
+/// third fit into ten seconds.
 pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 
 /// What posting the answer and the log line need, with a margin, at the 7 % of a core that 128 MB gives.

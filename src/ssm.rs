@@ -72,7 +72,7 @@ impl Ssm {
     pub fn new(aws: &Aws, upstream: Arc<Upstream>) -> Self {
         Self {
             upstream,
-            // As AWS's SDKs have it: an endpoint's path is a folder.
+            // As AWS's Rust SDK has it: an endpoint's path is a folder.
             path: format!("{}/", aws.endpoint.path().trim_end_matches('/')),
             region: aws.region.clone(),
             credentials: aws.credentials.clone(),
@@ -122,8 +122,10 @@ impl Ssm {
         let (head, body) = exchanged.map_err(|_| SsmFault::Unreachable)?.answer;
         match body {
             Ok(body) => read_answer(head.status, &head.headers, &body),
-            // What matters of a refusal is in its status.
-            Err(_) if head.status != StatusCode::OK => read_answer(head.status, &head.headers, b""),
+            // What matters of a refusal is in its status, except of a 400: SSM tells all its reasons with that one.
+            Err(_) if ![StatusCode::OK, StatusCode::BAD_REQUEST].contains(&head.status) => {
+                read_answer(head.status, &head.headers, b"")
+            }
             Err(BodyDefect::Interrupted) => Err(SsmFault::Unreachable),
             Err(BodyDefect::TooLong) => Err(SsmFault::Unavailable),
         }
@@ -195,7 +197,7 @@ pub fn read_answer(
 }
 
 /// The codes are SSM's, from "GetParameters" and "Common Errors" in its API reference, and most of those by which AWS's
-/// SDKs know what passes.
+/// SDKs know a fault that passes by itself.
 fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> SsmFault {
     let refusal: Value = serde_json::from_slice(body).unwrap_or_default();
     let member = |names: [&str; 2]| names.into_iter().find_map(|name| refusal[name].as_str());

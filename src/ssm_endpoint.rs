@@ -37,7 +37,7 @@ const fn partition(
     }
 }
 
-/// SSM's endpoint in a region. `None` if the region's name can be no part of a host's.
+/// SSM's endpoint in a region. `None` if the region's name can be no part of a host's, which [`crate::rules`] rules out.
 pub fn regional_endpoint(region: &str, use_fips: bool, use_dual_stack: bool) -> Option<Uri> {
     let partition = OTHERS
         .iter()

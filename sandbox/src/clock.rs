@@ -1,5 +1,5 @@
 //! The time of day, as the sandbox tells it. Comes in: the machine's clock and a shift. Goes out: epoch seconds and the
-//! texts that HTTP and GitHub write times in. It must never be the machine's clock alone: a test moves GitHub's time.
+//! texts that HTTP, GitHub and AWS write times in. GitHub's must never be the machine's clock alone: a test moves it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -4,7 +4,7 @@
 use aws_lc_rs::{digest, hmac};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderName, Request};
 
 use crate::clock::from_amz_date;
 use crate::random::hex;
@@ -24,10 +24,13 @@ pub(crate) fn scope(headers: &HeaderMap) -> Result<Scope<'_>, &'static str> {
     if !signed.split(';').any(|name| name == "host") || !headers.contains_key("x-amz-date") {
         return Err("the host or the date is not signed");
     }
-    if headers.contains_key("x-amz-security-token")
-        && !signed.split(';').any(|name| name == "x-amz-security-token")
-    {
-        return Err("the session token is not signed");
+    let is_signed = |name: &str| signed.split(';').any(|signed| signed == name);
+    let mut of_aws = headers
+        .keys()
+        .map(HeaderName::as_str)
+        .filter(|name| name.starts_with("x-amz-"));
+    if !of_aws.all(is_signed) {
+        return Err("an x-amz header is not signed");
     }
     if signature.len() != 64 || !signature.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("the signature is not a SHA-256 in hexadecimal");
@@ -76,7 +79,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub(crate) fn signed_at(headers: &HeaderMap) -> Option<i64> {
     let date = text(headers, "x-amz-date")?;
     let day = Fields::of(headers).ok()?.credential.split('/').nth(1)?;
-    date.starts_with(day).then(|| from_amz_date(date))?
+    let (its_day, _) = date.split_once('T')?;
+    (its_day == day).then(|| from_amz_date(date))?
 }
 
 /// The value of `Authorization` for a request that has all else.
@@ -199,10 +203,15 @@ mod tests {
             scope(&headers("Bearer x")),
             Err("the Authorization header is not SigV4")
         );
-        let short =
+        let undated =
             "AWS4-HMAC-SHA256 Credential=A/B/C/D/aws4_request, SignedHeaders=host, Signature=abc";
         assert_eq!(
-            scope(&headers(short)),
+            scope(&headers(undated)),
+            Err("an x-amz header is not signed")
+        );
+        let short = undated.replace("host", "host;x-amz-date");
+        assert_eq!(
+            scope(&headers(&short)),
             Err("the signature is not a SHA-256 in hexadecimal")
         );
     }

@@ -272,6 +272,7 @@ fn the_standard_variables_are_honoured() {
         "eu_west_1",
         "EU-WEST-1",
         "eu-west-1.evil.example",
+        "a-name-that-is-longer-than-the-sixty-three-letters-of-a-host-s-label",
         "eu west",
         "é",
     ] {

@@ -102,6 +102,11 @@ fn a_refusal_is_told_by_its_code_and_else_by_its_status() {
         (403, "", SsmFault::Refused),
         (302, "", SsmFault::Refused),
         (429, "<html>", SsmFault::Throttled),
+        (400, r#"{"__type":"RequestLimitExceeded"}"#, SsmFault::Throttled),
+        (400, r#"{"__type":"TooManyRequestsException"}"#, SsmFault::Throttled),
+        (400, r#"{"__type":"SlowDown"}"#, SsmFault::Throttled),
+        (400, r#"{"__type":"RequestTimeoutException"}"#, SsmFault::Unavailable),
+        (500, r#"{"__type":"AccessDeniedException","message":"kms:Decrypt"}"#, SsmFault::Unavailable),
         (500, r#"{"__type":"InternalServerError"}"#, SsmFault::Unavailable),
         (500, r#"{"__type":"KMSInternalException"}"#, SsmFault::Unavailable),
         (503, "", SsmFault::Unavailable),
@@ -114,20 +119,24 @@ fn a_refusal_is_told_by_its_code_and_else_by_its_status() {
 }
 
 #[test]
-fn the_header_names_the_code_too() {
+fn the_header_names_the_code_and_comes_first() {
     let mut headers = HeaderMap::new();
     let code = HeaderValue::from_static("AccessDeniedException:");
     headers.insert("x-amzn-errortype", code);
-    let fault = classify(StatusCode::BAD_REQUEST, &headers, b"");
+    let fault = classify(
+        StatusCode::BAD_REQUEST,
+        &headers,
+        br#"{"__type":"ThrottlingException"}"#,
+    );
     assert_eq!(fault, SsmFault::AccessDenied);
 }
 
 proptest! {
     #[test]
-    fn what_passes_is_never_told_as_if_a_change_were_needed(
+    fn a_fault_of_the_server_is_never_told_as_if_a_change_were_needed(
         status in 500..600_u16,
-        code in "(KMS|AccessDenied|InvalidKeyId)?[A-Za-z#:]{0,20}",
-        message in ".*",
+        code in "(KMS|InvalidKeyId|[A-Za-z]{0,20})[A-Za-z#:]{0,20}|AccessDeniedException",
+        message in "(kms:Decrypt)?.*",
     ) {
         let body = serde_json::json!({ "__type": code, "message": message }).to_string();
         prop_assert!(matches!(meaning(status, &body), SsmFault::Unavailable | SsmFault::Throttled));

@@ -1,6 +1,6 @@
 //! CPU time by the kernel's own accounting, in nanoseconds. Comes in: a process. Goes out: what all its threads used.
 //! And F, the measure of everything else: what it costs to read the App's key once and to sign once. Two CPUs of a
-//! virtual machine need not be equally fast, nor one of them in the next minute.
+//! virtual machine need not be equally fast, nor one of them in the next tenth of a second.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sandbox::PrivateKey;
 
-use crate::statistics::median;
+use crate::statistics::mean;
 
 /// What the living threads of a process used so far (`sum_exec_runtime`, exact while the process is stopped or waits).
 ///
@@ -36,7 +36,8 @@ pub(crate) fn of_process(pid: u32) -> Duration {
     used
 }
 
-/// The median of so many is taken: few, for they stand beside few invocations.
+/// The mean of so many is taken, or of as many as it takes to have the same number on each CPU: few, for they stand beside few
+/// invocations.
 const SIGNATURES: usize = 4;
 /// Between them, since the function has waited too when it reads its key and signs.
 const WAIT: Duration = Duration::from_millis(1);
@@ -46,14 +47,16 @@ const WAIT: Duration = Duration::from_millis(1);
 pub(crate) fn of_one_signature(key: &PrivateKey) -> Duration {
     let all = sched_getaffinity(None).expect("the kernel tells where a thread may run");
     let mine = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
-    let samples = mine.cycle().take(SIGNATURES).map(|cpu| {
+    let mine: Vec<_> = mine.collect();
+    let rounds = SIGNATURES.div_ceil(mine.len().max(1));
+    let samples = mine.repeat(rounds).into_iter().map(|cpu| {
         let mut one = CpuSet::new();
         one.set(cpu);
         sched_setaffinity(None, &one).expect("a thread may choose of its CPUs");
         std::thread::sleep(WAIT);
         sign(key)
     });
-    let used = median(samples);
+    let used = mean(samples);
     sched_setaffinity(None, &all).expect("it ran there before");
     used.unwrap_or_default()
 }

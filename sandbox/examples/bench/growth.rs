@@ -21,7 +21,7 @@ pub(crate) struct Growth {
     invocations: usize,
     cpu_of_fresh: Duration,
     cpu_of_old: Duration,
-    /// Of each invocation of the old process's to the fresh one's beside it.
+    /// What an invocation of the old process costs, against the fresh one's beside it.
     ratio: f64,
     resident: [u64; 2],
 }

@@ -65,7 +65,7 @@ struct Amounts {
 
 /// F is measured after each so many warm invocations of a process: where a CPU has neighbours, it is fast or slow for a tenth
 /// of a second at a time, by a half, and both have to be measured in the same state.
-const ROUND: usize = 4;
+pub(crate) const ROUND: usize = 4;
 
 const FULL: Amounts = Amounts {
     colds: 25,
@@ -216,9 +216,15 @@ async fn live_long(program: &mut Program, amounts: &Amounts) -> Growth {
     }
     let mut fresh = Warm::start(&program.binary).await;
     let mut of_fresh = Vec::new();
-    for _ in 0..amounts.by_turns {
-        program.long.push(old.invoke().await);
-        of_fresh.push(fresh.invoke().await);
+    for number in 0..amounts.by_turns {
+        // Each goes first in every second round.
+        if number % 2 == 0 {
+            program.long.push(old.invoke().await);
+            of_fresh.push(fresh.invoke().await);
+        } else {
+            of_fresh.push(fresh.invoke().await);
+            program.long.push(old.invoke().await);
+        }
     }
     old.finish().await;
     fresh.finish().await;

@@ -10,7 +10,7 @@ use sandbox::Phase;
 use tempfile::TempDir;
 
 use crate::measure::{Cold, Invocation, RoundTrips};
-use crate::statistics::median;
+use crate::statistics::{mean, median};
 
 /// Under what a program is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl InSignatures {
         Self {
             cpu: median(pairs.iter().map(|pair| pair.0)).unwrap_or_default(),
             signature: median(pairs.iter().map(|pair| pair.1)).unwrap_or_default(),
-            ratio: median(ratios).unwrap_or_default(),
+            ratio: median(ratios).unwrap_or(f64::INFINITY),
         }
     }
 }
@@ -81,7 +81,7 @@ pub(crate) struct Program {
     pub(crate) long_after_init: Vec<Duration>,
     /// Of several processes.
     pub(crate) warm: Vec<Invocation>,
-    /// Of each round of such invocations: the median of their CPU, and F after them.
+    /// Of each round of such invocations: the mean of their CPU, and F after them.
     warm_in_signatures: Vec<(Duration, Duration)>,
     /// Of each start that was [`FREE`]: its CPU, and F after it.
     pub(crate) starts_in_signatures: Vec<(Duration, Duration)>,
@@ -122,19 +122,19 @@ impl Program {
         median(warm.copied()).unwrap_or_default()
     }
 
-    /// How much longer the first invocation of a process takes at 128 MB's share than a later one of the same process.
-    pub(crate) fn first_against_warm(&self) -> f64 {
+    /// How much longer the first invocation of each process takes at 128 MB's share than a later one of the same process.
+    pub(crate) fn first_against_warm(&self) -> Vec<f64> {
         let ratios = self.colds[1].iter().filter_map(|cold| {
             let warm = median(cold.warm.iter().copied())?;
             Some(cold.first.as_secs_f64() / warm.as_secs_f64())
         });
-        median(ratios).unwrap_or(f64::INFINITY)
+        ratios.collect()
     }
 
     /// The last of the warm invocations, so many, were made in a round with this F.
     pub(crate) fn warm_of_round(&mut self, invocations: usize, signature: Duration) {
         let its = &self.warm[self.warm.len() - invocations..];
-        let cpu = median(its.iter().map(|one| one.cpu)).unwrap_or_default();
+        let cpu = mean(its.iter().map(|one| one.cpu)).unwrap_or_default();
         self.warm_in_signatures.push((cpu, signature));
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::ROUND;
 use crate::program::{CONDITIONS, Program};
 use crate::statistics::milliseconds;
 use crate::svg;
@@ -42,7 +43,7 @@ impl Report {
             format!("The machine: {machine}, load {} at the end.", load()),
             format!("128 MB's share was held by {share}."),
             format!(
-                "Medians of {} starts in each condition and of {} warm invocations.",
+                "Medians of {} starts in each condition; {} warm invocations, in rounds of {ROUND}.",
                 findings.ours.colds[0].len(),
                 findings.ours.warm.len()
             ),

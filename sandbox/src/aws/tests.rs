@@ -19,6 +19,7 @@ struct Case {
     method: Method,
     header: (&'static str, &'static str),
     seconds_ago: i64,
+    access_key: &'static str,
     scope: &'static str,
     day_of_scope: i64,
     secret_key: &'static str,
@@ -29,6 +30,7 @@ const RIGHT: Case = Case {
     method: Method::POST,
     header: ("host", "ssm.eu-west-1.amazonaws.com"),
     seconds_ago: 0,
+    access_key: "AKIA",
     scope: "eu-west-1/ssm",
     day_of_scope: 0,
     secret_key: "secret",
@@ -50,7 +52,12 @@ fn violations(case: &Case) -> Vec<String> {
         .headers_mut()
         .insert(name, HeaderValue::from_static(value));
     let day = amz_date(now - case.day_of_scope * 24 * 60 * 60);
-    let scope = format!("AKIA/{}/{}/aws4_request", &day[..8], case.scope);
+    let scope = format!(
+        "{}/{}/{}/aws4_request",
+        case.access_key,
+        &day[..8],
+        case.scope
+    );
     let authorization = sigv4::authorization(&request, &scope, SIGNED, case.secret_key);
     request
         .headers_mut()
@@ -108,6 +115,13 @@ fn a_request_to_ssm_is_held_to_the_letter() {
             "scope",
             Case {
                 scope: "eu-west-1/s3",
+                ..RIGHT
+            },
+        ),
+        (
+            "access key",
+            Case {
+                access_key: "ASIA",
                 ..RIGHT
             },
         ),
