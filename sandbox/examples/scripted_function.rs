@@ -13,6 +13,11 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign,
+};
+use aws_sigv4::sign::v4::SigningParams;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -161,26 +166,15 @@ fn mint() -> (&'static str, Value) {
 fn parameters() -> [String; 3] {
     let names = ["client-id", "installation-id", "private-key-pem"]
         .map(|name| format!("/github-token-broker/app/{name}"));
-    let (key, region) = (
-        var("AWS_ACCESS_KEY_ID").expect("set"),
-        var("AWS_REGION").expect("set"),
-    );
-    let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential={key}/20261123/{region}/ssm/aws4_request, \
-         SignedHeaders=host;x-amz-date;x-amz-security-token, Signature={}",
-        "0".repeat(64)
-    );
-    let session = var("AWS_SESSION_TOKEN").expect("set");
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("x-amz-date", "20261123T184500Z"),
-        ("x-amz-security-token", &session),
+    let request = json!({ "Names": names, "WithDecryption": true }).to_string();
+    let url = format!("{}/", var("AWS_ENDPOINT_URL").expect("set"));
+    let mut headers = vec![
+        ("content-type", "application/x-amz-json-1.1"),
         ("x-amz-target", "AmazonSSM.GetParameters"),
     ];
-    let request = json!({ "Names": names, "WithDecryption": true }).to_string();
-    let endpoint = var("AWS_ENDPOINT_URL").expect("set");
-    let (_, _, body) =
-        send("POST", &format!("{endpoint}/"), &headers, &request).expect("SSM answers");
+    let signature = signature(&url, &headers, &request);
+    headers.extend(signature.headers());
+    let (_, _, body) = send("POST", &url, &headers, &request).expect("SSM answers");
     let found: Value = body.parse().expect("JSON");
     let find = |name: &String| {
         found["Parameters"]
@@ -192,6 +186,33 @@ fn parameters() -> [String; 3] {
     names
         .each_ref()
         .map(|name| find(name).unwrap_or_else(|| panic!("no {name}")).to_owned())
+}
+
+fn signature(url: &str, headers: &[(&str, &str)], body: &str) -> SigningInstructions {
+    let variable = |name| var(name).expect("set");
+    let identity = Credentials::new(
+        variable("AWS_ACCESS_KEY_ID"),
+        variable("AWS_SECRET_ACCESS_KEY"),
+        Some(variable("AWS_SESSION_TOKEN")),
+        None,
+        "the environment",
+    )
+    .into();
+    let region = variable("AWS_REGION");
+    let params = SigningParams::builder()
+        .identity(&identity)
+        .region(&region)
+        .name("ssm")
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .expect("complete");
+    let body = SignableBody::Bytes(body.as_bytes());
+    let request = SignableRequest::new("POST", url, headers.iter().copied(), body);
+    sign(request.expect("a request"), &params.into())
+        .expect("it can be signed")
+        .into_parts()
+        .0
 }
 
 /// Status, headers, body.
