@@ -64,7 +64,7 @@ pub(crate) async fn ssm(
 ) -> (u16, Value) {
     let signature = "0".repeat(64);
     let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential=AKIASANDBOX/20261123/{region}/ssm/aws4_request, SignedHeaders=host;x-amz-date, Signature={signature}"
+        "AWS4-HMAC-SHA256 Credential=AKIASANDBOX/20261123/{region}/ssm/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature={signature}"
     );
     let target = format!("AmazonSSM.{operation}");
     let headers = [
