@@ -13,7 +13,7 @@ help: ## List the tasks
 
 .PHONY: build
 build: ## Build target/release/bootstrap
-	cargo build --locked --release --package github-token-broker --bin bootstrap
+	cargo build --locked --release --package broker --bin bootstrap
 
 # SERVE=1 stays up until Ctrl-C and prints the tutorial's commands.
 .PHONY: demo
@@ -30,21 +30,21 @@ test: build $(VENV)/terraform ## Run every test, and sum up what each suite coun
 
 .PHONY: soak
 soak: build ## 20,000 invocations with faults and freezes: none lost, none mixed up, memory flat (up to 8 minutes)
-	cargo run --locked --quiet --package sandbox --example soak
+	cargo run --locked --quiet --package bench --bin soak
 
 # The packages of this machine's architecture are built for the row on their size. SHORT=1 only shows that the bench works:
 # few runs, by the harness that the tests use, and nothing is written into the docs.
 .PHONY: bench
 bench: build $(if $(SHORT),,package) ## How fast it is, and the page that tells it (PEER=FILE: another program beside ours; SHORT=1)
-	cargo run --locked --quiet $(if $(SHORT),,--release) --package sandbox --example bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
+	cargo run --locked --quiet $(if $(SHORT),,--release) --package bench --bin bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 
 # A build of its own, with what `perf` needs to tell functions apart.
 .PHONY: profile
 profile: ## Where the CPU time of a start and of a warm invocation goes (needs perf, as root, on x86_64)
 	CARGO_PROFILE_RELEASE_STRIP=none RUSTFLAGS=-Cforce-frame-pointers=yes cargo build --locked --release \
-		--target-dir $(TARGET_DIR)/profile --package github-token-broker --bin bootstrap
-	BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/profile/release/bootstrap cargo run --locked --quiet --release --package sandbox --example profile
+		--target-dir $(TARGET_DIR)/profile --package broker --bin bootstrap
+	BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/profile/release/bootstrap cargo run --locked --quiet --release --package bench --bin profile
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use github_token_broker::{
+use broker::{
     config::Config,
     error::{Call, Failure, SsmFault},
     payload::PayloadJudge,

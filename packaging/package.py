@@ -92,7 +92,7 @@ def build(cpu):
 
     Returns the program and the compiler that made it.
     """
-    command = ["cargo", "build", "--locked", "--release", "--package", "github-token-broker", "--bin", "bootstrap"]
+    command = ["cargo", "build", "--locked", "--release", "--package", "broker", "--bin", "bootstrap"]
     folder, environment = pathlib.Path(os.environ["CARGO_TARGET_DIR"]), os.environ | AUDITABLE
     if cpu != platform.machine():
         target = f"{cpu}-unknown-linux-gnu"
@@ -182,7 +182,7 @@ def compiled(crates, cpu):
 
 
 def tree(cpu, edges):
-    command = ["cargo", "tree", "--locked", "--package", "github-token-broker", "--edges", edges, "--prefix", "none"]
+    command = ["cargo", "tree", "--locked", "--package", "broker", "--edges", edges, "--prefix", "none"]
     lines = subprocess.check_output([*command, "--target", f"{cpu}-unknown-linux-gnu", "--format", "{p}"], text=True).splitlines()
     return {(name, version.removeprefix("v")) for name, version, *_ in map(str.split, filter(None, lines))}
 

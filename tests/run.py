@@ -14,7 +14,7 @@ import sys
 import time
 
 CARGO_TEST = ["cargo", "test", "--locked", "--no-fail-fast"]
-BROKER = [*CARGO_TEST, "--package", "github-token-broker"]
+BROKER = [*CARGO_TEST, "--package", "broker"]
 
 TERRAFORM = "install Terraform or OpenTofu 1.6 or newer, from its vendor's download page or your package manager"
 CROSS_TOOLS = "a smoke test, for a Debian x86_64 machine; `make cross-tools` installs what it needs"

@@ -15,7 +15,7 @@ from book import BUILT, ROOT, SRC, pages
 
 SOURCE = re.compile(r"https://github\.com/meigma/github-token-broker/(?:blob|tree)/main/([^#?]+)(?:#(.*))?$")
 FRONT = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "terraform/README.md"]
-TREES = ("src/", "tests/", "sandbox/", "terraform/", "docs/", "packaging/", "fuzz/", "benches/", ".github/", ".cargo/")
+TREES = ("broker/", "cli/", "bench/", "action/", "src/", "tests/", "sandbox/", "terraform/", "docs/", "packaging/", "fuzz/", ".github/", ".cargo/")
 
 
 class Html(HTMLParser):
@@ -128,14 +128,14 @@ def test_every_page_is_in_the_summary():
     assert there == set(pages())
 
 
-@pytest.mark.parametrize("link", ["nowhere.html", "errors.html#Nothing", "http://example.com/", "../../../src/lib.rs"])
+@pytest.mark.parametrize("link", ["nowhere.html", "errors.html#Nothing", "http://example.com/", "../../../broker/src/lib.rs"])
 def test_a_link_that_leads_nowhere_is_seen(link):
     assert not leads_somewhere(BUILT / "reference" / "errors.html", link)
 
 
 def test_a_source_that_is_gone_is_seen():
     prefix = "https://github.com/meigma/github-token-broker/blob/main/"
-    assert leads_somewhere(BUILT / "index.html", f"{prefix}src/lib.rs")
+    assert leads_somewhere(BUILT / "index.html", f"{prefix}broker/src/lib.rs")
     assert not leads_somewhere(BUILT / "index.html", f"{prefix}src/gone.rs")
     assert leads_somewhere(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-an-error")
     assert not leads_somewhere(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-a-word")

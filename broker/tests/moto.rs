@@ -22,7 +22,7 @@ use tokio::{
 /// A program that `make test` put into the virtual environment.
 fn installed(program: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
         PathBuf::from,
     );
     let path = target.join("venv/bin").join(program);

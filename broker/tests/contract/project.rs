@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use github_token_broker::variables::VARIABLES;
+use broker::variables::VARIABLES;
 
 use crate::{hold, path, read};
 
@@ -125,11 +125,11 @@ fn the_code_map_has_every_file_of_the_product() {
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .map(str::to_owned)
         .collect();
-    let there: BTreeSet<_> = fs::read_dir(path("src"))
+    let there: BTreeSet<_> = fs::read_dir(path("broker/src"))
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.path().is_file())
-        .map(|entry| format!("src/{}", entry.file_name().into_string().unwrap()))
+        .map(|entry| format!("broker/src/{}", entry.file_name().into_string().unwrap()))
         .collect();
     let differs: Vec<_> = on_the_page.symmetric_difference(&there).collect();
     assert!(

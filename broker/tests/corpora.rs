@@ -1,13 +1,14 @@
 //! Replays the corpora of the fuzz targets: what was once found, or is likely to be, never breaks again.
 #![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
-#[path = "../fuzz/properties.rs"]
+#[path = "../../fuzz/properties.rs"]
 mod properties;
 
 use std::{fs, path::Path};
 
 fn replay(target: &str, property: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
         .join("fuzz/corpus")
         .join(target);
     let mut inputs = 0;

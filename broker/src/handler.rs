@@ -152,7 +152,7 @@ mod tests {
             panicked["place"]
                 .as_str()
                 .unwrap()
-                .starts_with("src/handler.rs:"),
+                .starts_with("broker/src/handler.rs:"),
             "{panicked}"
         );
         assert_eq!(

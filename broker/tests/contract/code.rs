@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use github_token_broker::{config::Config, error_type::ErrorType, variables::VARIABLES};
+use broker::{config::Config, error_type::ErrorType, variables::VARIABLES};
 
 use crate::{files, first_cells, hold, mentioned, path, read};
 
@@ -83,7 +83,7 @@ fn the_page_on_variables_says_which_are_required_in_the_order_of_the_code() {
 fn the_page_on_variables_has_the_standard_variables_that_the_code_reads() {
     let page = read("docs/src/reference/environment-variables.md");
     let (_, standard) = page.split_once("## Standard variables").unwrap();
-    let code = read("src/config.rs") + &read("src/main.rs");
+    let code = read("broker/src/config.rs") + &read("broker/src/main.rs");
     let names: BTreeSet<_> = ["optional(", "text(", "lookup(", "name: "]
         .iter()
         .flat_map(|before| code.split(before).skip(1))
@@ -111,7 +111,7 @@ fn the_page_on_variables_has_the_standard_variables_that_the_code_reads() {
 fn every_mention_of_a_variable_is_of_one_that_the_code_reads() {
     let known: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
     for file in files(
-        &["docs/src", "terraform", "src"],
+        &["docs/src", "terraform", "broker/src"],
         &["md", "tf", "hcl", "rs"],
     ) {
         for name in mentioned(&fs::read_to_string(&file).unwrap()) {

@@ -7,7 +7,7 @@ use crate::{files, first_cells, read};
 #[test]
 fn the_page_on_the_log_has_every_message_and_field() {
     let page = read("docs/src/reference/log-and-metrics.md");
-    let log = read("src/log.rs");
+    let log = read("broker/src/log.rs");
     let macros = [
         "tracing::error!(",
         "tracing::warn!(",
@@ -38,7 +38,7 @@ fn the_page_on_the_log_has_every_message_and_field() {
             "log-and-metrics.md does not mention the field {field}"
         );
     }
-    let trace = read("src/trace.rs");
+    let trace = read("broker/src/trace.rs");
     let fields = trace
         .split("pub struct Trace {")
         .nth(1)
@@ -125,7 +125,7 @@ fn fields_of_the_log(log: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_page_on_the_log_has_no_field_that_the_code_does_not_write() {
-    let code = read("src/trace.rs") + &read("src/log.rs");
+    let code = read("broker/src/trace.rs") + &read("broker/src/log.rs");
     let page = read("docs/src/reference/log-and-metrics.md");
     let (_, fields) = page.split_once("## Fields of an invocation").unwrap();
     let (fields, metrics) = fields.split_once("## Metrics").unwrap();
@@ -138,7 +138,7 @@ fn the_page_on_the_log_has_no_field_that_the_code_does_not_write() {
         );
     }
     assert!(seen > 10, "the table of fields was not found");
-    let code = read("src/metrics.rs");
+    let code = read("broker/src/metrics.rs");
     for name in first_cells(metrics) {
         assert!(
             code.contains(&format!("\"{name}\"")),
@@ -150,7 +150,7 @@ fn the_page_on_the_log_has_no_field_that_the_code_does_not_write() {
 #[test]
 fn the_page_on_the_log_has_every_metric() {
     let page = read("docs/src/reference/log-and-metrics.md");
-    let code = read("src/metrics.rs");
+    let code = read("broker/src/metrics.rs");
     let counts = code.split("count(\"").skip(1);
     let others = code.split("\"Name\": \"").skip(1);
     let names: BTreeSet<_> = counts

@@ -22,7 +22,7 @@ use tracing_subscriber::{
 
 use crate::{error::Failure, runtime::FunctionError, trace::Trace};
 
-const TARGET: &str = "github_token_broker";
+const TARGET: &str = "broker";
 
 /// Starts the log. Called once; a second call changes nothing.
 pub fn start(level: Level) {

@@ -36,7 +36,7 @@
 //! A token cannot be minted before the installation is confirmed:
 //!
 //! ```compile_fail,E0423
-//! # use github_token_broker::{github::*, jwt::AppJwt, parameters::InstallationId, trace::Trace};
+//! # use broker::{github::*, jwt::AppJwt, parameters::InstallationId, trace::Trace};
 //! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, id: InstallationId, trace: &mut Trace) {
 //!     github.mint(jwt, &ConfirmedInstallation(id), trace).await;
 //! }
@@ -45,7 +45,7 @@
 //! and a token that was not proven cannot be returned:
 //!
 //! ```compile_fail,E0308
-//! # use github_token_broker::{github::GrantedToken, runtime::*};
+//! # use broker::{github::GrantedToken, runtime::*};
 //! async fn answer(api: &RuntimeApi, invocation: &Invocation, granted: &GrantedToken) {
 //!     api.respond(invocation, granted).await;
 //! }
@@ -54,7 +54,7 @@
 //! The same two with the right types compile:
 //!
 //! ```
-//! # use github_token_broker::{github::*, jwt::AppJwt, proof::ProvenToken, runtime::*, trace::Trace};
+//! # use broker::{github::*, jwt::AppJwt, proof::ProvenToken, runtime::*, trace::Trace};
 //! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, confirmed: &ConfirmedInstallation, trace: &mut Trace) {
 //!     github.mint(jwt, confirmed, trace).await;
 //! }

@@ -2,7 +2,7 @@
 
 use std::{alloc::System, env, process::ExitCode};
 
-use github_token_broker::{
+use broker::{
     broker::Broker,
     config::{self, Config},
     handler, log,
