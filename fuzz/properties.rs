@@ -3,16 +3,16 @@
 use std::time::{Duration, SystemTime};
 
 use broker::{
+    app::private_key::PrivateKey,
+    aws::ssm,
     config::Config,
-    error::{Call, Failure, SsmFault},
-    payload::PayloadJudge,
-    permissions::Permissions,
-    private_key::PrivateKey,
+    config::env::VARIABLES,
+    failure::{Call, Failure, SsmFault},
+    github::error::Refusal,
+    lambda::payload::PayloadJudge,
     proof::{Grant, Reach},
-    refusal::Refusal,
     retry::wait_before_next,
-    ssm,
-    variables::VARIABLES,
+    scope::Permissions,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::SecretString;

@@ -14,19 +14,19 @@ use tokio::{
 };
 
 use crate::{
+    app::credentials::{self, AppCredentials},
+    app::jwt::AppJwt,
+    aws::ssm::Ssm,
     config::Config,
-    connect::Upstream,
-    error::{Failure, Result, Step},
-    github::{ConfirmedInstallation, GitHub, GrantedToken, InstallationToken},
-    jwt::AppJwt,
-    log,
-    parameters::{self, AppCredentials},
+    failure::{Failure, Result, Step},
+    github::client::{ConfirmedInstallation, GitHub, GrantedToken, InstallationToken},
+    github::error::Refusal,
+    http::client::Upstream,
+    http::tls::tls,
     proof::{Examination, ProvenToken},
-    refusal::Refusal,
     retry::{correctable_drift, revoke_margin},
-    ssm::Ssm,
-    tls::tls,
-    trace::Trace,
+    telemetry::log,
+    telemetry::record::Trace,
 };
 
 /// How long init waits for connections at most: a VPC without a route must not eat Lambda's ten seconds of init.
@@ -141,7 +141,7 @@ impl Broker {
         until: Instant,
         trace: &mut Trace,
     ) -> Result<GrantedToken> {
-        let credentials = parameters::load(&self.ssm, &self.config.parameters, until).await?;
+        let credentials = credentials::load(&self.ssm, &self.config.parameters, until).await?;
         trace.installation(credentials.installation_id);
 
         trace.enter(Step::Sign);

@@ -2,6 +2,9 @@
 //!
 //! In: a lookup function. Out: a value that every later step can trust, or all faults at once ([`crate::variables`]).
 
+pub mod env;
+pub mod parse;
+
 use std::fmt;
 
 use aws_credential_types::Credentials;
@@ -11,14 +14,13 @@ use serde::Serialize;
 use tracing::Level;
 
 use crate::{
-    permissions::Permissions,
-    rules,
-    ssm_endpoint::regional_endpoint,
-    variables::{
+    aws::endpoint::regional_endpoint,
+    config::env::{
         API_BASE, CLIENT_ID_PARAM, ConfigurationError, Fault, INSTALLATION_ID_PARAM, LOG_LEVEL,
         METRICS_NAMESPACE, NAME, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID,
         Reader, Variable,
     },
+    scope::Permissions,
 };
 
 /// What the deployer decided. It has no `Debug`: it holds the role's credentials and maybe a proxy's.
@@ -114,39 +116,39 @@ impl Config {
     /// Reads and checks the whole environment. `lookup` gives a variable's value; unset and blank are the same.
     ///
     /// # Errors
-    /// Every fault there is, in the order of [`VARIABLES`](crate::variables::VARIABLES), the standard variables last.
+    /// Every fault there is, in the order of [`VARIABLES`](crate::config::env::VARIABLES), the standard variables last.
     pub fn from_lookup(
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigurationError> {
         let mut read = Reader::new(lookup);
 
-        let region = read.value(&REGION, rules::region);
-        let owner = read.value(&OWNER, rules::name);
-        let name = read.value(&NAME, rules::name);
-        let client_id = read.value(&CLIENT_ID_PARAM, rules::parameter_name);
-        let installation_id = read.value(&INSTALLATION_ID_PARAM, rules::parameter_name);
+        let region = read.value(&REGION, parse::region);
+        let owner = read.value(&OWNER, parse::name);
+        let name = read.value(&NAME, parse::name);
+        let client_id = read.value(&CLIENT_ID_PARAM, parse::parameter_name);
+        let installation_id = read.value(&INSTALLATION_ID_PARAM, parse::parameter_name);
         let same = installation_id.is_some() && installation_id == client_id;
         read.refuse_if(same, INSTALLATION_ID_PARAM.name, Fault::NotDistinct);
-        let private_key = read.value(&PRIVATE_KEY_PARAM, rules::parameter_name);
+        let private_key = read.value(&PRIVATE_KEY_PARAM, parse::parameter_name);
         let same = private_key.is_some() && [&client_id, &installation_id].contains(&&private_key);
         read.refuse_if(same, PRIVATE_KEY_PARAM.name, Fault::NotDistinct);
-        let permissions = read.value(&PERMISSIONS, rules::permissions);
-        let api_base = read.value(&API_BASE, rules::api_base);
-        let _ = read.value(&LOG_LEVEL, rules::level); // in force already: see `log_level`
-        let repository_id = read.optional(REPOSITORY_ID.name, rules::repository_id);
-        let metrics_namespace = read.optional(METRICS_NAMESPACE.name, rules::namespace);
+        let permissions = read.value(&PERMISSIONS, parse::permissions);
+        let api_base = read.value(&API_BASE, parse::api_base);
+        let _ = read.value(&LOG_LEVEL, parse::level); // in force already: see `log_level`
+        let repository_id = read.optional(REPOSITORY_ID.name, parse::repository_id);
+        let metrics_namespace = read.optional(METRICS_NAMESPACE.name, parse::namespace);
 
-        let ssm_endpoint = read.optional("AWS_ENDPOINT_URL_SSM", rules::endpoint);
-        let any_endpoint = read.optional("AWS_ENDPOINT_URL", rules::endpoint);
-        let use_fips = read.optional("AWS_USE_FIPS_ENDPOINT", rules::boolean);
-        let use_dual_stack = read.optional("AWS_USE_DUALSTACK_ENDPOINT", rules::boolean);
-        let access_key = read.value(&ACCESS_KEY, rules::credential);
-        let secret_key = read.value(&SECRET_KEY, rules::any_text);
-        let session_token = read.optional("AWS_SESSION_TOKEN", rules::credential);
-        let upper_case_proxy = read.optional("HTTPS_PROXY", rules::proxy);
-        let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", rules::proxy));
+        let ssm_endpoint = read.optional("AWS_ENDPOINT_URL_SSM", parse::endpoint);
+        let any_endpoint = read.optional("AWS_ENDPOINT_URL", parse::endpoint);
+        let use_fips = read.optional("AWS_USE_FIPS_ENDPOINT", parse::boolean);
+        let use_dual_stack = read.optional("AWS_USE_DUALSTACK_ENDPOINT", parse::boolean);
+        let access_key = read.value(&ACCESS_KEY, parse::credential);
+        let secret_key = read.value(&SECRET_KEY, parse::any_text);
+        let session_token = read.optional("AWS_SESSION_TOKEN", parse::credential);
+        let upper_case_proxy = read.optional("HTTPS_PROXY", parse::proxy);
+        let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", parse::proxy));
         let no_proxy = read.text("NO_PROXY").or_else(|| read.text("no_proxy"));
-        let roots = read.optional("SSL_CERT_FILE", rules::roots);
+        let roots = read.optional("SSL_CERT_FILE", parse::roots);
 
         let endpoint_is_set = |name| read.text(name).is_some();
         if endpoint_is_set("AWS_ENDPOINT_URL_SSM") || endpoint_is_set("AWS_ENDPOINT_URL") {
@@ -204,7 +206,7 @@ impl Config {
     /// Whether SSM's answers, the private key among them, cross a network in the clear: fit for an emulator only.
     pub fn reads_secrets_in_the_clear(&self) -> bool {
         let url = &self.aws.endpoint;
-        url.scheme_str() == Some("http") && !rules::is_loopback(url)
+        url.scheme_str() == Some("http") && !parse::is_loopback(url)
     }
 }
 
@@ -220,8 +222,8 @@ pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {
     let read = Reader::new(lookup);
     let ours = read
         .text(LOG_LEVEL.name)
-        .and_then(|text| rules::level(&text).ok());
-    let platforms = || rules::platform_level(&read.text("AWS_LAMBDA_LOG_LEVEL")?).ok();
+        .and_then(|text| parse::level(&text).ok());
+    let platforms = || parse::platform_level(&read.text("AWS_LAMBDA_LOG_LEVEL")?).ok();
     ours.or_else(platforms).unwrap_or(Level::INFO)
 }
 

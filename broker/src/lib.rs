@@ -10,33 +10,33 @@
 //!
 //! | module | from | to |
 //! |---|---|---|
-//! | [`variables`], [`rules`], [`ssm_endpoint`], [`config`] | the environment | `Config`, or every fault in it |
-//! | [`permissions`] | JSON | permission names and levels |
-//! | [`runtime`] | Lambda's Runtime API | an invocation, and its answer back |
-//! | [`payload`] | an invocation's bytes | nothing was asked for, or something was |
-//! | [`handler`] | an invocation | a token's JSON or a typed error |
+//! | [`config::env`], [`config::parse`], [`aws::endpoint`], [`config`] | the environment | `Config`, or every fault in it |
+//! | [`scope`] | JSON | permission names and levels |
+//! | [`lambda::runtime_api`] | Lambda's Runtime API | an invocation, and its answer back |
+//! | [`lambda::payload`] | an invocation's bytes | nothing was asked for, or something was |
+//! | [`lambda::handler`] | an invocation | a token's JSON or a typed error |
 //! | [`broker`] | the time there is | a `ProvenToken`: the story, top to bottom |
-//! | [`parameters`] | three SSM parameters | `AppCredentials` |
-//! | [`ssm`] | names of parameters | SSM's answer |
-//! | [`private_key`] | a PEM as people paste it | an RSA key |
-//! | [`jwt`] | client ID, time, key | `AppJwt` |
-//! | [`github`], [`rest`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |
-//! | [`refusal`] | an answer that says no | what it means |
-//! | [`proof`], [`difference`] | `GrantedToken` | `ProvenToken`, or what differs |
-//! | [`connect`], [`tls`] | a request | an answer: the one HTTPS client |
+//! | [`app::credentials`] | three SSM parameters | `AppCredentials` |
+//! | [`aws::ssm`] | names of parameters | SSM's answer |
+//! | [`app::private_key`] | a PEM as people paste it | an RSA key |
+//! | [`app::jwt`] | client ID, time, key | `AppJwt` |
+//! | [`github::client`], [`github::request`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |
+//! | [`github::error`] | an answer that says no | what it means |
+//! | [`proof`], [`proof::mismatch`] | `GrantedToken` | `ProvenToken`, or what differs |
+//! | [`http::client`], [`http::tls`] | a request | an answer: the one HTTPS client |
 //! | [`retry`] | a failure, the time left | a wait, or the end |
-//! | [`error`], [`error_type`] | a failure | `errorType` and `errorMessage` |
-//! | [`trace`] | the steps | the fields of a log line |
-//! | [`log`], [`metrics`] | outcomes | lines on stdout |
+//! | [`failure`], [`error_type`] | a failure | `errorType` and `errorMessage` |
+//! | [`telemetry::record`] | the steps | the fields of a log line |
+//! | [`telemetry::log`], [`telemetry::metrics`] | outcomes | lines on stdout |
 //!
-//! Who may name what: only [`ssm`] speaks to SSM, only [`private_key`] parses and uses the key, only
-//! [`connect`] opens connections, only [`log`] and [`metrics`] write to stdout, and only [`proof::ProvenToken`] turns
+//! Who may name what: only [`aws::ssm`] speaks to SSM, only [`app::private_key`] parses and uses the key, only
+//! [`http::client`] opens connections, only [`telemetry::log`] and [`telemetry::metrics`] write to stdout, and only [`proof::ProvenToken`] turns
 //! a token into a response.
 //!
 //! A token cannot be minted before the installation is confirmed:
 //!
 //! ```compile_fail,E0423
-//! # use broker::{github::*, jwt::AppJwt, parameters::InstallationId, trace::Trace};
+//! # use broker::{github::client::*, app::jwt::AppJwt, app::credentials::InstallationId, telemetry::record::Trace};
 //! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, id: InstallationId, trace: &mut Trace) {
 //!     github.mint(jwt, &ConfirmedInstallation(id), trace).await;
 //! }
@@ -45,7 +45,7 @@
 //! and a token that was not proven cannot be returned:
 //!
 //! ```compile_fail,E0308
-//! # use broker::{github::GrantedToken, runtime::*};
+//! # use broker::{github::client::GrantedToken, lambda::runtime_api::*};
 //! async fn answer(api: &RuntimeApi, invocation: &Invocation, granted: &GrantedToken) {
 //!     api.respond(invocation, granted).await;
 //! }
@@ -54,7 +54,7 @@
 //! The same two with the right types compile:
 //!
 //! ```
-//! # use broker::{github::*, jwt::AppJwt, proof::ProvenToken, runtime::*, trace::Trace};
+//! # use broker::{github::client::*, app::jwt::AppJwt, proof::ProvenToken, lambda::runtime_api::*, telemetry::record::Trace};
 //! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, confirmed: &ConfirmedInstallation, trace: &mut Trace) {
 //!     github.mint(jwt, confirmed, trace).await;
 //! }
@@ -68,29 +68,16 @@
     expect(clippy::unwrap_used, reason = "a test that fails here has failed")
 )]
 
+pub mod app;
+pub mod aws;
 pub mod broker;
 pub mod config;
-pub mod connect;
-pub mod difference;
-pub mod error;
 pub mod error_type;
+pub mod failure;
 pub mod github;
-pub mod handler;
-pub mod jwt;
-pub mod log;
-pub mod metrics;
-pub mod parameters;
-pub mod payload;
-pub mod permissions;
-pub mod private_key;
+pub mod http;
+pub mod lambda;
 pub mod proof;
-pub mod refusal;
-pub mod rest;
 pub mod retry;
-pub mod rules;
-pub mod runtime;
-pub mod ssm;
-pub mod ssm_endpoint;
-pub mod tls;
-pub mod trace;
-pub mod variables;
+pub mod scope;
+pub mod telemetry;

@@ -5,9 +5,10 @@ use std::{alloc::System, env, process::ExitCode};
 use broker::{
     broker::Broker,
     config::{self, Config},
-    handler, log,
-    metrics::Metrics,
-    runtime::RuntimeApi,
+    lambda::handler,
+    lambda::runtime_api::RuntimeApi,
+    telemetry::log,
+    telemetry::metrics::Metrics,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::runtime::Builder;

@@ -4,6 +4,8 @@
 //! returned to a caller; or what differs; or that GitHub has to be asked. It never gives the benefit of a doubt: what
 //! an answer leaves out is asked for, and what cannot be asked for fails the proof.
 
+pub mod mismatch;
+
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -15,9 +17,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     config::{Config, Repository, RepositoryId},
-    difference::Difference,
-    github::{GrantedToken, InstallationToken},
-    permissions::Permissions,
+    github::client::{GrantedToken, InstallationToken},
+    proof::mismatch::Difference,
+    scope::Permissions,
 };
 
 /// GitHub's tokens live for an hour; the rest allows for clocks that differ.

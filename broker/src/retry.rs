@@ -6,8 +6,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
-    error::{Failure, SsmFault},
-    refusal::Refusal,
+    failure::{Failure, SsmFault},
+    github::error::Refusal,
 };
 
 /// The first attempt and two more: enough for a fault that passes, few enough for GitHub's abuse limits.

@@ -330,7 +330,7 @@ proptest! {
             "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
             "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
         ];
-        let names: Vec<_> = crate::variables::VARIABLES.iter().map(|ours| ours.name).chain(standard).collect();
+        let names: Vec<_> = env::VARIABLES.iter().map(|ours| ours.name).chain(standard).collect();
         let name = names[variable % names.len()];
         match config(&[(name, &value)]) {
             Ok(config) => {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::{Broken, Call};
+use crate::failure::{Broken, Call};
 
 const PLENTY: Duration = Duration::from_secs(9);
 const CALL: Call = Call::RepositoryInstallation;

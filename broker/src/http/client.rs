@@ -30,7 +30,7 @@ use rustls::ClientConfig;
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 use tower_service::Service;
 
-use crate::{config::Network, error::Broken};
+use crate::{config::Network, failure::Broken};
 
 /// No version suffix: users filter GitHub's audit log by this name; CloudTrail shows it too.
 pub(crate) const USER_AGENT: HeaderValue = HeaderValue::from_static("github-token-broker");

@@ -11,12 +11,12 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::{
+    app::credentials::InstallationId,
     config::{Config, RepositoryId},
-    error::{Call, Step},
-    github::GrantedToken,
-    parameters::InstallationId,
-    permissions::Permissions,
+    failure::{Call, Step},
+    github::client::GrantedToken,
     proof::ProvenToken,
+    scope::Permissions,
 };
 
 /// The fields that every log line about an invocation has, as far as they are known when it is written.

@@ -7,12 +7,12 @@
 use std::{fmt, time::Duration};
 
 use crate::{
+    app::credentials::InstallationId,
+    app::private_key::KeyDefect,
     config::{ParameterName, Repository},
-    difference::{self, Difference},
     error_type::ErrorType,
-    parameters::InstallationId,
-    private_key::KeyDefect,
-    refusal::Refusal,
+    github::error::Refusal,
+    proof::mismatch::{self, Difference},
 };
 
 /// A result of a step of an invocation.
@@ -208,7 +208,7 @@ impl fmt::Display for Failure {
                     "GitHub repository {repository} is installed for an account of another name"
                 )
             }
-            Self::TokenNotProven(differences) => difference::write_all(f, differences),
+            Self::TokenNotProven(differences) => mismatch::write_all(f, differences),
             Self::DeadlineNear(step) => {
                 write!(f, "Lambda's deadline came near during the step {step}")
             }

@@ -15,11 +15,11 @@ use serde::Serialize;
 
 use crate::{
     config::Network,
-    connect::{Upstream, whole},
     error_type::ErrorType,
-    payload::PayloadJudge,
+    http::client::{Upstream, whole},
+    http::tls::tls,
+    lambda::payload::PayloadJudge,
     proof::ProvenToken,
-    tls::tls,
 };
 
 /// The Runtime API of this execution environment.

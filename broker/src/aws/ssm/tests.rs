@@ -4,7 +4,7 @@ use http::Uri;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{config::Network, tls::tls};
+use crate::{config::Network, http::tls::tls};
 
 fn at(endpoint: &'static str) -> Ssm {
     let endpoint = Uri::from_static(endpoint);

@@ -13,8 +13,8 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use crate::{
-    error::{Call, whole_seconds},
     error_type::ErrorType,
+    failure::{Call, whole_seconds},
 };
 
 /// What GitHub means by an answer that is not success.

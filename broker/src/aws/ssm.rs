@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     config::Aws,
-    connect::{BodyDefect, USER_AGENT, Upstream, whole},
-    error::{Failure, SsmFault},
+    failure::{Failure, SsmFault},
+    http::client::{BodyDefect, USER_AGENT, Upstream, whole},
     retry::{ATTEMPT_LIMIT, wait_before_next},
 };
 

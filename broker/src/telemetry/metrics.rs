@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::{
     config::Config,
-    error::Failure,
-    log::{timestamp, write_line},
+    failure::Failure,
+    telemetry::log::{timestamp, write_line},
 };
 
 /// Where the metrics go, and of which function they are.

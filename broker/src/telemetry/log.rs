@@ -20,7 +20,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{error::Failure, runtime::FunctionError, trace::Trace};
+use crate::{failure::Failure, lambda::runtime_api::FunctionError, telemetry::record::Trace};
 
 const TARGET: &str = "broker";
 

@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
-    connect::USER_AGENT,
-    error::{AnswerDefect, Call, Failure, Result},
+    failure::{AnswerDefect, Call, Failure, Result},
+    http::client::USER_AGENT,
 };
 
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::permissions::Permissions;
+use crate::scope::Permissions;
 
 /// One difference, a part of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]

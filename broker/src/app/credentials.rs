@@ -10,11 +10,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
+    app::private_key::PrivateKey,
+    aws::ssm::{Parameter, Ssm},
+    config::parse::positive,
     config::{ParameterName, ParameterNames},
-    error::{Failure, Result},
-    private_key::PrivateKey,
-    rules::positive,
-    ssm::{Parameter, Ssm},
+    failure::{Failure, Result},
 };
 
 /// What the App needs to speak to GitHub, read anew at each invocation.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::variables::{ConfigurationError, Fault};
+use crate::config::env::{ConfigurationError, Fault};
 
 fn every_failure() -> Vec<Failure> {
     use Failure as F;

@@ -9,7 +9,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::{parameters::ClientId, private_key::PrivateKey};
+use crate::{app::credentials::ClientId, app::private_key::PrivateKey};
 
 /// How far `iat` lies in the past: GitHub refuses one that its own clock has not reached yet, and clocks drift.
 const BACKDATE: Duration = Duration::from_mins(1);

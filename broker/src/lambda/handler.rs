@@ -13,14 +13,14 @@ use tokio::time::timeout;
 
 use crate::{
     broker::Broker,
-    error::{Failure, Result},
     error_type::ErrorType,
-    log,
-    metrics::Metrics,
+    failure::{Failure, Result},
+    lambda::runtime_api::{FunctionError, Invocation, RuntimeApi, RuntimeApiBroken},
     proof::ProvenToken,
     retry::time_for_work,
-    runtime::{FunctionError, Invocation, RuntimeApi, RuntimeApiBroken},
-    trace::Trace,
+    telemetry::log,
+    telemetry::metrics::Metrics,
+    telemetry::record::Trace,
 };
 
 /// How long telling Lambda of a failed start may take.
@@ -125,7 +125,7 @@ mod tests {
         let output = std::process::Command::new(this_test)
             .args([
                 "--exact",
-                "handler::tests::panics_with_a_secret",
+                "lambda::handler::tests::panics_with_a_secret",
                 "--nocapture",
             ])
             .env("PANIC_WITH", "ghs_secret")
@@ -152,7 +152,7 @@ mod tests {
             panicked["place"]
                 .as_str()
                 .unwrap()
-                .starts_with("broker/src/handler.rs:"),
+                .starts_with("broker/src/lambda/handler.rs:"),
             "{panicked}"
         );
         assert_eq!(

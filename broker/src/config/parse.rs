@@ -13,9 +13,9 @@ use rustls::{
 use tracing::Level;
 
 use crate::{
+    config::env::Fault,
     config::{ParameterName, RepositoryId},
-    permissions::Permissions,
-    variables::Fault,
+    scope::Permissions,
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "a rule like the others")]

@@ -1,0 +1,4 @@
+//! The calls to AWS.
+
+pub mod endpoint;
+pub mod ssm;

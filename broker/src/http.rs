@@ -1,0 +1,4 @@
+//! The HTTP client.
+
+pub mod client;
+pub mod tls;
