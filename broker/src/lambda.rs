@@ -1,4 +1,4 @@
-//! Lambda's side of an invocation.
+//! Lambda's side of an invocation: receive it, check that its payload is empty, post its result.
 
 pub mod handler;
 pub mod payload;

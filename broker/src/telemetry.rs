@@ -1,4 +1,4 @@
-//! What an invocation writes to stdout.
+//! What the function writes to stdout: log lines and metrics. It knows names and numbers, not the types of the layers above.
 
 pub mod log;
 pub mod metrics;

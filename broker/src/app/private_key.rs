@@ -1,8 +1,10 @@
-//! A PEM as people paste it -> an RSA key that can sign, or what exactly is wrong with it. Pure.
+//! The App's private key: from a PEM as people paste it to an RSA key that can sign. Pure.
 //!
-//! In: the text of the private-key parameter. Out: a [`PrivateKey`], or a [`KeyDefect`] that names the fault and
-//! carries no byte of the text. Accepted are PKCS#1 and PKCS#8, with CRLF, literal `\n`, quotes or blanks round it,
-//! lost line breaks, or the whole file in base64.
+//! Input: the text of the private-key parameter.
+//! Output: a [`PrivateKey`], or a [`KeyError`] that says what is wrong and contains no byte of the text.
+//!
+//! It accepts PKCS#1 and PKCS#8, whatever the BEGIN line says, with CRLF, literal `\n`, surrounding quotes or spaces, lost
+//! line breaks, or the whole file in base64.
 
 use std::fmt;
 
@@ -11,9 +13,7 @@ use base64ct::{Base64, Encoding};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error_type::ErrorType;
-
-/// The GitHub App's RSA key, 2048 to 8192 bits. AWS-LC holds it, and wipes it when it is dropped.
+/// The GitHub App's RSA key, 2048 to 8192 bits. AWS-LC owns the memory and wipes it when the key is dropped.
 pub struct PrivateKey(KeyPair);
 
 impl fmt::Debug for PrivateKey {
@@ -24,18 +24,34 @@ impl fmt::Debug for PrivateKey {
 
 impl PrivateKey {
     /// Reads the key from the text of a parameter.
-    pub fn parse(text: &SecretString) -> Result<Self, KeyDefect> {
-        let pem = Pem::find(text.expose_secret())?;
-        let key = match pem.kind {
-            Kind::Pkcs1 => KeyPair::from_der(&pem.der),
-            Kind::Pkcs8 => KeyPair::from_pkcs8(&pem.der),
+    ///
+    /// # Errors
+    /// The text is not an unencrypted RSA private key.
+    pub fn parse(text: &SecretString) -> Result<Self, KeyError> {
+        let text = text.expose_secret();
+        Self::parse_pem(text).map_err(|error| {
+            if error.can_come_from_non_ascii() && !text.is_ascii() {
+                KeyError::NonAscii
+            } else {
+                error
+            }
+        })
+    }
+
+    fn parse_pem(text: &str) -> Result<Self, KeyError> {
+        let der = find_der(text)?;
+        // Some tools convert the data and keep the BEGIN line, so the content decides.
+        let key = if is_pkcs8(&der) {
+            KeyPair::from_pkcs8(&der)
+        } else {
+            KeyPair::from_der(&der)
         };
         key.map(Self)
             .map_err(|rejected| match rejected.description_() {
-                "TooSmall" => KeyDefect::TooSmall,
-                "TooLarge" => KeyDefect::TooLarge,
-                "WrongAlgorithm" => KeyDefect::OtherAlgorithm,
-                _ => KeyDefect::NotAKey,
+                "TooSmall" => KeyError::TooSmall,
+                "TooLarge" => KeyError::TooLarge,
+                "WrongAlgorithm" => KeyError::DifferentAlgorithm,
+                _ => KeyError::Damaged,
             })
     }
 
@@ -56,15 +72,18 @@ impl PrivateKey {
 
 /// Why a text is not a private key that can sign for a GitHub App.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyDefect {
+#[cfg_attr(test, derive(strum::EnumIter))]
+pub enum KeyError {
     /// No `-----BEGIN` line, and the text is not base64 of a file that has one.
-    NoArmour,
-    /// The armour lines are gone; what is left is the key's body.
-    ArmourLost,
-    /// There is a `-----BEGIN` line and no `-----END` line.
+    NoBeginLine,
+    /// The BEGIN and END lines are gone, and only the body of the key is left.
+    OnlyBody,
+    /// There is a `-----BEGIN` line and no matching `-----END` line.
     Truncated,
-    /// The text between the armour lines is not base64.
+    /// The text between the BEGIN and END lines is not base64.
     NotBase64,
+    /// A character such as a long dash or a zero-width space, which an editor or a chat program put there.
+    NonAscii,
     /// A public key.
     Public,
     /// A certificate.
@@ -73,139 +92,78 @@ pub enum KeyDefect {
     OpenSsh,
     /// A key that needs a passphrase.
     Encrypted,
-    /// A PEM of a kind that holds no private key.
-    OtherKind,
-    /// A private key of another algorithm, such as EC.
-    OtherAlgorithm,
-    /// An RSA key under 2048 bits.
+    /// A PEM file without a private key.
+    NoPrivateKey,
+    /// A private key of a different algorithm, such as EC.
+    DifferentAlgorithm,
+    /// An RSA key with fewer than 2048 bits.
     TooSmall,
-    /// An RSA key over 8192 bits.
+    /// An RSA key with more than 8192 bits.
     TooLarge,
-    /// The body is not a whole and consistent key.
-    NotAKey,
+    /// The body is not a complete and consistent key.
+    Damaged,
 }
 
-impl KeyDefect {
-    /// Every defect there is.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 13] = [
-        Self::NoArmour,
-        Self::ArmourLost,
-        Self::Truncated,
-        Self::NotBase64,
-        Self::Public,
-        Self::Certificate,
-        Self::OpenSsh,
-        Self::Encrypted,
-        Self::OtherKind,
-        Self::OtherAlgorithm,
-        Self::TooSmall,
-        Self::TooLarge,
-        Self::NotAKey,
-    ];
+/// The kinds of [`KeyError`], each with a beginning that users match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyErrorKind {
+    /// Not a PEM file.
+    NotPem,
+    /// A PEM file that contains no usable key.
+    Unreadable,
+    /// A key or a certificate that is not an RSA private key.
+    NotRsa,
+}
 
-    /// The stable name of this defect's class.
-    pub const fn error_type(self) -> ErrorType {
+impl KeyError {
+    /// The kind of the error.
+    pub const fn kind(self) -> KeyErrorKind {
         match self {
-            Self::NoArmour | Self::ArmourLost | Self::Truncated | Self::NotBase64 => {
-                ErrorType::PrivateKeyNotPem
-            }
+            Self::NoBeginLine
+            | Self::OnlyBody
+            | Self::Truncated
+            | Self::NotBase64
+            | Self::NonAscii => KeyErrorKind::NotPem,
             Self::Encrypted
             | Self::OpenSsh
-            | Self::OtherKind
-            | Self::NotAKey
+            | Self::NoPrivateKey
+            | Self::Damaged
             | Self::TooSmall
-            | Self::TooLarge => ErrorType::PrivateKeyUnreadable,
-            Self::Public | Self::Certificate | Self::OtherAlgorithm => ErrorType::PrivateKeyNotRsa,
+            | Self::TooLarge => KeyErrorKind::Unreadable,
+            Self::Public | Self::Certificate | Self::DifferentAlgorithm => KeyErrorKind::NotRsa,
         }
+    }
+
+    const fn can_come_from_non_ascii(self) -> bool {
+        matches!(self.kind(), KeyErrorKind::NotPem) || matches!(self, Self::NoPrivateKey)
     }
 }
 
-impl fmt::Display for KeyDefect {
+impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (text, detail) = match self {
-            Self::NoArmour => (NOT_PEM, "it has no BEGIN line"),
-            Self::ArmourLost => (
-                NOT_PEM,
-                "the BEGIN and END lines were lost, only what stood between them is there",
-            ),
-            Self::Truncated => (NOT_PEM, "it has no END line, so a part of it was lost"),
-            Self::NotBase64 => (
-                NOT_PEM,
-                "what stands between the BEGIN and END lines is not base64",
-            ),
-            Self::Encrypted => (UNREADABLE, "it is encrypted with a passphrase"),
-            Self::OpenSsh => (
-                UNREADABLE,
-                "it is in OpenSSH's own format, not one of GitHub's",
-            ),
-            Self::OtherKind => (UNREADABLE, "it is a PEM, but of no private key"),
-            Self::NotAKey => (UNREADABLE, "it is incomplete or damaged"),
-            Self::TooSmall => (UNREADABLE, "it has fewer than 2048 bits"),
-            Self::TooLarge => (UNREADABLE, "it has more than 8192 bits"),
-            Self::Public => (NOT_RSA, "this is a public key"),
-            Self::Certificate => (NOT_RSA, "this is a certificate"),
-            Self::OtherAlgorithm => (NOT_RSA, "this is a key of another algorithm"),
-        };
-        write!(f, "{text}: {detail}")
-    }
-}
-
-const NOT_PEM: &str = "decode GitHub App private key PEM";
-const UNREADABLE: &str = "parse GitHub App private key";
-const NOT_RSA: &str = "GitHub App private key must be RSA";
-
-struct Pem {
-    kind: Kind,
-    der: Zeroizing<Vec<u8>>,
-}
-
-enum Kind {
-    Pkcs1,
-    Pkcs8,
-}
-
-impl Pem {
-    /// Finds the one PEM block in a text, or in the text that its base64 stands for.
-    fn find(text: &str) -> Result<Self, KeyDefect> {
-        if text.contains(BEGIN) {
-            return Self::parse(text);
-        }
-        let decoded = decode(text.trim_matches(is_wrapping)).ok_or(KeyDefect::NoArmour)?;
-        match std::str::from_utf8(&decoded) {
-            Ok(file) if file.contains(BEGIN) => Self::parse(file),
-            // Both key formats are an ASN.1 SEQUENCE, whose tag is 0x30.
-            _ if decoded.first() == Some(&0x30) => Err(KeyDefect::ArmourLost),
-            _ => Err(KeyDefect::NoArmour),
-        }
-    }
-
-    /// Takes the block apart without looking at lines, so that CRLF, literal `\n` and lost line breaks are all the same.
-    fn parse(text: &str) -> Result<Self, KeyDefect> {
-        let (_, rest) = text.split_once(BEGIN).ok_or(KeyDefect::NoArmour)?;
-        let (label, rest) = rest.split_once(DASHES).ok_or(KeyDefect::Truncated)?;
-        let kind = match label {
-            "RSA PRIVATE KEY" => Kind::Pkcs1,
-            "PRIVATE KEY" => Kind::Pkcs8,
-            "ENCRYPTED PRIVATE KEY" => return Err(KeyDefect::Encrypted),
-            "OPENSSH PRIVATE KEY" => return Err(KeyDefect::OpenSsh),
-            "EC PRIVATE KEY" | "EC PARAMETERS" | "DSA PRIVATE KEY" => {
-                return Err(KeyDefect::OtherAlgorithm);
+        f.write_str(match self.kind() {
+            KeyErrorKind::NotPem => "decode GitHub App private key PEM: ",
+            KeyErrorKind::Unreadable => "parse GitHub App private key: ",
+            KeyErrorKind::NotRsa => "GitHub App private key must be RSA: ",
+        })?;
+        f.write_str(match self {
+            Self::NoBeginLine => "there is no BEGIN line",
+            Self::OnlyBody => "the BEGIN and END lines are missing",
+            Self::Truncated => "the END line is missing, so a part of the key is lost",
+            Self::NotBase64 => "the text between the BEGIN and END lines is not base64",
+            Self::NonAscii => {
+                "it contains a non-ASCII character, such as a long dash or an invisible space"
             }
-            "CERTIFICATE" => return Err(KeyDefect::Certificate),
-            label if label.ends_with("PUBLIC KEY") => return Err(KeyDefect::Public),
-            _ => return Err(KeyDefect::OtherKind),
-        };
-        let (body, end) = rest.split_once(END).ok_or(KeyDefect::Truncated)?;
-        if !end.starts_with(label) {
-            return Err(KeyDefect::Truncated);
-        }
-        // The old way to encrypt a PKCS#1 PEM: headers within the block (RFC 1421).
-        if body.contains("Proc-Type:") {
-            return Err(KeyDefect::Encrypted);
-        }
-        let der = decode(body).ok_or(KeyDefect::NotBase64)?;
-        Ok(Self { kind, der })
+            Self::Encrypted => "the key is encrypted with a passphrase",
+            Self::OpenSsh => "the key is in OpenSSH's own format, which GitHub does not use",
+            Self::NoPrivateKey => "it is a PEM file without a private key",
+            Self::Damaged => "the key is incomplete or damaged",
+            Self::TooSmall => "the key has fewer than 2048 bits",
+            Self::TooLarge => "the key has more than 8192 bits",
+            Self::Public => "this is a public key",
+            Self::Certificate => "this is a certificate",
+            Self::DifferentAlgorithm => "this is a key of a different algorithm",
+        })
     }
 }
 
@@ -213,19 +171,78 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// What people's tools put round a value.
+/// The ASN.1 tags of the two key formats.
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+
+/// Finds the PEM block in a text, or in the text that its base64 stands for, and decodes its body.
+fn find_der(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    if text.contains(BEGIN) {
+        return decode_pem(text);
+    }
+    let decoded = decode(text.trim_matches(is_wrapping)).ok_or(KeyError::NoBeginLine)?;
+    match std::str::from_utf8(&decoded) {
+        Ok(file) if file.contains(BEGIN) => decode_pem(file),
+        _ if decoded.first() == Some(&SEQUENCE) => Err(KeyError::OnlyBody),
+        _ => Err(KeyError::NoBeginLine),
+    }
+}
+
+/// Takes the block apart without looking at lines, so that CRLF, literal `\n` and lost line breaks are all the same.
+fn decode_pem(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let (_, rest) = text.split_once(BEGIN).ok_or(KeyError::NoBeginLine)?;
+    let (label, rest) = rest.split_once(DASHES).ok_or(KeyError::Truncated)?;
+    match label {
+        "RSA PRIVATE KEY" | "PRIVATE KEY" => {}
+        "ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
+        "OPENSSH PRIVATE KEY" => return Err(KeyError::OpenSsh),
+        "EC PRIVATE KEY" | "EC PARAMETERS" | "DSA PRIVATE KEY" => {
+            return Err(KeyError::DifferentAlgorithm);
+        }
+        "CERTIFICATE" => return Err(KeyError::Certificate),
+        label if label.ends_with("PUBLIC KEY") => return Err(KeyError::Public),
+        _ => return Err(KeyError::NoPrivateKey),
+    }
+    let (body, end) = rest.split_once(END).ok_or(KeyError::Truncated)?;
+    if !end.starts_with(label) {
+        return Err(KeyError::Truncated);
+    }
+    // The old way to encrypt a PKCS#1 PEM file: headers within the block (RFC 1421).
+    if body.contains("Proc-Type:") {
+        return Err(KeyError::Encrypted);
+    }
+    decode(body).ok_or(KeyError::NotBase64)
+}
+
+/// Whether the data is PKCS#8: a version, then a SEQUENCE with the algorithm. In PKCS#1 the modulus, an INTEGER, follows.
+fn is_pkcs8(der: &[u8]) -> bool {
+    let [SEQUENCE, length, rest @ ..] = der else {
+        return false;
+    };
+    // The long form: the low bits count the bytes of the length.
+    let long_form = if length & 0x80 == 0 { 0 } else { length & 0x7f };
+    matches!(
+        rest.get(usize::from(long_form)..),
+        Some([INTEGER, 1, _, SEQUENCE, ..])
+    )
+}
+
+/// What people's tools put around a value.
 fn is_wrapping(character: char) -> bool {
     character.is_whitespace() || matches!(character, '"' | '\'' | '\u{feff}')
 }
 
-/// Base64 to bytes, past all blanks and line breaks, literal `\n` and `\r` too; in constant time for a given length.
+/// Base64 to bytes, in constant time for a given length. It skips spaces and line breaks, also escaped ones: `\n`, `\\n`, and
+/// a backslash at the end of a line.
 fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    // Big enough from the start: a buffer that grows would leave copies behind.
+    // Large enough from the start: a buffer that grows would leave copies behind.
     let mut compact = Zeroizing::new(String::with_capacity(text.len()));
     for (index, part) in text.split('\\').enumerate() {
+        let ends_line = part.is_empty() || part.starts_with(char::is_whitespace);
         let part = match index {
             0 => part,
-            _ => part.strip_prefix(['n', 'r'])?,
+            _ if ends_line => part,
+            _ => part.strip_prefix(['n', 'r', 't'])?,
         };
         for word in part.split_whitespace() {
             compact.push_str(word);

@@ -1,19 +1,49 @@
-//! Where SSM is. Pure.
+//! The URL of an AWS service in a region. Pure.
 //!
-//! In: a region, and whether FIPS and dual-stack endpoints are wanted. Out: the URL, by the rules of AWS's SDKs, to which
-//! a test holds it for each kind of region.
+//! Input: a service, a region, and whether FIPS and dual-stack endpoints are wanted.
+//! Output: the URL, by the rules of AWS's SDKs. A test compares it with the SDK's own for each partition.
 
 use http::Uri;
 
-/// A group of regions with DNS names of their own.
+/// A service that the function calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Systems Manager, for Parameter Store.
+    Ssm,
+    /// Key Management Service.
+    Kms,
+}
+
+impl Service {
+    /// The name in a signature, which is also the first label of the host name.
+    pub const fn signing_name(self) -> &'static str {
+        match self {
+            Self::Ssm => "ssm",
+            Self::Kms => "kms",
+        }
+    }
+}
+
+/// A service in a region.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The service.
+    pub service: Service,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// Where requests go.
+    pub url: Uri,
+}
+
+/// A group of regions that share DNS suffixes.
 struct Partition {
-    /// How its regions' names begin.
+    /// The prefix of the names of its regions.
     regions: &'static str,
     suffix: &'static str,
     dual_stack_suffix: &'static str,
 }
 
-/// The commercial regions and GovCloud, and every region that is not known yet.
+/// The commercial regions, GovCloud, and every region that this version does not know.
 const AWS: Partition = partition("", "amazonaws.com", "api.aws");
 
 const OTHERS: [Partition; 6] = [
@@ -37,51 +67,62 @@ const fn partition(
     }
 }
 
-/// SSM's endpoint in a region. `None` if the region's name can be no part of a host's, which [`crate::rules`] rules out.
-pub fn regional_endpoint(region: &str, use_fips: bool, use_dual_stack: bool) -> Option<Uri> {
+/// The URL of `service` in `region`. `None` if the region cannot be part of a host name, which [`crate::config`] rejects.
+pub fn regional_url(
+    service: Service,
+    region: &str,
+    use_fips: bool,
+    use_dual_stack: bool,
+) -> Option<Uri> {
     let partition = OTHERS
         .iter()
         .find(|partition| region.starts_with(partition.regions))
         .unwrap_or(&AWS);
-    // GovCloud's usual endpoint is its FIPS endpoint.
-    let usual_is_fips = region.starts_with("us-gov-") && !use_dual_stack;
-    let service = if use_fips && !usual_is_fips {
-        "ssm-fips"
+    let name = service.signing_name();
+    // In GovCloud, SSM's usual endpoint is its FIPS endpoint.
+    let usual_is_fips = service == Service::Ssm && region.starts_with("us-gov-") && !use_dual_stack;
+    let fips = if use_fips && !usual_is_fips {
+        "-fips"
     } else {
-        "ssm"
+        ""
     };
     let suffix = if use_dual_stack {
         partition.dual_stack_suffix
     } else {
         partition.suffix
     };
-    format!("https://{service}.{region}.{suffix}").parse().ok()
+    format!("https://{name}{fips}.{region}.{suffix}")
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ssm::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
     use futures_util::FutureExt;
 
     use super::*;
 
-    fn of_the_sdk(region: &str, use_fips: bool, use_dual_stack: bool) -> Uri {
-        let params = Params::builder()
-            .region(region)
-            .use_fips(use_fips)
-            .use_dual_stack(use_dual_stack)
-            .build()
-            .unwrap();
-        let endpoint = DefaultResolver::new()
-            .resolve_endpoint(&params)
-            .now_or_never()
-            .unwrap();
-        endpoint.unwrap().url().parse().unwrap()
+    /// The URL that the SDK of a service resolves.
+    macro_rules! sdk_url {
+        ($sdk:ident, $region:expr, $use_fips:expr, $use_dual_stack:expr) => {{
+            use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+            let params = Params::builder()
+                .region($region)
+                .use_fips($use_fips)
+                .use_dual_stack($use_dual_stack)
+                .build()
+                .unwrap();
+            let endpoint = DefaultResolver::new()
+                .resolve_endpoint(&params)
+                .now_or_never()
+                .unwrap();
+            endpoint.unwrap().url().parse::<Uri>().unwrap()
+        }};
     }
 
     #[test]
-    fn every_region_has_the_endpoint_that_the_sdk_gives_it() {
-        // One region, at least, of each partition; the last is in none.
+    fn url_is_the_sdks_in_every_partition() {
+        // At least one region of each partition; the last is in none.
         let regions = [
             "us-east-1",
             "eu-west-1",
@@ -106,11 +147,22 @@ mod tests {
             for (use_fips, use_dual_stack) in
                 [(false, false), (true, false), (false, true), (true, true)]
             {
-                assert_eq!(
-                    regional_endpoint(region, use_fips, use_dual_stack),
-                    Some(of_the_sdk(region, use_fips, use_dual_stack)),
-                    "{region}, FIPS {use_fips}, dual-stack {use_dual_stack}"
-                );
+                for (service, expected) in [
+                    (
+                        Service::Ssm,
+                        sdk_url!(aws_sdk_ssm, region, use_fips, use_dual_stack),
+                    ),
+                    (
+                        Service::Kms,
+                        sdk_url!(aws_sdk_kms, region, use_fips, use_dual_stack),
+                    ),
+                ] {
+                    assert_eq!(
+                        regional_url(service, region, use_fips, use_dual_stack),
+                        Some(expected),
+                        "{service:?} in {region}, FIPS {use_fips}, dual-stack {use_dual_stack}"
+                    );
+                }
             }
         }
     }

@@ -1,236 +1,187 @@
-//! SSM's `GetParameters`: one signed request, and its answer. The only file that speaks to SSM.
+//! SSM's [`GetParameters`](https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html).
 //!
-//! In: names of parameters. Out: those that SSM has, or an [`SsmFault`]. SSM's own error messages are classified here and
-//! dropped. AWS's library signs; CONTRIBUTING.md says why its whole SDK is not here.
+//! Input: names of parameters. Output: those that SSM has, decrypted, or an [`AwsError`].
 
-use std::{sync::Arc, time::SystemTime};
-
-use aws_credential_types::Credentials;
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4::SigningParams,
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
 
-use crate::{
-    config::Aws,
-    failure::{Failure, SsmFault},
-    http::client::{BodyDefect, USER_AGENT, Upstream, whole},
-    retry::{ATTEMPT_LIMIT, wait_before_next},
+use super::{
+    client::{AwsClient, Operation},
+    error::AwsError,
 };
+use crate::{retry::TimeWindow, telemetry::record::CallRecord};
 
-/// What every request says of itself, in AWS's JSON 1.1 protocol; signed with the rest.
-const HEADERS: [(&str, &str); 2] = [
-    ("content-type", "application/x-amz-json-1.1"),
-    ("x-amz-target", "AmazonSSM.GetParameters"),
-];
+const GET_PARAMETERS: Operation = Operation("AmazonSSM.GetParameters");
 
-/// SSM in the function's region.
-pub struct Ssm {
-    upstream: Arc<Upstream>,
-    path: String,
-    region: String,
-    credentials: Credentials,
+/// Parameters under this path are secrets of Secrets Manager, which SSM reads on behalf of the caller.
+const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
+
+/// The full name of an SSM parameter: an absolute path without wildcards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterName(String);
+
+impl ParameterName {
+    /// `None` unless `text` is an absolute, literal path. An ARN, `:version` and `:label` are not.
+    pub fn parse(text: &str) -> Option<Self> {
+        let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
+        (text.len() > 1 && text.starts_with('/') && text.bytes().all(supported))
+            .then(|| Self(text.to_owned()))
+    }
+
+    /// The name with its leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it names a secret of Secrets Manager.
+    pub fn is_secret(&self) -> bool {
+        self.0.starts_with(SECRETS_MANAGER)
+    }
 }
 
-/// One parameter, as SSM has it.
+impl fmt::Display for ParameterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One parameter, as SSM returns it. For a secret of Secrets Manager, SSM repeats the value in `SourceResult`. No field here
+/// reads that, and the response's memory is wiped when it is freed.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Parameter {
-    /// Its full name.
+    /// The full name.
     #[serde(default)]
     pub name: String,
     /// `String`, `StringList` or `SecureString`.
     #[serde(rename = "Type", default)]
     pub kind: String,
-    /// Its value, decrypted.
+    /// The decrypted value.
     pub value: Option<SecretString>,
+    /// Seconds since 1970.
+    #[serde(default)]
+    last_modified_date: Option<f64>,
+}
+
+impl Parameter {
+    /// The whole days since the parameter was last written. `None` if SSM did not say so.
+    pub fn age_in_days(&self, now: SystemTime) -> Option<u64> {
+        let seconds = Duration::try_from_secs_f64(self.last_modified_date?).ok()?;
+        let written = UNIX_EPOCH.checked_add(seconds)?;
+        let age = now.duration_since(written).unwrap_or_default();
+        Some(age.as_secs() / (24 * 60 * 60))
+    }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Question<'a> {
+struct Request<'a> {
     names: &'a [&'a str],
     with_decryption: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct Response {
     parameters: Option<Vec<Parameter>>,
     invalid_parameters: Option<IgnoredAny>,
 }
 
-impl Ssm {
-    /// The SSM of the settings, over the connection to it.
-    pub fn new(aws: &Aws, upstream: Arc<Upstream>) -> Self {
-        Self {
-            upstream,
-            // As AWS's Rust SDK has it: an endpoint's path is a folder.
-            path: format!("{}/", aws.endpoint.path().trim_end_matches('/')),
-            region: aws.region.clone(),
-            credentials: aws.credentials.clone(),
-        }
-    }
-
-    /// The connection to SSM.
-    pub fn upstream(&self) -> &Arc<Upstream> {
-        &self.upstream
-    }
-
-    /// Reads parameters, decrypted; those that SSM does not know are left out. Tries again where that is of use and fits
-    /// into the time until `until`.
-    ///
-    /// # Errors
-    /// SSM cannot be reached, refuses, or does not answer as documented.
-    pub async fn parameters(
-        &self,
-        names: &[&str],
-        until: Instant,
-    ) -> Result<Vec<Parameter>, SsmFault> {
-        let question = Question {
-            names,
-            with_decryption: true,
-        };
-        let body = Bytes::from(serde_json::to_vec(&question).unwrap_or_default());
-        let mut attempt = 1;
-        loop {
-            let fault = match timeout(ATTEMPT_LIMIT, self.attempt(&body)).await {
-                Ok(Ok(parameters)) => return Ok(parameters),
-                Ok(Err(fault)) => fault,
-                Err(_) => SsmFault::Unreachable,
-            };
-            let failure = Failure::ParametersUnreadable(fault);
-            let left = until.saturating_duration_since(Instant::now());
-            let wait = wait_before_next(&failure, attempt, fastrand::f64(), left).ok_or(fault)?;
-            sleep(wait).await;
-            attempt += 1;
-        }
-    }
-
-    async fn attempt(&self, body: &Bytes) -> Result<Vec<Parameter>, SsmFault> {
-        // It fails only if the library does: what goes into it was checked at start-up.
-        let request = self.signed(body, SystemTime::now());
-        let request = request.ok_or(SsmFault::Refused)?;
-        let exchanged = self.upstream.exchange(|| request.clone(), whole).await;
-        let (head, body) = exchanged.map_err(|_| SsmFault::Unreachable)?.answer;
-        match body {
-            Ok(body) => read_answer(head.status, &head.headers, &body),
-            // What matters of a refusal is in its status, except of a 400: SSM tells all its reasons with that one.
-            Err(_) if ![StatusCode::OK, StatusCode::BAD_REQUEST].contains(&head.status) => {
-                read_answer(head.status, &head.headers, b"")
-            }
-            Err(BodyDefect::Interrupted) => Err(SsmFault::Unreachable),
-            Err(BodyDefect::TooLong) => Err(SsmFault::Unavailable),
-        }
-    }
-
-    /// A request that can be sent for some minutes, SSM's limit on the age of a signature.
-    fn signed(&self, body: &Bytes, now: SystemTime) -> Option<Request<Full<Bytes>>> {
-        let identity = self.credentials.clone().into();
-        let params = SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("ssm")
-            .time(now)
-            .settings(SigningSettings::default())
-            .build()
-            .ok()?;
-        let host = self.upstream.host().to_str().ok()?;
-        let signable = SignableRequest::new(
-            Method::POST.as_str(),
-            self.path.as_str(),
-            HEADERS.into_iter().chain([("host", host)]),
-            SignableBody::Bytes(body),
-        );
-        let (signature, _) = sign(signable.ok()?, &params.into()).ok()?.into_parts();
-
-        let mut request = Request::new(Full::new(body.clone()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.path.parse().ok()?;
-        for (name, value) in HEADERS {
-            request
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
-        }
-        request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
-        signature.apply_to_request_http1x(&mut request);
-        Some(request)
-    }
-
-    /// Signs a request that is never sent, so that the first invocation finds all that this needs in memory.
-    pub fn rehearse(&self) {
-        drop(self.signed(&Bytes::new(), SystemTime::now()));
-    }
-}
-
-/// What an answer means: the parameters that SSM has of those that it was asked for, or why there are none.
+/// Reads parameters, decrypted. The result lacks those that SSM does not know.
 ///
 /// # Errors
-/// SSM refused, or this is no answer of SSM's.
-pub fn read_answer(
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Vec<Parameter>, SsmFault> {
-    if status != StatusCode::OK {
-        return Err(classify(status, headers, body));
-    }
-    match serde_json::from_slice(body) {
-        Ok(Answer {
+/// SSM cannot be reached, rejects the request, or does not respond as documented.
+pub async fn get_parameters(
+    client: &AwsClient,
+    names: &[ParameterName],
+    window: TimeWindow,
+) -> (CallRecord, Result<Vec<Parameter>, AwsError>) {
+    let names: Vec<_> = names.iter().map(ParameterName::as_str).collect();
+    let request = Request {
+        names: &names,
+        with_decryption: true,
+    };
+    let body = Bytes::from(serde_json::to_vec(&request).unwrap_or_default());
+    client
+        .call(&GET_PARAMETERS, body, window, parse_response)
+        .await
+}
+
+/// The parameters in the body of a success. `None` if the body is not a response of SSM.
+pub fn parse_response(body: &[u8]) -> Option<Vec<Parameter>> {
+    match serde_json::from_slice(body).ok()? {
+        Response {
             parameters: Some(parameters),
             ..
-        }) => Ok(parameters),
-        // SSM names each parameter in one of two lists; an answer without either is not SSM's.
-        Ok(Answer {
+        } => Some(parameters),
+        // SSM puts each name into one of two lists, so a response without either is not from SSM.
+        Response {
             invalid_parameters: Some(_),
             ..
-        }) => Ok(Vec::new()),
-        _ => Err(SsmFault::Unavailable),
+        } => Some(Vec::new()),
+        Response { .. } => None,
     }
-}
-
-/// The codes are SSM's, from "GetParameters" and "Common Errors" in its API reference, and most of those by which AWS's
-/// SDKs know a fault that passes by itself.
-fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> SsmFault {
-    let refusal: Value = serde_json::from_slice(body).unwrap_or_default();
-    let member = |names: [&str; 2]| names.into_iter().find_map(|name| refusal[name].as_str());
-    let in_header = headers.get("x-amzn-errortype");
-    let in_header = in_header.and_then(|code| code.to_str().ok());
-    let in_body = member(["code", "__type"]).unwrap_or_default();
-    let message = member(["message", "Message"]).unwrap_or_default();
-    match bare(in_header.unwrap_or(in_body)) {
-        "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" => SsmFault::Throttled,
-        code if code.contains("Throttl") => SsmFault::Throttled,
-        "RequestTimeout" | "RequestTimeoutException" => SsmFault::Unavailable,
-        _ if status.is_server_error() => SsmFault::Unavailable,
-        "InvalidKeyId" => SsmFault::KmsDenied,
-        // One code for both; only the message tells which of the two services denied. It is matched, never repeated.
-        "AccessDeniedException" if mentions_kms(message) => SsmFault::KmsDenied,
-        "AccessDeniedException" => SsmFault::AccessDenied,
-        code if code.starts_with("KMS") => SsmFault::KmsDenied,
-        _ if status == StatusCode::TOO_MANY_REQUESTS => SsmFault::Throttled,
-        _ if status.is_redirection() || status.is_client_error() => SsmFault::Refused,
-        _ => SsmFault::Unavailable,
-    }
-}
-
-/// The code in `namespace#Code:http://...`, of which only the code is always there (AWS's JSON protocol).
-fn bare(code: &str) -> &str {
-    let code = code.split(':').next().unwrap_or_default();
-    code.rsplit('#').next().unwrap_or_default()
-}
-
-/// A parameter or a role may have KMS in its name; the action and the word "ciphertext" are KMS's own.
-fn mentions_kms(message: &str) -> bool {
-    message.contains("kms:Decrypt") || message.contains("ciphertext")
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_without_either_list_is_not_from_ssm() {
+        for body in ["", "{}", "[]", "null", r#"{"Parameters":null}"#] {
+            assert!(parse_response(body.as_bytes()).is_none(), "{body}");
+        }
+        assert!(
+            parse_response(br#"{"InvalidParameters":["/a"]}"#)
+                .is_some_and(|found| found.is_empty())
+        );
+    }
+
+    #[test]
+    fn age_is_in_whole_days() {
+        let age = |date: &str, now: u64| {
+            let body = format!(r#"{{"Parameters":[{{"Name":"/a","LastModifiedDate":{date}}}]}}"#);
+            let parameters = parse_response(body.as_bytes()).unwrap();
+            parameters[0].age_in_days(UNIX_EPOCH + Duration::from_secs(now))
+        };
+        assert_eq!(age("86400.5", 86_400 * 31), Some(29));
+        assert_eq!(age("86400", 86_400 * 31), Some(30));
+        assert_eq!(age("86400", 0), Some(0), "a date in the future");
+        assert_eq!(age("null", 0), None);
+        assert_eq!(age("-1", 0), None);
+        assert_eq!(age("1e300", 0), None);
+    }
+
+    #[test]
+    fn name_is_an_absolute_literal_path() {
+        for name in ["/a", "/a/b_c.d-e/F9", "/aws/reference/secretsmanager/a"] {
+            assert!(ParameterName::parse(name).is_some(), "{name}");
+        }
+        for name in [
+            "",
+            "/",
+            "a",
+            "a/b",
+            "/a:1",
+            "/a b",
+            "/a*",
+            "arn:aws:ssm:x:1:parameter/a",
+            "/é",
+        ] {
+            assert!(ParameterName::parse(name).is_none(), "{name}");
+        }
+        assert!(
+            ParameterName::parse("/aws/reference/secretsmanager/a")
+                .unwrap()
+                .is_secret()
+        );
+        assert!(!ParameterName::parse("/aws/a").unwrap().is_secret());
+    }
+}

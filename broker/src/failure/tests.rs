@@ -1,175 +1,334 @@
-use super::*;
-use crate::config::env::{ConfigurationError, Fault};
+//! Each failure, written out. The tables of the reference page on errors are generated from the same list.
 
-fn every_failure() -> Vec<Failure> {
-    use Failure as F;
-    let name = ParameterName("/a/b".to_owned());
-    let calls = [
-        Call::RepositoryInstallation,
-        Call::InstallationToken,
-        Call::InstallationRepositories,
-        Call::TokenRevocation,
-    ];
-    let mut failures = vec![
-        F::InputRefused,
-        F::ParametersMissing(vec![name.clone(), name.clone()]),
-        F::ParameterEmpty(name.clone()),
-        F::PrivateKeyNotEncrypted(name.clone()),
-        F::InstallationIdInvalid(name.clone()),
-        F::InstallationMismatch {
-            found: InstallationId(1),
-            configured: InstallationId(2),
-        },
-        F::InstallationSuspended(InstallationId(1)),
-        F::AccountMismatch(Repository {
-            owner: "octo-org".to_owned(),
-            name: "octo-repo".to_owned(),
-        }),
-        F::TokenNotProven(vec![Difference::NoExpiration, Difference::AllRepositories]),
-        F::TokenNotProven(vec![Difference::AllRepositories]),
-        F::Internal,
-    ];
-    failures.extend(
-        [
-            SsmFault::AccessDenied,
-            SsmFault::KmsDenied,
-            SsmFault::Throttled,
-            SsmFault::Unreachable,
-            SsmFault::Unavailable,
-            SsmFault::Refused,
-        ]
-        .map(F::ParametersUnreadable),
-    );
-    failures.extend(KeyDefect::ALL.map(|defect| F::PrivateKeyDefective(name.clone(), defect)));
-    failures.extend(
-        [
-            Step::Ssm,
-            Step::Sign,
-            Step::Confirm,
-            Step::Mint,
-            Step::Prove,
-        ]
-        .map(F::DeadlineNear),
-    );
-    for call in calls {
-        let broken = [
-            Broken::Connect,
-            Broken::Tls,
-            Broken::Interrupted,
-            Broken::TimedOut,
-        ];
-        failures.extend(broken.map(|broken| F::GitHubUnreachable(call, broken)));
-        let defects = [
-            AnswerDefect::NotJson,
-            AnswerDefect::Malformed,
-            AnswerDefect::TooLong,
-            AnswerDefect::NoInstallationId,
-            AnswerDefect::NoToken,
-        ];
-        failures.extend(defects.map(|defect| F::UnexpectedAnswer(call, defect)));
-        let refusals = [
-            Refusal::AppCredentialsRejected,
-            Refusal::ClockSkew { github_time: None },
-            Refusal::AppNotInstalled,
-            Refusal::InstallationSuspended,
-            Refusal::IpNotAllowed,
-            Refusal::PermissionNotGranted,
-            Refusal::RepositoryNotCovered,
-            Refusal::RepositoryMoved,
-            Refusal::RateLimited {
-                wait: Duration::from_millis(1500),
-            },
-            Refusal::Unavailable,
-            Refusal::Unexpected,
-        ];
-        failures.extend(refusals.map(|refusal| F::GitHubRefused(call, 418, refusal)));
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
+
+use strum::IntoEnumIterator;
+
+use super::*;
+use crate::{
+    app::{InstallationId, private_key::KeyError},
+    aws::ssm::ParameterName,
+    config::env::{ConfigError, ValueError},
+    github::error::ResponseError,
+};
+
+fn parameter() -> ParameterName {
+    ParameterName::parse("/github-token-broker/app/client-id").unwrap()
+}
+
+fn key_parameter() -> ParameterName {
+    ParameterName::parse("/github-token-broker/app/private-key-pem").unwrap()
+}
+
+fn at(service: &str) -> AwsLocation {
+    AwsLocation {
+        region: "eu-west-1".to_owned(),
+        host: format!("{service}.eu-west-1.amazonaws.com:443"),
     }
+}
+
+fn github(call: Call, error: GitHubError) -> Failure {
+    Failure::GitHub {
+        call,
+        error,
+        repository: Repository::parse("octo-org", "octo-repo").unwrap(),
+        host: "api.github.com:443".to_owned(),
+    }
+}
+
+fn rejected(call: Call, status: u16, rejection: Rejection) -> Failure {
+    github(call, GitHubError::Rejected { status, rejection })
+}
+
+fn aws_errors() -> Vec<AwsError> {
+    let mut errors = vec![
+        AwsError::Throttled,
+        AwsError::Unavailable,
+        AwsError::OutOfTime,
+    ];
+    errors.extend(HttpError::iter().map(AwsError::Unreachable));
+    errors.extend(Exception::iter().map(AwsError::Rejected));
+    errors
+}
+
+fn credentials_failures() -> Vec<Failure> {
+    let mut errors = vec![
+        CredentialsError::Missing(vec![parameter(), key_parameter()]),
+        CredentialsError::Empty(parameter()),
+        CredentialsError::NotEncrypted(key_parameter()),
+        CredentialsError::ClientId {
+            name: parameter(),
+            may_be_secret: false,
+        },
+        CredentialsError::ClientId {
+            name: parameter(),
+            may_be_secret: true,
+        },
+        CredentialsError::InstallationId(parameter()),
+    ];
+    errors.extend(KeyError::iter().map(|error| CredentialsError::Key(key_parameter(), error)));
+    errors.extend(aws_errors().into_iter().map(CredentialsError::Ssm));
+    let failure = |error| Failure::Credentials {
+        error,
+        at: at("ssm"),
+    };
+    errors.into_iter().map(failure).collect()
+}
+
+fn github_failures() -> Vec<Failure> {
+    let id = |number| InstallationId::from_number(number).unwrap();
+    let missing = MissingPermission {
+        name: "contents".to_owned(),
+        requested: "write".to_owned(),
+        installed: Some("read".to_owned()),
+    };
+    let mut failures = vec![
+        rejected(Call::Confirm, 401, Rejection::AppCredentials),
+        rejected(Call::Confirm, 401, Rejection::NumericAppIdRequired),
+        rejected(Call::Confirm, 401, Rejection::NoPublicKey),
+        rejected(Call::Confirm, 404, Rejection::UnknownClientId),
+        rejected(
+            Call::Confirm,
+            401,
+            Rejection::ClockSkew { github_time: None },
+        ),
+        rejected(Call::Confirm, 404, Rejection::AppNotInstalled),
+        rejected(Call::Mint, 403, Rejection::InstallationSuspended),
+        rejected(Call::Mint, 403, Rejection::IpNotAllowed),
+        rejected(Call::Mint, 403, Rejection::Forbidden),
+        rejected(Call::Confirm, 451, Rejection::Blocked),
+        rejected(
+            Call::Mint,
+            422,
+            Rejection::PermissionNotGranted(vec![missing]),
+        ),
+        rejected(Call::Mint, 422, Rejection::RepositoryNotCovered),
+        rejected(Call::Confirm, 301, Rejection::RepositoryMoved),
+        rejected(Call::Confirm, 302, Rejection::WebPage),
+        rejected(
+            Call::Mint,
+            403,
+            Rejection::RateLimited {
+                wait: Duration::from_millis(59_500),
+            },
+        ),
+        rejected(Call::Confirm, 503, Rejection::Unavailable),
+        rejected(Call::ListRepositories, 401, Rejection::TokenNotPropagated),
+        rejected(Call::Mint, 418, Rejection::Unknown),
+        github(
+            Call::Confirm,
+            GitHubError::InstallationMismatch {
+                found: id(87_654_321),
+                configured: id(12_345_678),
+            },
+        ),
+        github(
+            Call::Confirm,
+            GitHubError::InstallationSuspended(id(12_345_678)),
+        ),
+        github(Call::Confirm, GitHubError::AccountMismatch),
+        github(Call::Confirm, GitHubError::Internal),
+    ];
+    failures.extend(
+        HttpError::iter().map(|error| github(Call::Confirm, GitHubError::Unreachable(error))),
+    );
+    failures.extend(ResponseError::iter().map(|error| {
+        let call = match error {
+            ResponseError::NoToken => Call::Mint,
+            _ => Call::Confirm,
+        };
+        github(call, GitHubError::Unexpected(error))
+    }));
     failures
 }
 
-/// Whether `text` is `pattern` with something for each of its `<...>`, and nothing before or after.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut literals = pattern.split('<');
-    let Some(mut rest) = text.strip_prefix(literals.next().unwrap_or_default()) else {
-        return false;
+/// Every failure, in the order of the reference page.
+fn every_failure() -> Vec<Failure> {
+    let mut failures = vec![Failure::InputRefused];
+    failures.extend(credentials_failures());
+    let signing = |error| Failure::Signing {
+        error,
+        at: at("kms"),
     };
-    for literal in literals
-        .filter_map(|piece| piece.split_once('>'))
-        .map(|(_, literal)| literal)
-    {
-        let found = if literal.is_empty() {
-            Some(rest.len())
-        } else {
-            rest.find(literal)
-        };
-        match found {
-            Some(at) if at > 0 => rest = rest.get(at + literal.len()..).unwrap_or_default(),
-            _ => return false,
-        }
-    }
-    rest.is_empty()
+    failures.extend(aws_errors().into_iter().map(SignError::Kms).map(signing));
+    failures.push(signing(SignError::Internal));
+    failures.extend(github_failures());
+    failures.extend([
+        Failure::NotProven(vec![
+            Mismatch::UnexpectedPermission("secrets".to_owned()),
+            Mismatch::AllRepositories,
+        ]),
+        Failure::NotProven(vec![Mismatch::NoExpiration, Mismatch::AllRepositories]),
+        Failure::DeadlineNear {
+            step: Step::Confirm,
+            limit: Duration::from_secs(10),
+        },
+        Failure::Internal,
+    ]);
+    failures
 }
 
-/// What the message says before its remedy.
-fn head(failure: &Failure) -> String {
-    let message = failure.to_string();
-    let remedy = format!(". {}.", failure.error_type().row().remedy);
-    message.strip_suffix(&remedy).unwrap().to_owned()
+struct Problem<'a>(&'a Failure);
+
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.problem(f)
+    }
 }
 
 #[test]
-fn every_message_stands_in_the_table_and_ends_with_its_remedy() {
+fn message_has_problem_remedy_and_link() {
     for failure in every_failure() {
-        let (row, head) = (failure.error_type().row(), head(&failure));
-        let starts_as = |pattern: &&str| {
-            // More may follow this one text: the other differences.
-            fits(pattern, &head) || head.starts_with(&format!("{pattern}; "))
-        };
-        assert!(row.messages.iter().any(starts_as), "{}: {head}", row.name);
+        let message = failure.to_string();
+        let (problem, remedy) = (Problem(&failure).to_string(), failure.remedy());
+        let name = failure.error_type().info().name.to_ascii_lowercase();
+        assert!(
+            message.starts_with(&format!("{problem}. {remedy}. See https://")),
+            "{message}"
+        );
+        assert!(
+            message.ends_with(&format!("/docs/src/reference/errors.md#{name}")),
+            "{message}"
+        );
+        assert!(
+            !problem.ends_with('.') && !remedy.ends_with('.'),
+            "{message}"
+        );
+        let imperative = remedy.chars().next().is_some_and(char::is_uppercase);
+        assert!(imperative, "{message}");
     }
 }
 
 #[test]
-fn every_message_of_the_table_is_one_that_is_said() {
-    let mut said: Vec<(&str, String)> = every_failure()
-        .iter()
-        .map(|failure| (failure.error_type().row().name, head(failure)))
-        .collect();
-    let no_expiration = head(&Failure::TokenNotProven(vec![Difference::NoExpiration]));
-    said.push(("TokenNotProven", no_expiration));
-    let faults = Fault::ALL.map(|fault| ConfigurationError::of("AWS_REGION", fault).to_string());
-    said.extend(faults.map(|fault| ("ConfigurationInvalid", fault)));
-    for row in ErrorType::ALL.iter().map(|error_type| error_type.row()) {
-        for pattern in row.messages {
-            let is_said = |(name, text): &(&str, String)| {
-                let subject = format!("{pattern} (AWS_REGION)"); // where the text names its subject in words
-                *name == row.name && (fits(pattern, text) || fits(&subject, text))
-            };
-            assert!(
-                said.iter().any(is_said),
-                "nothing says: {}: {pattern}",
-                row.name
-            );
+fn every_error_type_has_a_failure() {
+    let used: Vec<_> = every_failure().iter().map(Failure::error_type).collect();
+    for error_type in ErrorType::ALL {
+        let is_start = *error_type == ErrorType::ConfigurationInvalid;
+        assert!(is_start || used.contains(error_type), "{error_type:?}");
+    }
+}
+
+/// Users and scripts match these beginnings.
+#[test]
+fn promised_texts_begin_their_messages() {
+    let messages: Vec<_> = every_failure().iter().map(ToString::to_string).collect();
+    for text in [
+        "github-token-broker does not accept invocation input",
+        "missing GitHub App SSM parameters: [/github-token-broker/app/client-id, /github-token-broker/app/private-key-pem]",
+        "SSM parameter /github-token-broker/app/client-id is empty or missing",
+        "decode GitHub App private key PEM",
+        "parse GitHub App private key",
+        "GitHub App private key must be RSA",
+        "GitHub repository-installation request failed with status 404",
+        "GitHub repository-installation response did not include an installation ID",
+        "GitHub repository installation 87654321 does not match configured installation 12345678",
+        "GitHub installation-token request failed with status 422",
+        "GitHub installation-token response did not include a token",
+        "GitHub installation-token response did not include an expiration",
+    ] {
+        assert!(
+            messages.iter().any(|message| message.starts_with(text)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn missing_permission_is_named_with_what_the_installation_has() {
+    let missing = |name: &str, installed: Option<&str>| MissingPermission {
+        name: name.to_owned(),
+        requested: "write".to_owned(),
+        installed: installed.map(str::to_owned),
+    };
+    let rejection = Rejection::PermissionNotGranted(vec![
+        missing("contents", Some("read")),
+        missing("pull-requests", None),
+        missing("issues", Some("<script>")),
+    ]);
+    let message = rejected(Call::Mint, 422, rejection).to_string();
+    let expected = "the installation does not have the requested permissions contents=write (it has read), \
+        pull-requests=write (it has none) (GitHub's names have underscores instead of hyphens), \
+        issues=write (it has a different level). Add it";
+    assert!(message.contains(expected), "{message}");
+}
+
+/// `BLESS=1 cargo test -p broker --lib` writes the tables.
+#[test]
+fn reference_page_has_the_tables_of_the_code() {
+    let mut types = String::from("| `errorType` | Try again? | What to do |\n|---|---|---|\n");
+    for info in ErrorType::ALL.iter().map(|error_type| error_type.info()) {
+        let retryable = if info.retryable { "yes" } else { "no" };
+        writeln!(
+            types,
+            "| `{}` | {retryable} | {}. |",
+            info.name,
+            cell(info.remedy)
+        )
+        .unwrap();
+    }
+    let mut messages: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for failure in every_failure() {
+        add(
+            &mut messages,
+            failure.error_type(),
+            Problem(&failure).to_string(),
+        );
+    }
+    for error in ValueError::iter() {
+        let error = match error {
+            ValueError::Excludes(_) => ValueError::Excludes("<variable>"),
+            error => error,
+        };
+        let text = ConfigError::for_tests(error).to_string();
+        let text = text.replace("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "<variable>");
+        add(&mut messages, ErrorType::ConfigurationInvalid, text);
+    }
+    let mut table = String::from(
+        "| `errorType` | How `errorMessage` begins, with example values |\n|---|---|\n",
+    );
+    for (index, texts) in messages {
+        let name = ErrorType::ALL[index].info().name;
+        for text in texts {
+            writeln!(table, "| `{name}` | {} |", cell(&text)).unwrap();
         }
     }
-    for (_, fault) in said
+    compare_with_page("error types", &types);
+    compare_with_page("messages", &table);
+}
+
+fn add(messages: &mut BTreeMap<usize, Vec<String>>, error_type: ErrorType, text: String) {
+    let index = ErrorType::ALL
         .iter()
-        .filter(|(name, _)| *name == "ConfigurationInvalid")
-    {
-        let messages = ErrorType::ConfigurationInvalid.row().messages;
-        let listed = messages
-            .iter()
-            .any(|pattern| fits(pattern, fault) || fits(&format!("{pattern} (<variable>)"), fault));
-        assert!(listed, "not in the table: {fault}");
+        .position(|known| *known == error_type)
+        .unwrap();
+    let texts = messages.entry(index).or_default();
+    if !texts.contains(&text) {
+        texts.push(text);
     }
 }
 
-#[test]
-fn a_pattern_fits_what_it_says_and_nothing_else() {
-    assert!(fits("a <n> b <n>", "a 1 b 2"));
-    assert!(fits("[<names>]", "[/a, /b]"));
-    for text in ["a  b ", "a 1 b ", "a 1 c 2", "x a 1 b 2"] {
-        assert!(!fits("a <n> b <n>", text), "{text}");
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+        .replace('<', "\\<")
+        .replace('*', "\\*")
+}
+
+/// Compares the part of the page between two marks with what the code says.
+fn compare_with_page(mark: &str, expected: &str) {
+    let path = PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/src/reference/errors.md"
+    ));
+    let page = fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let (before, rest) = page.split_once(&begin).unwrap();
+    let (found, after) = rest.split_once(&end).unwrap();
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
+    } else {
+        assert!(
+            found == expected,
+            "errors.md differs from the code in the table \"{mark}\". BLESS=1 cargo test -p broker --lib rewrites it"
+        );
     }
-    assert!(!fits("a", "a b"));
 }

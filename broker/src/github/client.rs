@@ -1,306 +1,273 @@
-//! The calls to GitHub: confirm the installation, mint a token, ask what it reaches, revoke it.
+//! The four calls: confirm the installation, mint a token, list what it can access, revoke it.
 //!
-//! In: a signed JWT or a token of our own. Out: GitHub's answers as types that only this file can make, so that a
-//! token cannot be minted before its installation is confirmed. It decides nothing about scope ([`crate::proof`]) and
-//! never shows text of GitHub's ([`crate::refusal`]).
+//! Input: a signed JWT, or a token. Output: GitHub's response as a type, or a [`GitHubError`], and a [`CallRecord`].
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, de::IgnoredAny};
-use tokio::{
-    task::yield_now,
-    time::{Instant, sleep, timeout},
-};
+use http::{Method, StatusCode, Uri};
+use secrecy::SecretString;
+use tokio::{task::yield_now, time::timeout};
 
+use super::{
+    Call,
+    error::{GitHubError, Rejection, ResponseError, date},
+    request::{ApiRequest, ApiResponse},
+    responses::{AccessibleRepositories, Installation, Minted},
+    token::{ConfirmedInstallation, GrantedToken, InstallationToken},
+};
 use crate::{
-    app::credentials::InstallationId,
-    app::jwt::AppJwt,
-    config::{Config, Repository},
-    failure::{AnswerDefect, Broken, Call, Failure, Result},
-    github::error::{self, Refusal},
-    github::request::{Answer, Ask},
-    http::client::{BodyDefect, Upstream, whole},
-    proof::{Grant, Reach},
-    retry::{ATTEMPT_LIMIT, wait_before_next},
-    telemetry::record::Trace,
+    app::{InstallationId, jwt::AppJwt},
+    http::{
+        HttpError,
+        client::{BodyError, HostClient, read_body},
+    },
+    retry::{ATTEMPT_LIMIT, Attempts, Retry, TimeWindow},
+    scope::TokenScope,
+    telemetry::record::CallRecord,
 };
 
-/// GitHub's REST API, for one invocation.
+/// GitHub's REST API, in a part of an invocation.
+#[derive(Clone, Copy)]
 pub struct GitHub<'a> {
-    config: &'a Config,
-    upstream: &'a Upstream,
-    /// When the work of this invocation has to be done.
-    until: Instant,
+    api_base: &'a Uri,
+    host: &'a HostClient,
+    window: TimeWindow,
 }
 
-/// An installation that GitHub says is the repository's, and that is the configured one.
-pub struct ConfirmedInstallation(InstallationId);
-
-/// An installation token: opaque, of any length.
-pub struct InstallationToken(SecretString);
-
-impl InstallationToken {
-    /// The text of the token: for the `Authorization` header, the response and the hash.
-    pub(crate) fn secret(&self) -> &SecretString {
-        &self.0
-    }
-}
-
-/// A token that GitHub minted, with all that GitHub said of it. Nothing is proven yet.
-pub struct GrantedToken {
-    token: InstallationToken,
-    grant: Grant,
-    answered_at: Option<SystemTime>,
-}
-
-impl GrantedToken {
-    #[cfg(test)]
-    pub(crate) fn for_tests(grant: Grant, answered_at: SystemTime) -> Self {
-        Self {
-            token: InstallationToken(SecretString::from("ghs_test")),
-            grant,
-            answered_at: Some(answered_at),
-        }
-    }
-
-    /// The token, to ask GitHub of it or to revoke it.
-    pub(crate) fn token(&self) -> &InstallationToken {
-        &self.token
-    }
-
-    pub(crate) fn into_token(self) -> InstallationToken {
-        self.token
-    }
-
-    /// What GitHub said of it.
-    pub(crate) fn grant(&self) -> &Grant {
-        &self.grant
-    }
-
-    /// The time of the answer, by GitHub's clock.
-    pub(crate) fn answered_at(&self) -> Option<SystemTime> {
-        self.answered_at
-    }
-}
-
-#[derive(Deserialize)]
-struct Installation {
-    id: Option<u64>,
-    account: Option<Account>,
-    suspended_at: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Account {
-    login: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Minted {
-    token: Option<SecretString>,
-}
+type Outcome<T> = (CallRecord, Result<T, GitHubError>);
 
 impl<'a> GitHub<'a> {
-    /// The API of the configured base URL.
-    pub fn new(config: &'a Config, upstream: &'a Arc<Upstream>, until: Instant) -> Self {
+    /// The API at `api_base`, over the connection of `host`. All calls must be over at the end of `window`.
+    pub fn new(api_base: &'a Uri, host: &'a HostClient, window: TimeWindow) -> Self {
         Self {
-            config,
-            upstream,
-            until,
+            api_base,
+            host,
+            window,
         }
     }
 
-    /// Looks up the repository's installation and holds it against the configured one.
+    /// Looks up the installation of the repository and compares it with the configured one.
     pub async fn confirm(
         &self,
         jwt: &AppJwt,
+        scope: &TokenScope,
         configured: InstallationId,
-        trace: &mut Trace,
-    ) -> Result<ConfirmedInstallation> {
-        let call = Call::RepositoryInstallation;
-        let Repository { owner, name } = &self.config.repository;
-        let ask = self.ask(
-            Method::GET,
-            &format!("/repos/{owner}/{name}/installation"),
-            jwt.secret(),
-            None,
-        )?;
-        let answer = self.send(call, &ask, trace).await?;
-        let installation: Installation = answer.parse(call)?;
-        let found = match installation.id {
-            Some(id) if id > 0 => InstallationId(id),
-            _ => {
-                return Err(Failure::UnexpectedAnswer(
-                    call,
-                    AnswerDefect::NoInstallationId,
-                ));
+    ) -> Outcome<ConfirmedInstallation> {
+        let repository = &scope.repository;
+        let path = format!(
+            "/repos/{}/{}/installation",
+            repository.owner(),
+            repository.name()
+        );
+        let (record, response) = self
+            .send(Call::Confirm, Method::GET, &path, jwt.secret(), None)
+            .await;
+        let confirmed = response.and_then(|response| {
+            let installation: Installation = response.parse()?;
+            let found = installation
+                .id
+                .and_then(InstallationId::from_number)
+                .ok_or(GitHubError::Unexpected(ResponseError::NoInstallationId))?;
+            if found != configured {
+                return Err(GitHubError::InstallationMismatch { found, configured });
             }
-        };
-        if found != configured {
-            return Err(Failure::InstallationMismatch { found, configured });
-        }
-        if installation.suspended_at.is_some() {
-            return Err(Failure::InstallationSuspended(found));
-        }
-        match installation.account.and_then(|account| account.login) {
-            // One that is not named is caught later: the token's repository is proven by its full name.
-            Some(login) if !login.eq_ignore_ascii_case(owner) => {
-                Err(Failure::AccountMismatch(self.config.repository.clone()))
+            if installation.suspended_at.is_some() {
+                return Err(GitHubError::InstallationSuspended(found));
             }
-            _ => Ok(ConfirmedInstallation(found)),
-        }
+            match installation.account.and_then(|account| account.login) {
+                Some(login) if !login.eq_ignore_ascii_case(repository.owner()) => {
+                    Err(GitHubError::AccountMismatch)
+                }
+                // A missing account is caught later: the token's repository is proven by its full name.
+                _ => Ok(ConfirmedInstallation {
+                    id: found,
+                    permissions: installation.permissions,
+                }),
+            }
+        });
+        (record, confirmed)
     }
 
-    /// Asks for a token for the one repository with the configured permissions.
+    /// Requests a token for the configured repository and permissions.
     pub async fn mint(
         &self,
         jwt: &AppJwt,
         installation: &ConfirmedInstallation,
-        trace: &mut Trace,
-    ) -> Result<GrantedToken> {
-        let call = Call::InstallationToken;
-        let permissions = &self.config.permissions;
-        // A request that leaves out the repository or the permissions would be granted everything.
-        let scope = match self.config.repository_id {
+        scope: &TokenScope,
+    ) -> Outcome<GrantedToken> {
+        let permissions = &scope.permissions;
+        // A request without repositories or permissions would be granted everything that the installation has.
+        let body = match scope.repository_id {
             Some(id) => serde_json::json!({ "repository_ids": [id], "permissions": permissions }),
             None => {
-                serde_json::json!({ "repositories": [self.config.repository.name], "permissions": permissions })
+                serde_json::json!({ "repositories": [scope.repository.name()], "permissions": permissions })
             }
         };
-        let path = format!("/app/installations/{}/access_tokens", installation.0);
-        let ask = self.ask(
-            Method::POST,
-            &path,
-            jwt.secret(),
-            Some(scope.to_string().into()),
-        )?;
-        // Lets a connection that GitHub closed behind its last answer be seen as closed: a mint that is lost on one has to be
-        // reported as a token that may exist.
+        let path = format!("/app/installations/{}/access_tokens", installation.id);
+        // Gives the event loop a turn, so that a connection that GitHub closed after its last response is seen as closed:
+        // a mint that is lost on such a connection would have to be reported as a possible orphaned token.
         yield_now().await;
-        let answer = self.send(call, &ask, trace).await?;
-        let token = match answer.parse::<Minted>(call).map(|minted| minted.token) {
-            Ok(Some(token)) if is_usable(&token) => InstallationToken(token),
-            outcome => {
-                trace.unseen_token();
-                return Err(outcome
-                    .err()
-                    .unwrap_or(Failure::UnexpectedAnswer(call, AnswerDefect::NoToken)));
-            }
-        };
-        // Parsed apart from the token: where the rest cannot be read, there is still a token to revoke.
-        let grant = answer.parse(call).unwrap_or_default();
-        Ok(GrantedToken {
-            token,
-            grant,
-            answered_at: error::date(&answer.headers),
-        })
+        let body = Some(body.to_string().into());
+        let (mut record, response) = self
+            .send(Call::Mint, Method::POST, &path, jwt.secret(), body)
+            .await;
+        let granted = response.and_then(|response| {
+            let token = response.parse::<Minted>().and_then(|minted| {
+                let token = minted.token.and_then(InstallationToken::parse);
+                token.ok_or(GitHubError::Unexpected(ResponseError::NoToken))
+            });
+            let token = token.inspect_err(|_| record.orphaned_token_possible = true)?;
+            Ok(GrantedToken {
+                token,
+                grant: response.parse().unwrap_or_default(),
+                date: date(&response.headers),
+            })
+        });
+        let granted = granted.map_err(|error| match error {
+            GitHubError::Rejected {
+                status,
+                rejection: Rejection::PermissionNotGranted(_),
+            } => GitHubError::Rejected {
+                status,
+                rejection: Rejection::permission_not_granted(
+                    permissions,
+                    installation.permissions.as_ref(),
+                ),
+            },
+            error => error,
+        });
+        (record, granted)
     }
 
-    /// Asks GitHub, with the token itself, for the repositories that it reaches. Two are enough to know of too many.
-    pub async fn reach(&self, token: &InstallationToken, trace: &mut Trace) -> Result<Reach> {
-        let call = Call::InstallationRepositories;
-        let ask = self.ask(
-            Method::GET,
-            "/installation/repositories?per_page=2",
-            token.secret(),
-            None,
-        )?;
-        self.send(call, &ask, trace).await?.parse(call)
-    }
-
-    /// Makes a token worthless, at once and for good.
-    pub async fn revoke(&self, token: &InstallationToken, trace: &mut Trace) -> Result<()> {
-        let ask = self.ask(Method::DELETE, "/installation/token", token.secret(), None)?;
-        self.send(Call::TokenRevocation, &ask, trace)
-            .await
-            .map(drop)
-    }
-
-    fn ask(
+    /// Asks GitHub, with the token itself, which repositories it can access. Two are enough to see that there are too many.
+    pub async fn list_repositories(
         &self,
+        token: &InstallationToken,
+    ) -> Outcome<AccessibleRepositories> {
+        let path = "/installation/repositories?per_page=2";
+        let call = Call::ListRepositories;
+        let (record, response) = self
+            .send(call, Method::GET, path, token.secret(), None)
+            .await;
+        (record, response.and_then(|response| response.parse()))
+    }
+
+    /// Revokes a token, at once and for good.
+    pub async fn revoke(&self, token: &InstallationToken) -> Outcome<()> {
+        let path = "/installation/token";
+        let (record, response) = self
+            .send(Call::Revoke, Method::DELETE, path, token.secret(), None)
+            .await;
+        (record, response.map(drop))
+    }
+
+    /// Sends a request until GitHub reports success, the failure is final, or the time is over.
+    async fn send(
+        &self,
+        call: Call,
         method: Method,
         path: &str,
         bearer: &SecretString,
         body: Option<Bytes>,
-    ) -> Result<Ask> {
-        Ask::new(&self.config.api_base, method, path, bearer, body)
-    }
-
-    /// Sends a request, again where that is of use, until an answer says success or the failure is final.
-    async fn send(&self, call: Call, ask: &Ask, trace: &mut Trace) -> Result<Answer> {
-        for attempt in 1.. {
-            trace.attempt(call);
-            let failure = match timeout(ATTEMPT_LIMIT, self.attempt(call, ask, trace)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::GitHubUnreachable(call, Broken::TimedOut),
+    ) -> Outcome<ApiResponse> {
+        let mut record = CallRecord::default();
+        let Some(request) = ApiRequest::new(self.api_base, method, path, bearer, body) else {
+            return (record, Err(GitHubError::Internal));
+        };
+        let mut attempts = Attempts::new(self.window.until);
+        let mut may_be_revoked = false;
+        let result = loop {
+            let limit = attempts.start(attempt_limit(call));
+            let attempt = timeout(limit, self.attempt(call, &request, &mut record)).await;
+            let result = match attempt {
+                Ok(result) => result,
+                Err(_) if attempts.left().is_zero() => Err(GitHubError::OutOfTime),
+                Err(_) => Err(GitHubError::Unreachable(HttpError::TimedOut)),
             };
-            if call == Call::InstallationToken && may_have_minted(&failure) {
-                trace.unseen_token();
+            let error = match result {
+                Ok(response) => break Ok(response),
+                Err(error) => error,
+            };
+            if call == Call::Revoke && may_be_revoked && error.is_unknown_token() {
+                // The request whose response was lost has revoked the token.
+                break Ok(ApiResponse::default());
             }
-            let left = self.until.saturating_duration_since(Instant::now());
-            let Some(wait) = wait_before_next(&failure, attempt, fastrand::f64(), left) else {
-                return Err(failure);
-            };
-            sleep(wait).await;
-        }
-        Err(Failure::Internal)
+            may_be_revoked |= error.may_have_been_processed();
+            if call == Call::Mint && error.may_have_been_processed() {
+                record.orphaned_token_possible = true;
+            }
+            if !attempts.wait(retry(call, &error)).await {
+                break Err(error);
+            }
+        };
+        record.attempts = attempts.started();
+        (record, result)
     }
 
-    async fn attempt(&self, call: Call, ask: &Ask, trace: &mut Trace) -> Result<Answer> {
-        let exchanged = self
-            .upstream
-            .exchange(|| ask.request(), whole)
+    async fn attempt(
+        &self,
+        call: Call,
+        request: &ApiRequest,
+        record: &mut CallRecord,
+    ) -> Result<ApiResponse, GitHubError> {
+        let exchange = self
+            .host
+            .send(|| request.build(), read_body, self.window.began)
             .await
-            .map_err(|broken| Failure::GitHubUnreachable(call, broken))?;
-        if call == Call::InstallationToken && exchanged.sent_before {
-            trace.unseen_token();
+            .map_err(GitHubError::Unreachable)?;
+        if call == Call::Mint && exchange.sent_before {
+            record.orphaned_token_possible = true;
         }
-        let (head, body) = exchanged.answer;
-        trace.github_request(call, &head.headers);
+        let (head, body) = exchange.response;
+        record.github_response(&head.headers);
+        if call == Call::Revoke && exchange.sent_before && head.status == StatusCode::UNAUTHORIZED {
+            return Ok(ApiResponse::default()); // the request whose response was lost has revoked the token
+        }
         let body = match body {
             Ok(body) => body,
-            // What matters of a refusal is in its status; that its body is absurd or cut changes nothing.
+            // The status of an error says the most important part, so a body that is too long or cut changes nothing.
             Err(_) if !head.status.is_success() => Bytes::new(),
-            Err(BodyDefect::Interrupted) => {
-                return Err(Failure::GitHubUnreachable(call, Broken::Interrupted));
+            Err(BodyError::Interrupted) => {
+                return Err(GitHubError::Unreachable(HttpError::Interrupted));
             }
-            Err(BodyDefect::TooLong) => {
-                return Err(Failure::UnexpectedAnswer(call, AnswerDefect::TooLong));
+            Err(BodyError::TooLong) => {
+                return Err(GitHubError::Unexpected(ResponseError::TooLong));
             }
         };
         match (head.status, call) {
-            (StatusCode::OK, Call::RepositoryInstallation | Call::InstallationRepositories)
-            | (StatusCode::CREATED, Call::InstallationToken)
-            | (StatusCode::NO_CONTENT, Call::TokenRevocation) => Ok(Answer {
+            (StatusCode::OK, Call::Confirm | Call::ListRepositories)
+            | (StatusCode::CREATED, Call::Mint)
+            | (StatusCode::NO_CONTENT, Call::Revoke) => Ok(ApiResponse {
                 headers: head.headers,
                 body,
             }),
-            (status, _) => {
-                let refusal =
-                    Refusal::classify(call, status, &head.headers, &body, SystemTime::now());
-                Err(Failure::GitHubRefused(call, status.as_u16(), refusal))
-            }
+            (status, _) => Err(GitHubError::Rejected {
+                status: status.as_u16(),
+                rejection: Rejection::classify(
+                    call,
+                    status,
+                    &head.headers,
+                    &body,
+                    self.api_base,
+                    SystemTime::now(),
+                ),
+            }),
         }
     }
 }
 
-/// Whether a text can be a token: one that no header can carry could be neither proven nor revoked, nor used.
-fn is_usable(token: &SecretString) -> bool {
-    let token = token.expose_secret();
-    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+/// A mint cannot be repeated safely, so its only attempt may take all the time that is left.
+const fn attempt_limit(call: Call) -> Duration {
+    match call {
+        Call::Mint => Duration::MAX,
+        Call::Confirm | Call::ListRepositories | Call::Revoke => ATTEMPT_LIMIT,
+    }
 }
 
-/// Whether GitHub may have minted a token that never arrived; such a token expires within the hour.
-const fn may_have_minted(failure: &Failure) -> bool {
-    matches!(
-        failure,
-        Failure::GitHubUnreachable(_, Broken::Interrupted | Broken::TimedOut)
-            | Failure::GitHubRefused(_, 200..=299, _)
-            | Failure::GitHubRefused(_, _, Refusal::Unavailable)
-            | Failure::UnexpectedAnswer(..)
-    )
+fn retry(call: Call, error: &GitHubError) -> Retry {
+    match error {
+        GitHubError::Unreachable(HttpError::TimedOut) if call == Call::Mint => Retry::Never,
+        error => error.retry(),
+    }
 }

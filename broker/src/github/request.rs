@@ -1,7 +1,4 @@
-//! A request to GitHub's REST API with the headers that it wants, and the parsing of an answer.
-//!
-//! In: method, path, bearer, body. Out: a request that can be built anew for each attempt; and an answer's JSON, if it
-//! is what GitHub documents.
+//! One request to GitHub's REST API with the headers that GitHub requires, and its successful response.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
@@ -9,49 +6,44 @@ use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{
-    failure::{AnswerDefect, Call, Failure, Result},
-    http::client::USER_AGENT,
-};
+use super::error::{GitHubError, ResponseError};
+use crate::http::client::USER_AGENT;
 
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 const API_VERSION: HeaderValue = HeaderValue::from_static("2022-11-28");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Everything of a request; the request itself is built anew for each attempt.
-pub(crate) struct Ask {
+/// Everything about a request. The request itself is made again for each connection and attempt.
+pub(super) struct ApiRequest {
     method: Method,
     uri: Uri,
     authorization: HeaderValue,
     body: Option<Bytes>,
 }
 
-impl Ask {
-    /// A request below the API's root. The bearer is a JWT of the App's, or a token.
-    pub(crate) fn new(
+impl ApiRequest {
+    /// A request to a path below the API's root. `bearer` is a JWT of the App, or a token. `None` if the path or the bearer
+    /// cannot be part of a request, which their types rule out.
+    pub(super) fn new(
         api_base: &Uri,
         method: Method,
         path: &str,
         bearer: &SecretString,
         body: Option<Bytes>,
-    ) -> Result<Self> {
+    ) -> Option<Self> {
         let base = api_base.path().trim_end_matches('/');
-        let uri = format!("{base}{path}")
-            .parse()
-            .map_err(|_| Failure::Internal)?;
         let bearer = format!("Bearer {}", bearer.expose_secret());
-        let mut authorization = HeaderValue::try_from(bearer).map_err(|_| Failure::Internal)?;
+        let mut authorization = HeaderValue::try_from(bearer).ok()?;
         authorization.set_sensitive(true);
-        Ok(Self {
+        Some(Self {
             method,
-            uri,
+            uri: format!("{base}{path}").parse().ok()?,
             authorization,
             body,
         })
     }
 
-    /// The request, built anew for each connection and attempt.
-    pub(crate) fn request(&self) -> Request<Full<Bytes>> {
+    pub(super) fn build(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone().unwrap_or_default()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -67,25 +59,62 @@ impl Ask {
     }
 }
 
-/// A successful answer.
-pub(crate) struct Answer {
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+/// A successful response.
+#[derive(Default)]
+pub(super) struct ApiResponse {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
-impl Answer {
-    /// The JSON of the body, where the answer says that it is JSON.
-    pub(crate) fn parse<T: for<'de> Deserialize<'de>>(&self, call: Call) -> Result<T> {
+impl ApiResponse {
+    /// The JSON of the body, if the response says that it is JSON.
+    pub(super) fn parse<T: for<'de> Deserialize<'de>>(&self) -> Result<T, GitHubError> {
         let content_type = self
             .headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Failure::UnexpectedAnswer(call, AnswerDefect::NotJson));
+        if !is_json(content_type) {
+            return Err(GitHubError::Unexpected(ResponseError::NotJson));
         }
         serde_json::from_slice(&self.body)
-            .map_err(|_| Failure::UnexpectedAnswer(call, AnswerDefect::Malformed))
+            .map_err(|_| GitHubError::Unexpected(ResponseError::UnknownSchema))
+    }
+}
+
+/// `application/json`, or a type with the suffix `+json`.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_types_are_recognized() {
+        for content_type in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "Application/JSON;charset=UTF-8",
+            "application/vnd.github+json",
+            "application/vnd.github.v3+json; charset=utf-8",
+            "application/problem+json",
+        ] {
+            assert!(is_json(content_type), "{content_type}");
+        }
+        for content_type in [
+            "",
+            "text/html",
+            "text/json",
+            "application/jsonp",
+            "application/xml",
+            "json",
+        ] {
+            assert!(!is_json(content_type), "{content_type}");
+        }
     }
 }

@@ -1,108 +1,199 @@
-//! An invocation -> a token's JSON or a typed error, with its log line and its metrics; and the same for a start that fails.
+//! From an invocation to its result, with a log line and metrics. The same for a start that fails.
 //!
-//! In: what Lambda sends. Out: what the caller sees, exactly one answer for each invocation. A panic in one invocation
-//! is an error of that one; its text goes nowhere.
+//! Input: what Lambda sends. Output: what the caller sees, exactly one result for each invocation.
+//! Invariants: a panic in one invocation is an error of that invocation, and its text goes nowhere. The result is posted before
+//! anything is logged, so that a log that nobody reads cannot delay it. A token that nobody received is revoked.
 
-use std::{
-    panic::AssertUnwindSafe,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt;
 use tokio::time::timeout;
 
+use super::runtime_api::{FunctionError, Invocation, RuntimeApi, RuntimeApiError};
 use crate::{
-    broker::Broker,
+    broker::{Broker, catch_panic},
+    config::env::ConfigError,
     error_type::ErrorType,
-    failure::{Failure, Result},
-    lambda::runtime_api::{FunctionError, Invocation, RuntimeApi, RuntimeApiBroken},
+    failure::{Failure, Result, see},
     proof::ProvenToken,
-    retry::time_for_work,
-    telemetry::log,
-    telemetry::metrics::Metrics,
-    telemetry::record::Trace,
+    telemetry::{
+        log::{self, FailureReport},
+        metrics::{Metrics, Outcome},
+        record::InvocationRecord,
+    },
 };
 
-/// How long telling Lambda of a failed start may take.
+/// How long reporting a failed start to Lambda may take.
 const REPORT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Answers invocations, one at a time, until the Runtime API breaks and the process has nothing left to do.
+/// How long revoking a token may take that Lambda did not accept. It is no longer the caller who waits.
+const REVOCATION_LIMIT: Duration = Duration::from_secs(2);
+
+/// Serves invocations, one after the other, until the Runtime API breaks and the process has nothing left to do.
 pub async fn serve(
     api: &RuntimeApi,
     broker: &Broker,
     metrics: Option<&Metrics>,
-) -> RuntimeApiBroken {
+) -> RuntimeApiError {
     loop {
         let invocation = match api.next().await {
             Ok(invocation) => invocation,
-            Err(reason) => return reason,
+            Err(error) => return error,
         };
-        let work = answer(api, broker, metrics, &invocation);
-        if let Err(reason) = log::in_invocation(&invocation.request_id, work).await {
-            return reason;
+        let request_id = invocation.request_id.as_deref().unwrap_or("invalid");
+        let work = handle(api, broker, metrics, &invocation);
+        if let Err(error @ RuntimeApiError::Broken(_)) = log::in_invocation(request_id, work).await
+        {
+            return error;
         }
     }
 }
 
-/// Tells the log and Lambda why the function cannot start.
-pub async fn fail_start(api: &RuntimeApi, message: &str) {
-    let remedy = ErrorType::ConfigurationInvalid.row().remedy;
-    let message = format!("{message}. {remedy}.");
-    let error = FunctionError::new(ErrorType::ConfigurationInvalid, message);
-    log::start_failed(&error);
-    // Where Lambda does not listen either, the exit status has to do.
-    drop(timeout(REPORT_LIMIT, api.fail_init(&error)).await);
+/// Reports an invalid configuration to the log and to Lambda.
+pub async fn report_config_error(api: &RuntimeApi, error: &ConfigError) {
+    let info = ErrorType::ConfigurationInvalid.info();
+    let inputs = match error.terraform_inputs() {
+        inputs if inputs.is_empty() => String::new(),
+        inputs => format!(" Terraform inputs: {}.", inputs.join(", ")),
+    };
+    let hints: String = error.hints().map(|hint| format!(" {hint}")).collect();
+    let message = format!(
+        "{error}. {}.{hints}{inputs} {}",
+        info.remedy,
+        see(ErrorType::ConfigurationInvalid)
+    );
+    report_init_error(api, ErrorType::ConfigurationInvalid, message).await;
 }
 
-async fn answer(
+/// Reports to the log and to Lambda why the function cannot start.
+pub async fn report_init_error(api: &RuntimeApi, error_type: ErrorType, message: String) {
+    let info = error_type.info();
+    let report = FailureReport {
+        error_type: info.name,
+        error_message: message,
+        retryable: info.retryable,
+        security_event: false,
+    };
+    let error = FunctionError {
+        error_type: report.error_type,
+        error_message: &report.error_message,
+    };
+    // If Lambda does not accept the report, the exit status is all that is left.
+    drop(timeout(REPORT_LIMIT, api.fail_init(&error)).await);
+    log::start_failed(&report);
+}
+
+async fn handle(
     api: &RuntimeApi,
     broker: &Broker,
     metrics: Option<&Metrics>,
     invocation: &Invocation,
-) -> std::result::Result<(), RuntimeApiBroken> {
-    let mut trace = Trace::begin(
-        broker.config(),
-        &invocation.request_id,
+) -> Result<(), RuntimeApiError> {
+    let mut record = broker.new_record(
+        invocation.request_id.as_deref().unwrap_or("invalid"),
         invocation.trace_id.as_deref(),
     );
-    // Boxed, so that what passes through the state of this work is wiped with it; a stack is not.
-    let work = Box::pin(outcome(broker, invocation, &mut trace));
-    let outcome = survive(work).await;
-    match &outcome {
-        Ok(_) => log::minted(&trace),
-        Err(Failure::InputRefused) => log::input_refused(&trace),
-        Err(failure) => log::failed(failure, &trace),
-    }
-    if let Some(metrics) = metrics {
-        metrics.write(outcome.as_ref().err(), trace.total_milliseconds());
-    }
-    match outcome {
-        Ok(token) => api.respond(invocation, &token).await,
-        Err(failure) => {
-            let error = FunctionError::new(failure.error_type(), failure.to_string());
-            api.fail(invocation, &error).await
-        }
+    // Boxed, so that its memory is freed, and so wiped. A stack is not.
+    let work = Box::pin(mint(broker, invocation, &mut record));
+    let minted = catch_panic(work).await.unwrap_or(Err(Failure::Internal));
+    record.done();
+    match minted {
+        Ok(token) => deliver(api, broker, metrics, invocation, &token, &mut record).await,
+        Err(failure) => fail(api, metrics, invocation, &failure, &record).await,
     }
 }
 
-async fn outcome(
+async fn mint(
     broker: &Broker,
     invocation: &Invocation,
-    trace: &mut Trace,
+    record: &mut InvocationRecord,
 ) -> Result<ProvenToken> {
-    if !invocation.asks_for_nothing {
+    if !invocation.payload_is_empty {
         return Err(Failure::InputRefused);
     }
-    let time = time_for_work(invocation.deadline_ms, SystemTime::now());
-    broker.token(time, trace).await
+    if invocation.request_id.is_none() {
+        return Err(Failure::Internal);
+    }
+    broker
+        .token(invocation.deadline_ms, SystemTime::now(), record)
+        .await
 }
 
-/// A panic becomes [`Failure::Internal`]; the panic hook has logged its place.
-async fn survive<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    AssertUnwindSafe(work)
-        .catch_unwind()
-        .await
-        .unwrap_or(Err(Failure::Internal))
+async fn deliver(
+    api: &RuntimeApi,
+    broker: &Broker,
+    metrics: Option<&Metrics>,
+    invocation: &Invocation,
+    token: &ProvenToken,
+    record: &mut InvocationRecord,
+) -> Result<(), RuntimeApiError> {
+    let delivered = api.respond(invocation, token).await;
+    let outcome = match &delivered {
+        Ok(()) => {
+            log::minted(record);
+            Outcome::Minted
+        }
+        Err(reason) => {
+            broker.revoke(token.token(), REVOCATION_LIMIT, record).await;
+            log::not_delivered(reason, record);
+            let failure = Failure::Internal;
+            let _ = api
+                .fail(invocation, &function_error(&failure, &failure.to_string()))
+                .await;
+            Outcome::Failed(failure.error_type().info().name)
+        }
+    };
+    if let Some(metrics) = metrics {
+        metrics.write(outcome, record);
+    }
+    delivered
+}
+
+async fn fail(
+    api: &RuntimeApi,
+    metrics: Option<&Metrics>,
+    invocation: &Invocation,
+    failure: &Failure,
+    record: &InvocationRecord,
+) -> Result<(), RuntimeApiError> {
+    let message = failure.to_string();
+    let posted = api
+        .fail(invocation, &function_error(failure, &message))
+        .await;
+    let info = failure.error_type().info();
+    let outcome = match failure {
+        Failure::InputRefused => {
+            log::payload_rejected(record);
+            Outcome::Refused(info.name)
+        }
+        failure => {
+            let report = FailureReport {
+                error_type: info.name,
+                error_message: message,
+                retryable: info.retryable,
+                security_event: failure.is_security_event(),
+            };
+            log::failed(&report, record);
+            if failure.is_security_event() {
+                Outcome::Unproven(info.name)
+            } else {
+                Outcome::Failed(info.name)
+            }
+        }
+    };
+    if let Err(reason) = &posted {
+        log::error_not_delivered(reason);
+    }
+    if let Some(metrics) = metrics {
+        metrics.write(outcome, record);
+    }
+    posted
+}
+
+fn function_error<'a>(failure: &Failure, message: &'a str) -> FunctionError<'a> {
+    FunctionError {
+        error_type: failure.error_type().info().name,
+        error_message: message,
+    }
 }
 
 #[cfg(test)]
@@ -111,16 +202,17 @@ mod tests {
 
     #[tokio::test]
     #[expect(clippy::panic, reason = "this is about panics")]
-    async fn a_panic_is_an_error_of_its_invocation() {
-        let panics = survive::<()>(async { panic!("ghs_secret") }).await;
-        assert_eq!(panics, Err(Failure::Internal));
-        assert!(!Failure::Internal.to_string().contains("ghs_secret"));
-        assert_eq!(survive(async { Ok(1) }).await, Ok(1));
+    async fn panic_is_caught() {
+        assert_eq!(
+            catch_panic(async { panic!("ghs_secret") }).await,
+            None::<()>
+        );
+        assert_eq!(catch_panic(async { 1 }).await, Some(1));
     }
 
-    /// The hook is the whole process's: a process of its own shows what it prints, and that work goes on.
+    /// The panic hook belongs to the whole process, so a process of its own shows what it prints, and that work goes on.
     #[test]
-    fn a_panic_prints_its_place_and_nothing_else() {
+    fn panic_logs_its_location_and_nothing_else() {
         let this_test = std::env::current_exe().unwrap();
         let output = std::process::Command::new(this_test)
             .args([
@@ -148,22 +240,20 @@ mod tests {
             unreachable!("two lines: {stdout}")
         };
         assert_eq!(panicked["message"], "panicked");
+        let location = panicked["location"].as_str().unwrap();
         assert!(
-            panicked["place"]
-                .as_str()
-                .unwrap()
-                .starts_with("broker/src/lambda/handler.rs:"),
+            location.starts_with("broker/src/lambda/handler.rs:"),
             "{panicked}"
         );
         assert_eq!(
             panicked.as_object().unwrap().len(),
             4,
-            "timestamp, level, message, place: {panicked}"
+            "timestamp, level, message, location: {panicked}"
         );
         assert_eq!(stopped["reason"], "the next one works");
     }
 
-    /// Does nothing unless [`a_panic_prints_its_place_and_nothing_else`] starts it.
+    /// Does nothing unless [`panic_logs_its_location_and_nothing_else`] starts it.
     #[tokio::test]
     #[expect(clippy::panic, reason = "this is about panics")]
     async fn panics_with_a_secret() {
@@ -171,9 +261,8 @@ mod tests {
             return;
         };
         log::start(tracing::Level::INFO);
-        let first = survive::<()>(async { panic!("{secret}") }).await;
-        assert_eq!(first, Err(Failure::Internal));
-        let next = survive(async { Ok("the next one works") }).await;
+        assert_eq!(catch_panic(async { panic!("{secret}") }).await, None::<()>);
+        let next = catch_panic(async { "the next one works" }).await;
         log::stopped(&next.unwrap());
     }
 }

@@ -1,37 +1,37 @@
-//! Payload bytes -> nothing was asked for, or something was. Pure.
+//! Whether the payload of an invocation is empty. Pure.
 //!
-//! In: the raw bytes of an invocation, in pieces of any size. Out: whether the invocation may go on. It keeps none of
-//! them: six megabytes cost as much memory as four bytes.
+//! Input: the raw bytes, in chunks of any size. Output: whether they are nothing, JSON whitespace, or `null` with such
+//! whitespace around it. It keeps none of the bytes, so six megabytes need as much memory as four bytes.
 
-/// Reads a payload byte by byte. Accepted are no bytes, JSON whitespace, and `null` with such whitespace round it.
+/// Reads a payload byte by byte.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct PayloadJudge(State);
+pub struct EmptyPayload(State);
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum State {
     #[default]
     Before,
-    /// So many bytes of `null` have been read.
+    /// The number of bytes of `null` read so far.
     Within(usize),
     After,
-    Refused,
+    Rejected,
 }
 
 const NULL: &[u8] = b"null";
 
-impl PayloadJudge {
-    /// Takes the next piece of the payload.
-    pub fn read(&mut self, piece: &[u8]) {
-        for &byte in piece {
+impl EmptyPayload {
+    /// Reads the next chunk of the payload.
+    pub fn read(&mut self, chunk: &[u8]) {
+        for &byte in chunk {
             self.0 = self.0.after(byte);
-            if self.0 == State::Refused {
+            if self.0 == State::Rejected {
                 return;
             }
         }
     }
 
-    /// Whether the payload, if it ends here, asks for nothing.
-    pub fn asks_for_nothing(self) -> bool {
+    /// Whether the payload is empty if it ends here.
+    pub fn is_empty(self) -> bool {
         matches!(self.0, State::Before | State::After)
     }
 }
@@ -39,12 +39,12 @@ impl PayloadJudge {
 impl State {
     fn after(self, byte: u8) -> Self {
         match self {
-            // The four blanks of JSON, RFC 8259 section 2; no others.
+            // JSON's four whitespace characters (RFC 8259, section 2) and no others.
             Self::Before | Self::After if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => self,
             Self::Before if byte == NULL[0] => Self::Within(1),
             Self::Within(read) if byte == NULL[read] && read + 1 == NULL.len() => Self::After,
             Self::Within(read) if byte == NULL[read] => Self::Within(read + 1),
-            _ => Self::Refused,
+            _ => Self::Rejected,
         }
     }
 }
@@ -56,17 +56,17 @@ mod tests {
     use super::*;
 
     fn accepted(payload: &[u8]) -> bool {
-        let mut judge = PayloadJudge::default();
-        judge.read(payload);
-        judge.asks_for_nothing()
+        let mut payload_check = EmptyPayload::default();
+        payload_check.read(payload);
+        payload_check.is_empty()
     }
 
     #[test]
-    fn only_nothing_is_accepted() {
+    fn only_an_empty_payload_is_accepted() {
         for payload in ["", " ", "\r\n\t ", "null", " null\n", "\t\r\nnull  "] {
             assert!(accepted(payload.as_bytes()), "{payload:?}");
         }
-        let refused = [
+        let rejected = [
             "{}",
             "[]",
             "\"null\"",
@@ -86,20 +86,20 @@ mod tests {
             "0",
             "false",
         ];
-        for payload in refused {
+        for payload in rejected {
             assert!(!accepted(payload.as_bytes()), "{payload:?}");
         }
     }
 
     #[test]
-    fn pieces_make_no_difference() {
+    fn chunk_size_makes_no_difference() {
         for payload in [&b" null "[..], b"null", b"nulll", b" nul", b"{}"] {
             for cut in 0..=payload.len() {
-                let mut judge = PayloadJudge::default();
-                judge.read(&payload[..cut]);
-                judge.read(&payload[cut..]);
+                let mut payload_check = EmptyPayload::default();
+                payload_check.read(&payload[..cut]);
+                payload_check.read(&payload[cut..]);
                 assert_eq!(
-                    judge.asks_for_nothing(),
+                    payload_check.is_empty(),
                     accepted(payload),
                     "{payload:?} cut at {cut}"
                 );
@@ -108,11 +108,11 @@ mod tests {
     }
 
     proptest! {
-        /// Bytes of which a payload is likely to be made, in any order and cut anywhere, held against the rule in words.
+        /// Likely bytes of a payload, in any order and cut anywhere, compared with the rule in words.
         #[test]
-        fn any_payload_is_judged_by_the_rule(
+        fn any_payload_follows_the_rule(
             payload in prop::collection::vec(prop_oneof![
-                4 => prop::sample::select(&b" \t\r\n"[..]).prop_map(|blank| vec![blank]),
+                4 => prop::sample::select(&b" \t\r\n"[..]).prop_map(|space| vec![space]),
                 2 => Just(b"null".to_vec()),
                 1 => prop::collection::vec(any::<u8>(), 0..3),
                 1 => prop::sample::select(&b"nul{}\0"[..]).prop_map(|byte| vec![byte]),
@@ -120,14 +120,14 @@ mod tests {
             size in 1..5_usize,
         ) {
             let payload = payload.concat();
-            let mut judge = PayloadJudge::default();
-            for piece in payload.chunks(size) {
-                judge.read(piece);
+            let mut payload_check = EmptyPayload::default();
+            for chunk in payload.chunks(size) {
+                payload_check.read(chunk);
             }
             let core = payload.trim_ascii();
-            // `trim_ascii` takes the form feed for a blank, and JSON does not.
+            // `trim_ascii` removes form feeds, which are not whitespace in JSON.
             let expected = (core.is_empty() || core == b"null") && !payload.contains(&b'\x0c');
-            prop_assert_eq!(judge.asks_for_nothing(), expected);
+            prop_assert_eq!(payload_check.is_empty(), expected);
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Lambda's Runtime API: ask for an invocation, answer it, or say why the function cannot start.
+//! Lambda's [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html): get an invocation, post its
+//! result, or report why the function cannot start.
 //!
-//! In: `AWS_LAMBDA_RUNTIME_API`. Out: one [`Invocation`] at a time, its payload judged and dropped. The protocol is
-//! that of "Using the Lambda runtime API for custom runtimes". CONTRIBUTING.md says why this is not `lambda_runtime`:
-//! the payload rule needs the raw bytes, and what a caller puts into a client context must not end the process.
+//! Input: `AWS_LAMBDA_RUNTIME_API`. Output: one [`Invocation`] at a time, its payload checked and dropped.
+//!
+//! CONTRIBUTING.md says why this is not `lambda_runtime`: the payload rule needs the raw bytes, and a caller's client context
+//! must not end the process.
 
 use std::{fmt, sync::Arc};
 
@@ -10,139 +12,150 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, response::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rustls::RootCertStore;
 use serde::Serialize;
+use tokio::time::Instant;
 
+use super::payload::EmptyPayload;
 use crate::{
-    config::Network,
-    error_type::ErrorType,
-    http::client::{Upstream, whole},
-    http::tls::tls,
-    lambda::payload::PayloadJudge,
+    http::{
+        NetworkSettings, Roots,
+        client::{HostClient, read_body},
+        tls::client_config,
+    },
     proof::ProvenToken,
+    telemetry::record::printable_id,
 };
 
 /// The Runtime API of this execution environment.
-pub struct RuntimeApi(Arc<Upstream>);
+pub struct RuntimeApi(Arc<HostClient>);
 
 /// One invocation.
 pub struct Invocation {
-    /// Lambda's name for it.
-    pub request_id: String,
-    /// Milliseconds since 1970 at which Lambda kills the process.
+    /// Lambda's name for it, if it looks like one.
+    pub request_id: Option<String>,
+    /// When Lambda kills the process, in milliseconds since 1970.
     pub deadline_ms: u64,
-    /// The X-Ray trace ID, where there is one.
+    /// The X-Ray trace header, if it looks like one.
     pub trace_id: Option<String>,
-    /// Whether the payload asks for nothing, as it has to.
-    pub asks_for_nothing: bool,
-    /// Echoed, so that a late answer is not taken for that of another invocation.
-    echo: Option<HeaderValue>,
+    /// Whether the payload is empty, as it must be.
+    pub payload_is_empty: bool,
+    /// The request ID as a path segment.
+    path_id: String,
+    /// Returned with the result, so that Lambda recognizes a late one.
+    invocation_id: Option<HeaderValue>,
 }
 
-/// The Runtime API does not answer as documented. Nobody can be told but the log; Lambda starts a new environment.
-#[derive(Debug)]
-pub struct RuntimeApiBroken(&'static str);
+/// Why the Runtime API was of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuntimeApiError {
+    /// It does not respond as documented. There is no caller to report to: log it and exit; Lambda starts a new environment.
+    Broken(&'static str),
+    /// It rejected the result of an invocation with this status. The next invocation may work.
+    Rejected(u16),
+}
 
-impl fmt::Display for RuntimeApiBroken {
+impl fmt::Display for RuntimeApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lambda's Runtime API {}", self.0)
-    }
-}
-
-/// An error as Lambda hands it to the caller.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FunctionError {
-    error_type: &'static str,
-    error_message: String,
-}
-
-impl FunctionError {
-    /// An error of a stable type.
-    pub fn new(error_type: ErrorType, error_message: String) -> Self {
-        Self {
-            error_type: error_type.row().name,
-            error_message,
+        match self {
+            Self::Broken(problem) => write!(f, "Lambda's Runtime API {problem}"),
+            Self::Rejected(status) => {
+                write!(
+                    f,
+                    "Lambda's Runtime API rejected the result with status {status}"
+                )
+            }
         }
     }
+}
+
+/// An error as Lambda returns it to the caller.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionError<'a> {
+    /// The stable name.
+    pub error_type: &'a str,
+    /// The message.
+    pub error_message: &'a str,
 }
 
 impl RuntimeApi {
-    /// The API at `address`, which is a host and a port. `None` if it is not.
+    /// The API at `address`, a host and a port. `None` if it is not.
     pub fn at(address: &str) -> Option<Self> {
         let url: Uri = format!("http://{address}").parse().ok()?;
-        // It is on this machine: no proxy and no certificates.
-        let network = Network {
-            roots: Some(RootCertStore::empty()),
-            ..Network::default()
+        // It is on this machine: no proxy, no certificates, and payloads of any length.
+        let network = NetworkSettings {
+            roots: Some(Roots {
+                store: RootCertStore::empty(),
+                certificates: Vec::new(),
+            }),
+            ..NetworkSettings::default()
         };
-        Some(Self(Upstream::new(&url, &network, tls(&network))))
+        let tls = client_config(&network);
+        Some(Self(HostClient::new(&url, &network, tls, usize::MAX)))
     }
 
     /// Waits for the next invocation. Lambda freezes the process while there is none.
-    pub async fn next(&self) -> Result<Invocation, RuntimeApiBroken> {
-        let request = || {
-            request(
-                Method::GET,
-                Uri::from_static("/2018-06-01/runtime/invocation/next"),
-                Bytes::new(),
-            )
-        };
-        let exchanged = self.0.exchange(request, judged).await;
-        let (head, asks_for_nothing) = exchanged
-            .map_err(|_| RuntimeApiBroken("does not answer"))?
-            .answer;
+    pub async fn next(&self) -> Result<Invocation, RuntimeApiError> {
+        const NEXT: &str = "/2018-06-01/runtime/invocation/next";
+        let build = || request(Method::GET, Uri::from_static(NEXT), Bytes::new());
+        let exchange = self.0.send(build, read_payload, Instant::now()).await;
+        let (head, payload_is_empty) = exchange
+            .map_err(|_| RuntimeApiError::Broken("does not respond"))?
+            .response;
         if head.status != StatusCode::OK {
-            return Err(RuntimeApiBroken("gave no invocation"));
+            return Err(RuntimeApiError::Broken("sent no invocation"));
         }
+        let headers = &head.headers;
+        let request_id =
+            headers
+                .get("lambda-runtime-aws-request-id")
+                .ok_or(RuntimeApiError::Broken(
+                    "sent an invocation without a request ID",
+                ))?;
         Ok(Invocation {
-            request_id: text(&head.headers, "lambda-runtime-aws-request-id")
-                .ok_or(RuntimeApiBroken("gave an invocation without a request ID"))?,
-            deadline_ms: text(&head.headers, "lambda-runtime-deadline-ms")
+            request_id: printable_id(request_id),
+            path_id: path_segment(request_id),
+            // Without a deadline there is no time for work.
+            deadline_ms: text(headers, "lambda-runtime-deadline-ms")
                 .and_then(|deadline| deadline.parse().ok())
-                .ok_or(RuntimeApiBroken("gave an invocation without a deadline"))?,
-            trace_id: text(&head.headers, "lambda-runtime-trace-id"),
-            echo: head.headers.get(INVOCATION_ID).cloned(),
-            asks_for_nothing: asks_for_nothing
-                .ok_or(RuntimeApiBroken("broke off an invocation"))?,
+                .unwrap_or_default(),
+            trace_id: text(headers, "lambda-runtime-trace-id")
+                .filter(|id| is_trace_id(id))
+                .map(str::to_owned),
+            invocation_id: headers.get(INVOCATION_ID).cloned(),
+            payload_is_empty: payload_is_empty
+                .ok_or(RuntimeApiError::Broken("ended within an invocation"))?,
         })
     }
 
-    /// Answers an invocation with a token: a proven one, and nothing else.
+    /// Posts a token as the result of an invocation. Only a proven one can be posted.
     pub async fn respond(
         &self,
         invocation: &Invocation,
         token: &ProvenToken,
-    ) -> Result<(), RuntimeApiBroken> {
+    ) -> Result<(), RuntimeApiError> {
         self.post(invocation, "response", None, serde_json::to_vec(token))
             .await
     }
 
-    /// Answers an invocation with an error.
+    /// Posts an error as the result of an invocation.
     pub async fn fail(
         &self,
         invocation: &Invocation,
-        error: &FunctionError,
-    ) -> Result<(), RuntimeApiBroken> {
-        self.post(
-            invocation,
-            "error",
-            Some(error.error_type),
-            serde_json::to_vec(error),
-        )
-        .await
+        error: &FunctionError<'_>,
+    ) -> Result<(), RuntimeApiError> {
+        let body = serde_json::to_vec(error);
+        self.post(invocation, "error", Some(error.error_type), body)
+            .await
     }
 
-    /// Says why the function cannot start: the caller sees this, in place of "exit status 1".
-    pub async fn fail_init(&self, error: &FunctionError) -> Result<(), RuntimeApiBroken> {
+    /// Reports why the function cannot start. The caller sees this instead of "exit status 1".
+    pub async fn fail_init(&self, error: &FunctionError<'_>) -> Result<(), RuntimeApiError> {
         let path = Uri::from_static("/2018-06-01/runtime/init/error");
-        self.send(
-            path,
-            None,
-            Some(error.error_type),
-            serde_json::to_vec(error),
-        )
-        .await
+        let body = serde_json::to_vec(error);
+        self.send(path, None, Some(error.error_type), body).await
     }
 
     async fn post(
@@ -151,26 +164,27 @@ impl RuntimeApi {
         kind: &str,
         error_type: Option<&str>,
         body: serde_json::Result<Vec<u8>>,
-    ) -> Result<(), RuntimeApiBroken> {
+    ) -> Result<(), RuntimeApiError> {
         let path = format!(
             "/2018-06-01/runtime/invocation/{}/{kind}",
-            invocation.request_id
+            invocation.path_id
         );
         let path = path
             .parse()
-            .map_err(|_| RuntimeApiBroken("gave a request ID that is none"))?;
-        self.send(path, invocation.echo.as_ref(), error_type, body)
+            .map_err(|_| RuntimeApiError::Broken("sent an invalid request ID"))?;
+        self.send(path, invocation.invocation_id.as_ref(), error_type, body)
             .await
     }
 
     async fn send(
         &self,
         path: Uri,
-        echo: Option<&HeaderValue>,
+        invocation_id: Option<&HeaderValue>,
         error_type: Option<&str>,
         body: serde_json::Result<Vec<u8>>,
-    ) -> Result<(), RuntimeApiBroken> {
-        let body = Bytes::from(body.map_err(|_| RuntimeApiBroken("cannot take this answer"))?);
+    ) -> Result<(), RuntimeApiError> {
+        let body = body.map_err(|_| RuntimeApiError::Broken("cannot take this result"))?;
+        let body = Bytes::from(body);
         let error_type =
             error_type.and_then(|name| HeaderValue::try_from(format!("Function.{name}")).ok());
         let build = || {
@@ -180,19 +194,23 @@ impl RuntimeApi {
                 http::header::CONTENT_TYPE,
                 HeaderValue::from_static("application/json"),
             );
-            if let Some(echo) = echo {
-                headers.insert(INVOCATION_ID, echo.clone());
+            if let Some(id) = invocation_id {
+                headers.insert(INVOCATION_ID, id.clone());
             }
             if let Some(error_type) = &error_type {
                 headers.insert("lambda-runtime-function-error-type", error_type.clone());
             }
             request
         };
-        // What it says to an answer changes nothing; it is read so that the connection can be used again.
-        let exchanged = self.0.exchange(build, whole).await;
-        exchanged
-            .map(drop)
-            .map_err(|_| RuntimeApiBroken("does not take an answer"))
+        let exchange = self.0.send(build, read_body, Instant::now()).await;
+        let (head, _) = exchange
+            .map_err(|_| RuntimeApiError::Broken("does not take a result"))?
+            .response;
+        if head.status.is_success() {
+            Ok(())
+        } else {
+            Err(RuntimeApiError::Rejected(head.status.as_u16()))
+        }
     }
 }
 
@@ -205,19 +223,72 @@ fn request(method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {
     request
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
-/// Reads the payload to its end, and keeps only the verdict; `None` where it broke off.
-async fn judged(answer: Response<Incoming>) -> (Parts, Option<bool>) {
-    let (head, mut body) = answer.into_parts();
-    let mut judge = PayloadJudge::default();
+/// The request ID as Lambda sent it. An unusual one is encoded, so that the invocation can be answered.
+fn path_segment(request_id: &HeaderValue) -> String {
+    const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
+    percent_encode(request_id.as_bytes(), KEPT).to_string()
+}
+
+/// `Root=...;Parent=...;Sampled=...;Lineage=...`, from [X-Ray's tracing
+/// header](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader). Other text from
+/// a caller is not logged.
+fn is_trace_id(text: &str) -> bool {
+    text.len() <= 256
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"=;:-".contains(&byte))
+}
+
+/// Reads the payload to its end, and keeps only whether it is empty. `None` if the connection ended first.
+async fn read_payload(response: Response<Incoming>) -> (Parts, Option<bool>) {
+    let (head, mut body) = response.into_parts();
+    let mut payload = EmptyPayload::default();
     while let Some(frame) = body.frame().await {
         match frame {
-            Ok(frame) => judge.read(frame.data_ref().map_or(&[][..], |piece| piece)),
+            Ok(frame) => payload.read(frame.data_ref().map_or(&[][..], |chunk| chunk)),
             Err(_) => return (head, None),
         }
     }
-    (head, Some(judge.asks_for_nothing()))
+    (head, Some(payload.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_request_id_is_its_path_segment() {
+        let id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+        assert_eq!(path_segment(&HeaderValue::from_static(id)), id);
+    }
+
+    #[test]
+    fn unusual_request_id_is_encoded() {
+        for (id, segment) in [
+            ("a b", "a%20b"),
+            ("a/../b", "a%2F..%2Fb"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("é", "%C3%A9"),
+        ] {
+            let value = HeaderValue::from_bytes(id.as_bytes()).unwrap();
+            assert_eq!(path_segment(&value), segment);
+            assert_eq!(printable_id(&value), None);
+        }
+    }
+
+    #[test]
+    fn trace_id_has_the_documented_format() {
+        assert!(is_trace_id("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0|b".split('|').next().unwrap()));
+        for text in ["a b", "\"", "Root=<script>", &"x".repeat(257)] {
+            assert!(!is_trace_id(text), "{text}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! Every line that this program writes to the log: JSON on stdout, in the shape of Lambda's own JSON logging.
+//! Every line that the function writes to the log: JSON on stdout, in the schema of Lambda's own JSON logging.
 //!
-//! In: a level, a message that never varies, and fields. Out: one line. Only events of this crate are written: what a
-//! library thinks worth logging may be a header or a body. Messages are listed here and nowhere else, so that the
-//! reference page can be held to this file.
+//! Input: a level, a constant message, and fields. Output: one line.
+//! Invariant: only events of this crate are written, because a library's event may contain a header or a body. All messages
+//! are in this file, and a test compares the reference page with it.
 
 use std::{fmt, io::Write, time::SystemTime};
 
@@ -20,22 +20,22 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{failure::Failure, lambda::runtime_api::FunctionError, telemetry::record::Trace};
+use super::record::InvocationRecord;
 
 const TARGET: &str = "broker";
 
-/// Starts the log. Called once; a second call changes nothing.
+/// Starts the log. Only the first call has an effect.
 pub fn start(level: Level) {
     drop(tracing::subscriber::set_global_default(
         Registry::default().with(JsonLines(level)),
     ));
     std::panic::set_hook(Box::new(|panic| {
-        // The place and nothing else: the text of a panic may hold anything.
-        let place = panic
+        // Only the location: the text of a panic can contain anything.
+        let location = panic
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        tracing::error!(target: TARGET, place, "panicked");
+        tracing::error!(target: TARGET, location, "panicked");
     }));
 }
 
@@ -45,51 +45,66 @@ pub async fn in_invocation<T>(request_id: &str, work: impl Future<Output = T>) -
         .await
 }
 
-/// A token was minted, proven, and is about to be returned.
-pub fn minted(trace: &Trace) {
-    tracing::info!(target: TARGET, fields = %json(trace), "minted GitHub installation token");
+/// What a failed invocation reports.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureReport {
+    /// The stable name of the failure.
+    pub error_type: &'static str,
+    /// The message for the caller.
+    pub error_message: String,
+    /// Whether the same call might succeed later without any change.
+    pub retryable: bool,
+    /// Whether it points to an attack.
+    #[serde(rename = "security_event", skip_serializing_if = "std::ops::Not::not")]
+    pub security_event: bool,
 }
 
-/// The payload asked for something.
-pub fn input_refused(trace: &Trace) {
-    tracing::warn!(target: TARGET, fields = %json(trace), "rejected non-empty invocation payload");
+#[derive(Serialize)]
+struct FailedInvocation<'a> {
+    #[serde(flatten)]
+    report: &'a FailureReport,
+    #[serde(flatten)]
+    record: &'a InvocationRecord,
+}
+
+/// Lambda took a proven token for the caller.
+pub fn minted(record: &InvocationRecord) {
+    tracing::info!(target: TARGET, fields = %json(record), "minted GitHub installation token");
+}
+
+/// The payload was not empty.
+pub fn payload_rejected(record: &InvocationRecord) {
+    tracing::warn!(target: TARGET, fields = %json(record), "rejected non-empty invocation payload");
 }
 
 /// No token was returned.
-pub fn failed(failure: &Failure, trace: &Trace) {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Failed<'a> {
-        error_type: &'a str,
-        error_message: String,
-        retryable: bool,
-        #[serde(rename = "security_event", skip_serializing_if = "std::ops::Not::not")]
-        security_event: bool,
-        #[serde(flatten)]
-        trace: &'a Trace,
-    }
-    let row = failure.error_type().row();
-    let failed = Failed {
-        error_type: row.name,
-        error_message: failure.to_string(),
-        retryable: row.retryable,
-        security_event: matches!(failure, Failure::TokenNotProven(_)),
-        trace,
-    };
-    tracing::error!(target: TARGET, fields = %json(&failed), "could not mint GitHub installation token");
+pub fn failed(report: &FailureReport, record: &InvocationRecord) {
+    let fields = FailedInvocation { report, record };
+    tracing::error!(target: TARGET, fields = %json(&fields), "could not mint GitHub installation token");
+}
+
+/// A token was proven, and Lambda did not take it.
+pub fn not_delivered(reason: &impl fmt::Display, record: &InvocationRecord) {
+    tracing::error!(target: TARGET, fields = %json(record), reason = reason.to_string(), "could not deliver GitHub installation token");
+}
+
+/// Lambda did not take the error of a failed invocation.
+pub fn error_not_delivered(reason: &impl fmt::Display) {
+    tracing::error!(target: TARGET, reason = reason.to_string(), "could not report an error to Lambda");
 }
 
 /// The function cannot start.
-pub fn start_failed(error: &FunctionError) {
-    tracing::error!(target: TARGET, fields = %json(error), "could not start");
+pub fn start_failed(report: &FailureReport) {
+    tracing::error!(target: TARGET, fields = %json(report), "could not start");
 }
 
-/// The Runtime API broke.
+/// The Runtime API does not respond as documented.
 pub fn stopped(reason: &impl fmt::Display) {
     tracing::error!(target: TARGET, reason = reason.to_string(), "stopped");
 }
 
-/// GitHub refused our time; it was asked again with its own.
+/// GitHub rejected our time, and a JWT with its time was signed.
 pub fn clock_corrected(github_time: SystemTime, our_time: SystemTime) {
     let seconds = |ahead: std::time::Duration| i64::try_from(ahead.as_secs()).unwrap_or(i64::MAX);
     let drift_seconds = match our_time.duration_since(github_time) {
@@ -99,23 +114,23 @@ pub fn clock_corrected(github_time: SystemTime, our_time: SystemTime) {
     tracing::warn!(target: TARGET, drift_seconds, "signed again with GitHub's time");
 }
 
-/// SSM's endpoint is plain http and not on this machine.
-pub fn endpoint_in_the_clear() {
-    tracing::warn!(target: TARGET, "AWS endpoint uses http: the private key crosses the network in the clear");
+/// An AWS endpoint uses plain http to a host that is not loopback.
+pub fn endpoint_without_tls(service: &'static str) {
+    tracing::warn!(target: TARGET, service, "AWS endpoint uses http: secrets cross the network unencrypted");
 }
 
 /// A connection could not be opened ahead of the first invocation.
-pub fn connection_not_opened(upstream: &'static str) {
-    tracing::debug!(target: TARGET, upstream, "connection not opened during init");
+pub fn connection_not_opened(host: &'static str) {
+    tracing::debug!(target: TARGET, host, "connection not opened during init");
 }
 
-/// Writes one line to stdout, in one piece. A log that cannot be written is no reason to fail.
+/// Writes one line to stdout in one piece. A log that cannot be written does not fail the invocation.
 pub(crate) fn write_line(mut line: String) {
     line.push('\n');
     drop(std::io::stdout().lock().write_all(line.as_bytes()));
 }
 
-/// The time of a line, as Lambda's filter reads it.
+/// The time of a line, in the format that Lambda's filter reads.
 pub(crate) fn timestamp() -> String {
     DateTime::from(SystemTime::now())
         .fmt(Format::DateTime)
@@ -126,18 +141,18 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Writes each of our events as a line; the level is the lowest one written.
+/// Writes each of our events as a line, down to a level.
 struct JsonLines(Level);
 
 impl JsonLines {
-    fn admits(&self, metadata: &Metadata<'_>) -> bool {
+    fn writes(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == TARGET && *metadata.level() <= self.0
     }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.admits(metadata)
+        self.writes(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -166,7 +181,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
     }
 }
 
-/// Members of a JSON object, in the order in which they were added, each with a comma before it.
+/// Members of a JSON object in the order in which they were added, each after a comma.
 #[derive(Default)]
 struct Members(String);
 
@@ -175,7 +190,7 @@ impl Members {
         self.add_all(&format!("{}:{}", json(name), json(value)));
     }
 
-    /// Adds members that are JSON already.
+    /// Adds members that are already JSON.
     fn add_all(&mut self, members: &str) {
         if !members.is_empty() {
             self.0.push(',');
@@ -189,9 +204,9 @@ impl Members {
 }
 
 impl Visit for Members {
-    /// `message` is text; `fields` is the JSON object of [`json`], whose members become the line's own.
+    /// `message` is text. `fields` is a JSON object from [`json`], whose members become members of the line.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // tracing hands `%value` over as Debug; only this crate's own values get here.
+        // tracing passes `%value` as Debug. Only values of this crate get here.
         let text = format!("{value:?}");
         if field.name() == "fields" {
             let members = text
@@ -209,5 +224,57 @@ impl Visit for Members {
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.add(field.name(), &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field.name(), &value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field.name(), &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field.name(), &value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Collects the members of each event instead of writing them.
+    struct Collect(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Collect {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut line = Members::default();
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.into_object());
+        }
+    }
+
+    #[test]
+    fn fields_keep_their_type() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = Registry::default().with(Collect(lines.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(
+                a = 1_u64,
+                b = true,
+                c = 1.5,
+                d = -1_i64,
+                e = "1",
+                f = 7_u32,
+                "m"
+            );
+        });
+        let line: serde_json::Value = serde_json::from_str(&lines.lock().unwrap()[0]).unwrap();
+        let expected = serde_json::json!({
+            "message": "m", "a": 1, "b": true, "c": 1.5, "d": -1, "e": "1", "f": 7
+        });
+        assert_eq!(line, expected);
     }
 }

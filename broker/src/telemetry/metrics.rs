@@ -1,49 +1,77 @@
-//! One line of metrics for each invocation, in CloudWatch's embedded metric format.
+//! One line of metrics for each invocation, in CloudWatch's [embedded metric
+//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 //!
-//! In: the outcome of an invocation. Out: a line that CloudWatch turns into metrics, whatever the log level is, ours or
-//! Lambda's; written only where a namespace is configured. The format is that of "Specification: Embedded metric format".
+//! Input: the outcome of an invocation. Output: a line that CloudWatch turns into metrics at every log level. It is written
+//! only if a namespace is configured.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::{
-    config::Config,
-    failure::Failure,
-    telemetry::log::{timestamp, write_line},
+use super::{
+    log::{timestamp, write_line},
+    record::InvocationRecord,
 };
 
-/// Where the metrics go, and of which function they are.
+/// How an invocation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A token was returned.
+    Minted,
+    /// The payload was rejected, which is the caller's mistake.
+    Refused(&'static str),
+    /// An error of this type was returned.
+    Failed(&'static str),
+    /// The granted token did not match the configured scope. It counts as failed, too.
+    Unproven(&'static str),
+}
+
+/// Where the metrics go, and which function they are about.
 pub struct Metrics {
     namespace: String,
     function_name: String,
-    /// Lambda's own filter looks at it.
+    /// Lambda's log filter reads it.
     level: String,
 }
 
 impl Metrics {
-    /// The metrics of a function; `None` where its deployer wants none. `level` is one that passes Lambda's own filter.
-    pub fn for_function(function_name: String, level: String, config: &Config) -> Option<Self> {
-        let namespace = config.metrics_namespace.clone()?;
-        Some(Self {
+    /// The metrics of a function. `level` must pass Lambda's log filter.
+    pub fn new(namespace: String, function_name: String, level: String) -> Self {
+        Self {
             namespace,
             function_name,
             level,
-        })
+        }
     }
 
-    /// Writes the metrics of one invocation: its failure, if it has one, and how long it took.
-    pub fn write(&self, failure: Option<&Failure>, milliseconds: f64) {
-        let refused = matches!(failure, Some(Failure::InputRefused));
-        let failed = failure.is_some() && !refused;
+    /// Writes the metrics of one invocation.
+    pub fn write(&self, outcome: Outcome, record: &InvocationRecord) {
+        let error_type = match outcome {
+            Outcome::Minted => None,
+            Outcome::Refused(name) | Outcome::Failed(name) | Outcome::Unproven(name) => Some(name),
+        };
+        let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Unproven(_));
+        let figures = [
+            ("PrivateKeyAgeDays", record.private_key_age_days()),
+            (
+                "GitHubRateLimitRemaining",
+                record.github_rate_limit_remaining(),
+            ),
+        ];
         let count = |name| json!({ "Name": name, "Unit": "Count" });
+        let mut metrics = vec![
+            count("Minted"),
+            count("Refused"),
+            count("Failed"),
+            count("Unproven"),
+            json!({ "Name": "Latency", "Unit": "Milliseconds" }),
+        ];
+        let known = figures.iter().filter(|(_, value)| value.is_some());
+        metrics.extend(known.map(|(name, _)| json!({ "Name": name, "Unit": "None" })));
         let mut directives = vec![json!({
             "Namespace": self.namespace,
             "Dimensions": [["FunctionName"]],
-            "Metrics": [
-                count("Minted"), count("Refused"), count("Failed"), count("Unproven"),
-                { "Name": "Latency", "Unit": "Milliseconds" },
-            ],
+            "Metrics": metrics,
         })];
         if failed {
             directives.push(json!({
@@ -57,14 +85,19 @@ impl Metrics {
             "level": self.level,
             "_aws": { "Timestamp": epoch_milliseconds(), "CloudWatchMetrics": directives },
             "FunctionName": self.function_name,
-            "Minted": u8::from(failure.is_none()),
-            "Refused": u8::from(refused),
+            "Minted": u8::from(outcome == Outcome::Minted),
+            "Refused": u8::from(matches!(outcome, Outcome::Refused(_))),
             "Failed": u8::from(failed),
-            "Unproven": u8::from(matches!(failure, Some(Failure::TokenNotProven(_)))),
-            "Latency": milliseconds,
+            "Unproven": u8::from(matches!(outcome, Outcome::Unproven(_))),
+            "Latency": record.total_milliseconds(),
         });
-        if let Some(failure) = failure {
-            line["ErrorType"] = failure.error_type().row().name.into();
+        for (name, value) in figures {
+            if let Some(value) = value {
+                line[name] = value.into();
+            }
+        }
+        if let Some(error_type) = error_type {
+            line["ErrorType"] = error_type.into();
         }
         write_line(line.to_string());
     }

@@ -5,21 +5,22 @@ use super::*;
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-fn classify(call: Call, status: u16, headers: &[(&'static str, &str)], body: &str) -> Refusal {
+fn classify(call: Call, status: u16, headers: &[(&'static str, &str)], body: &str) -> Rejection {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.insert(*name, HeaderValue::from_str(value).unwrap());
     }
-    Refusal::classify(
+    Rejection::classify(
         call,
         StatusCode::from_u16(status).unwrap(),
         &map,
         body.as_bytes(),
+        &Uri::from_static("https://ghe.example.com/api/v3"),
         NOW,
     )
 }
 
-fn said(call: Call, status: u16, message: &str) -> Refusal {
+fn with_message(call: Call, status: u16, message: &str) -> Rejection {
     classify(
         call,
         status,
@@ -29,81 +30,203 @@ fn said(call: Call, status: u16, message: &str) -> Refusal {
 }
 
 #[test]
-fn githubs_answers_mean_what_they_mean() {
-    use Call::{
-        InstallationRepositories as Reach, InstallationToken as Mint,
-        RepositoryInstallation as Lookup,
-    };
+fn github_responses_are_classified() {
+    use Call::{Confirm, ListRepositories as List, Mint};
     let cases = [
         (
-            Lookup,
+            Confirm,
             401,
             "A JSON web token could not be decoded",
-            Refusal::AppCredentialsRejected,
+            Rejection::AppCredentials,
         ),
-        (Lookup, 404, "Not Found", Refusal::AppNotInstalled),
-        (Mint, 404, "Not Found", Refusal::AppNotInstalled),
+        (Confirm, 404, "Not Found", Rejection::AppNotInstalled),
+        (Mint, 404, "Not Found", Rejection::AppNotInstalled),
         (
             Mint,
             403,
             "This installation has been suspended",
-            Refusal::InstallationSuspended,
+            Rejection::InstallationSuspended,
         ),
         (
             Mint,
             403,
             "Although you appear to have the correct authorization credentials, the ...",
-            Refusal::IpNotAllowed,
+            Rejection::IpNotAllowed,
         ),
         (
             Mint,
             422,
             "The permissions requested are not granted to this installation.",
-            Refusal::PermissionNotGranted,
+            Rejection::PermissionNotGranted(Vec::new()),
         ),
         (
             Mint,
             422,
             "There is at least one repository that does not exist or is not accessible to the parent installation.",
-            Refusal::RepositoryNotCovered,
+            Rejection::RepositoryNotCovered,
         ),
-        (Mint, 403, "Something new", Refusal::Unexpected),
-        (Mint, 422, "Something new", Refusal::Unexpected),
-        (Mint, 400, "Problems parsing JSON", Refusal::Unexpected),
-        (Lookup, 500, "", Refusal::Unavailable),
-        (Lookup, 503, "", Refusal::Unavailable),
-        (Reach, 401, "Bad credentials", Refusal::TokenNotYetKnown),
-        (Reach, 404, "Not Found", Refusal::TokenNotYetKnown),
-        (Mint, 301, "Moved Permanently", Refusal::Unexpected),
-        (Lookup, 200, "", Refusal::Unexpected),
+        (Mint, 403, "Something new", Rejection::Forbidden),
+        (Mint, 422, "Something new", Rejection::Unknown),
+        (Mint, 400, "Problems parsing JSON", Rejection::Unknown),
+        (Confirm, 500, "", Rejection::Unavailable),
+        (Confirm, 503, "", Rejection::Unavailable),
+        (
+            Confirm,
+            401,
+            "'Issuer' claim ('iss') must be an Integer",
+            Rejection::NumericAppIdRequired,
+        ),
+        (
+            Confirm,
+            401,
+            "Integration must generate a public key",
+            Rejection::NoPublicKey,
+        ),
+        (
+            Confirm,
+            404,
+            "Integration not found",
+            Rejection::UnknownClientId,
+        ),
+        (
+            Confirm,
+            403,
+            "Resource not accessible by integration",
+            Rejection::Forbidden,
+        ),
+        (
+            Confirm,
+            451,
+            "Repository access blocked",
+            Rejection::Blocked,
+        ),
+        (
+            Confirm,
+            403,
+            "Maximum number of login attempts exceeded. Please try again later.",
+            Rejection::RateLimited { wait: DEFAULT_WAIT },
+        ),
+        (
+            List,
+            403,
+            "Resource not accessible by integration",
+            Rejection::TokenNotPropagated,
+        ),
+        (List, 403, "Something new", Rejection::TokenNotPropagated),
+        (List, 401, "Bad credentials", Rejection::TokenNotPropagated),
+        (List, 404, "Not Found", Rejection::TokenNotPropagated),
+        (Mint, 301, "Moved Permanently", Rejection::WebPage),
+        (Confirm, 200, "", Rejection::Unknown),
     ];
     for (call, status, message, expected) in cases {
         assert_eq!(
-            said(call, status, message),
+            with_message(call, status, message),
             expected,
             "{call} {status} {message}"
         );
     }
-    for status in [301, 302, 307, 308] {
+    for status in [301, 307, 308] {
         assert_eq!(
-            said(Lookup, status, "Moved Permanently"),
-            Refusal::RepositoryMoved
+            with_message(Confirm, status, "Moved Permanently"),
+            Rejection::RepositoryMoved
         );
     }
 }
 
 #[test]
-fn a_skewed_clock_is_told_with_githubs_time() {
+fn only_a_redirect_within_the_api_is_a_rename() {
+    let redirect = |status, location: &str| {
+        let call = Call::Confirm;
+        classify(call, status, &[("location", location)], "{}")
+    };
+    for (status, location) in [
+        (
+            301,
+            "https://ghe.example.com/api/v3/repositories/7/installation",
+        ),
+        (307, "/api/v3/repositories/7/installation"),
+        (302, "https://ghe.example.com/api/v3/repositories/7"),
+        (308, "/api/v3/repos/octo-org/renamed/installation"),
+    ] {
+        assert_eq!(
+            redirect(status, location),
+            Rejection::RepositoryMoved,
+            "{location}"
+        );
+    }
+    for (status, location) in [
+        (302, "https://ghe.example.com/login?return_to=%2Fapi"),
+        (302, "/login?return_to=x"),
+        (301, "https://sso.example.com/api/v3/repositories/7"),
+        (301, "https://ghe.example.com/"),
+        (302, "https://ghe.example.com/repositories/7"),
+        (303, "not a URL at all"),
+    ] {
+        assert_eq!(redirect(status, location), Rejection::WebPage, "{location}");
+    }
+}
+
+#[test]
+fn text_decides_before_the_rate_limit_headers() {
+    let headers = [("x-ratelimit-remaining", "0"), ("retry-after", "60")];
+    for (message, expected) in [
+        (
+            "This installation has been suspended",
+            Rejection::InstallationSuspended,
+        ),
+        (
+            "Although you appear to have the correct authorization credentials, the ...",
+            Rejection::IpNotAllowed,
+        ),
+        (
+            "Resource not accessible by integration",
+            Rejection::Forbidden,
+        ),
+    ] {
+        let body = serde_json::json!({ "message": message }).to_string();
+        assert_eq!(classify(Call::Mint, 403, &headers, &body), expected);
+    }
+}
+
+#[test]
+fn missing_permissions_are_compared_with_the_installation() {
+    let permissions = |json: &str| serde_json::from_str::<Permissions>(json).unwrap();
+    let requested = permissions(
+        r#"{"contents":"write","issues":"read","pull-requests":"write","metadata":"read"}"#,
+    );
+    let installed = permissions(r#"{"contents":"read","issues":"write","metadata":"read"}"#);
+    let missing = |installed| match Rejection::permission_not_granted(&requested, installed) {
+        Rejection::PermissionNotGranted(missing) => missing,
+        _ => unreachable!(),
+    };
+    let names = |missing: Vec<MissingPermission>| -> Vec<_> {
+        missing
+            .into_iter()
+            .map(|missing| (missing.name, missing.installed))
+            .collect()
+    };
+    assert_eq!(
+        names(missing(Some(&installed))),
+        [
+            ("contents".to_owned(), Some("read".to_owned())),
+            ("pull-requests".to_owned(), None)
+        ]
+    );
+    assert_eq!(missing(None).len(), 4, "unknown: all that was requested");
+}
+
+#[test]
+fn clock_skew_has_githubs_time() {
     let date = "Thu, 01 Jan 1970 00:01:00 GMT";
     for message in [
         "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
         "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
     ] {
         let body = serde_json::json!({ "message": message }).to_string();
-        let refusal = classify(Call::InstallationToken, 401, &[("date", date)], &body);
+        let rejection = classify(Call::Mint, 401, &[("date", date)], &body);
         assert_eq!(
-            refusal,
-            Refusal::ClockSkew {
+            rejection,
+            Rejection::ClockSkew {
                 github_time: Some(NOW + Duration::from_mins(1))
             }
         );
@@ -111,11 +234,11 @@ fn a_skewed_clock_is_told_with_githubs_time() {
 }
 
 #[test]
-fn a_rate_limit_is_told_with_its_wait() {
+fn rate_limit_has_its_wait() {
     let wait = |status, headers: &[_], message: &str| {
         let body = serde_json::json!({ "message": message }).to_string();
-        match classify(Call::RepositoryInstallation, status, headers, &body) {
-            Refusal::RateLimited { wait } => Some(wait.as_secs()),
+        match classify(Call::Confirm, status, headers, &body) {
+            Rejection::RateLimited { wait } => Some(wait.as_secs()),
             _ => None,
         }
     };
@@ -154,6 +277,14 @@ fn a_rate_limit_is_told_with_its_wait() {
     assert_eq!(wait(429, &[], ""), Some(60));
     assert_eq!(wait(429, &[("retry-after", "soon")], ""), Some(60));
     assert_eq!(
+        wait(
+            429,
+            &[("retry-after", "Thu, 01 Jan 1970 00:01:30 GMT"), date],
+            ""
+        ),
+        Some(30)
+    );
+    assert_eq!(
         wait(403, &[("x-ratelimit-remaining", "4999")], "Forbidden"),
         None
     );
@@ -161,7 +292,7 @@ fn a_rate_limit_is_told_with_its_wait() {
 
 proptest! {
     #[test]
-    fn any_answer_has_a_meaning_that_its_status_allows(
+    fn classification_fits_the_status(
         status in 100..1000_u16,
         body in prop::collection::vec(any::<u8>(), 0..300),
         headers in prop::collection::vec(("retry-after|x-ratelimit-remaining|x-ratelimit-reset|date", "\\PC{0,30}"), 0..5),
@@ -173,29 +304,29 @@ proptest! {
             }
         }
         let status = StatusCode::from_u16(status).unwrap();
-        let refusal = Refusal::classify(Call::InstallationToken, status, &map, &body, NOW);
-        // Only these two statuses may mean a limit, and only a server's fault is one that passes.
-        let is_limit = matches!(refusal, Refusal::RateLimited { .. });
+        let rejection = Rejection::classify(Call::Mint, status, &map, &body, &Uri::from_static("https://api.github.com"), NOW);
+        // Only these two statuses can mean a limit, and only a server error is transient.
+        let is_limit = matches!(rejection, Rejection::RateLimited { .. });
         prop_assert!(!is_limit || matches!(status.as_u16(), 403 | 429));
-        prop_assert_eq!(refusal == Refusal::Unavailable, status.as_u16() >= 500);
+        prop_assert_eq!(rejection == Rejection::Unavailable, status.as_u16() >= 500);
     }
 
-    /// A limit is waited for until GitHub's own reset, by GitHub's own clock, and never a negative time.
+    /// The wait ends at GitHub's reset, by GitHub's clock, and is never negative.
     #[test]
-    fn the_wait_is_from_githubs_clock_to_its_reset(answered in 0..4_000_000_000_u64, reset in 0..4_000_000_000_u64) {
+    fn wait_lasts_from_githubs_clock_to_its_reset(answered in 0..4_000_000_000_u64, reset in 0..4_000_000_000_u64) {
         use aws_smithy_types::date_time::{DateTime, Format};
         let date = DateTime::from_secs(i64::try_from(answered).unwrap()).fmt(Format::HttpDate).unwrap();
         let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset.to_string()), ("date", &date)];
         let wait = Duration::from_secs(reset.saturating_sub(answered));
-        prop_assert_eq!(classify(Call::InstallationToken, 403, &headers, ""), Refusal::RateLimited { wait });
+        prop_assert_eq!(classify(Call::Mint, 403, &headers, ""), Rejection::RateLimited { wait });
     }
 
     #[test]
-    fn a_stated_wait_goes_before_all_else(seconds in any::<u64>(), reset in any::<u64>()) {
+    fn stated_wait_takes_precedence(seconds in any::<u64>(), reset in any::<u64>()) {
         let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset.to_string()), ("retry-after", &seconds.to_string())];
         let wait = Duration::from_secs(seconds);
         for status in [403, 429] {
-            prop_assert_eq!(classify(Call::InstallationToken, status, &headers, ""), Refusal::RateLimited { wait });
+            prop_assert_eq!(classify(Call::Mint, status, &headers, ""), Rejection::RateLimited { wait });
         }
     }
 }

@@ -3,4 +3,4 @@
 #[expect(dead_code, reason = "a target checks one property")]
 mod properties;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| properties::ssm_answer(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| properties::github_response(input));
