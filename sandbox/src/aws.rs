@@ -1,6 +1,9 @@
 //! AWS's front door: one port that serves SSM (JSON 1.1, told by `X-Amz-Target`) and Lambda's API (REST, told by its
 //! path), as an AWS client with one `--endpoint-url` expects it.
 
+pub(crate) mod sigv4;
+pub(crate) mod ssm;
+
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -8,12 +11,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::aws::ssm::{AwsError, Ssm};
 use crate::clock::Clock;
-use crate::desk::Signer;
 use crate::lambda::Lambda;
-use crate::record::Call;
-use crate::ssm::{AwsError, Ssm};
-use crate::{lambda_http, lock, random, sigv4};
+use crate::lambda::routes as lambda_http;
+use crate::net::gateway::Signer;
+use crate::net::recorder::Call;
+use crate::{lock, random};
 
 /// What kind of call a request is, seen from outside.
 pub(crate) fn classify(request: &Request<Bytes>) -> Call {

@@ -1,13 +1,20 @@
 //! GitHub as plain data: Apps, installations, repositories, tokens, and what may be done with them. Comes in: a
 //! credential and a wish. Goes out: the thing, or a [`Refusal`]. No HTTP here: `github_http.rs` is the view of it.
 
+pub(crate) mod error;
+pub(crate) mod jwt;
+pub(crate) mod model;
+pub(crate) mod private_key;
+pub(crate) mod responses;
+pub(crate) mod routes;
+pub(crate) mod token;
+
 use std::collections::BTreeMap;
 
 use crate::clock::Clock;
-use crate::installation::{App, Installation, Repository, rank};
-use crate::jwt;
-use crate::refusal::Refusal;
-use crate::token::{Token, TokenShape};
+use crate::github::error::Refusal;
+use crate::github::model::{App, Installation, Repository, rank};
+use crate::github::token::{Token, TokenShape};
 
 /// The whole of it. A test changes its fields at will.
 #[derive(Debug, Clone, Default)]

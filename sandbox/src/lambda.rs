@@ -1,16 +1,26 @@
 //! Lambda as its callers see it. Comes in: a function's name and a payload. Goes out: the invocation in an environment of
 //! its own: an idle one, or a new one when all are busy. One that failed to start, crashed or timed out is never used again.
 
+pub(crate) mod environment;
+pub(crate) mod invocation;
+pub(crate) mod invoke_result;
+pub(crate) mod output;
+pub(crate) mod proc;
+pub(crate) mod remote;
+pub(crate) mod routes;
+pub(crate) mod runtime_api;
+pub(crate) mod variables;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::environment::{Configuration, Environment};
-use crate::invocation::Invocation;
+use crate::lambda::environment::{Configuration, Environment};
+use crate::lambda::invocation::Invocation;
+use crate::lambda::remote::{Deployed, Missing, Source};
 use crate::lock;
-use crate::source::{Deployed, Missing, Source};
 
 /// All functions.
 #[derive(Default)]

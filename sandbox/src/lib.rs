@@ -20,69 +20,36 @@
     reason = "test equipment: where its own footing gives way, the test has to stop and say where"
 )]
 
-mod answer;
 mod aws;
-mod certificate;
-mod client;
+mod cli;
 mod clock;
-mod delay;
-mod demo;
-mod desk;
-mod environment;
-mod fault;
+mod faults;
 mod github;
-mod github_http;
-mod github_json;
-mod healthy;
-mod inject;
-mod installation;
-mod invocation;
-mod jwt;
-mod key;
 mod lambda;
-mod lambda_http;
-mod outcome;
-mod output;
-mod process;
+mod net;
 mod random;
-mod record;
-mod refusal;
-mod running;
-mod runtime_api;
 mod sandbox;
 mod scenario;
-mod schedule;
-mod secrets;
-mod serve;
-mod server;
-mod sigv4;
-mod source;
-mod ssm;
-mod timeline;
-mod token;
-mod variables;
-mod watch;
-mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use answer::Answer;
+pub use aws::ssm::{Parameter, Ssm};
+pub use cli::demo::demo;
+pub use cli::serve::{Options as ServeOptions, serve};
+pub use cli::timeline::{Phase, phases};
 pub use clock::Clock;
-pub use demo::demo;
-pub use fault::{Answer as CannedAnswer, Edit, Fault};
+pub use faults::schedule::Schedule;
+pub use faults::{Answer as CannedAnswer, Edit, Fault};
 pub use github::GitHub;
-pub use healthy::{CLIENT_ID, INSTALLATION_ID, PARAMETERS};
-pub use installation::{App, Installation, Repository};
-pub use key::{PrivateKey, PublicKey};
-pub use outcome::{Outcome, Times};
-pub use record::{Call, Recorded};
-pub use running::{Running, binary_under_test};
+pub use github::model::{App, Installation, Repository};
+pub use github::private_key::{PrivateKey, PublicKey};
+pub use github::token::{Token, TokenShape};
+pub use lambda::invoke_result::Answer;
+pub use net::recorder::{Call, Recorded};
 pub use scenario::Scenario;
-pub use schedule::Schedule;
-pub use serve::{Options as ServeOptions, serve};
-pub use ssm::{Parameter, Ssm};
-pub use timeline::{Phase, phases};
-pub use token::{Token, TokenShape};
+pub use scenario::fixtures::{CLIENT_ID, INSTALLATION_ID, PARAMETERS};
+pub use scenario::outcome::{Outcome, Times};
+pub use scenario::running::{Running, binary_under_test};
 
 /// Takes a lock. A test that panicked while it held one does not make the state any worse for the clean-up.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

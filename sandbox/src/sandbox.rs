@@ -8,17 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 
-use crate::certificate::Certificates;
-use crate::desk::{Desk, Expected, Signer};
-use crate::fault::Fault;
+use crate::aws::ssm::Ssm;
+use crate::faults::Fault;
+use crate::faults::schedule::{Faults, Schedule};
 use crate::github::GitHub;
 use crate::lambda::Lambda;
 use crate::lock;
-use crate::record::{Call, Recorder};
-use crate::schedule::{Faults, Schedule};
-use crate::server::{Answering, Conditions, Server};
-use crate::ssm::Ssm;
-use crate::wire::{Cut, Line};
+use crate::net::certificates::Certificates;
+use crate::net::faulty_stream::{Cut, Line};
+use crate::net::gateway::{Desk, Expected, Signer};
+use crate::net::recorder::{Call, Recorder};
+use crate::net::server::{Answering, Conditions, Server};
 
 /// How the servers are reached.
 #[derive(Debug, Clone, Default)]

@@ -1,22 +1,28 @@
 //! One way to run the broker on loopback, for the demo, the tests, the soak and the benches. Comes in: what is special
 //! about this run. Goes out: what came of it. Without anything special, it is a healthy day and a token is minted.
 
+pub(crate) mod fixtures;
+pub(crate) mod invariants;
+pub(crate) mod outcome;
+pub(crate) mod running;
+pub(crate) mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::fault::Fault;
+use crate::aws::ssm::{Parameter, Ssm};
+use crate::faults::Fault;
+use crate::faults::schedule::{Faults, Schedule};
 use crate::github::GitHub;
-use crate::key::PrivateKey;
-use crate::outcome::Outcome;
-use crate::record::Call;
-use crate::running::Running;
+use crate::github::private_key::PrivateKey;
+use crate::lambda::variables::Variables;
+use crate::net::recorder::Call;
 use crate::sandbox::Setting;
-use crate::schedule::{Faults, Schedule};
-use crate::ssm::{Parameter, Ssm};
-use crate::variables::Variables;
+use crate::scenario::outcome::Outcome;
+use crate::scenario::running::Running;
 
 type Change<T> = Box<dyn FnOnce(&mut T) + Send>;
 

@@ -6,13 +6,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::{GitHub, TokenRequest};
-use crate::healthy::{self, CLIENT_ID, INSTALLATION_ID};
-use crate::key::PrivateKey;
-use crate::refusal::Refusal;
-use crate::token::Token;
+use crate::github::error::Refusal;
+use crate::github::private_key::PrivateKey;
+use crate::github::token::Token;
+use crate::scenario::fixtures::{self, CLIENT_ID, INSTALLATION_ID};
 
 fn github() -> GitHub {
-    healthy::github(&PrivateKey::rsa(2048))
+    fixtures::github(&PrivateKey::rsa(2048))
 }
 
 fn jwt(key: &PrivateKey, algorithm: Algorithm, claims: &Value) -> String {

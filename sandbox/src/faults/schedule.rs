@@ -4,10 +4,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::fault::Fault;
+use crate::faults::Fault;
 use crate::lock;
+use crate::net::recorder::Call;
 use crate::random::Seeded;
-use crate::record::Call;
 
 /// How often a fault happens, counted from when it was scheduled.
 #[derive(Debug, Clone)]

@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::clock;
+use crate::github::error::Refusal;
+use crate::github::responses as github_json;
 use crate::github::{GitHub, TokenRequest};
-use crate::github_json;
+use crate::net::recorder::Call;
 use crate::random;
-use crate::record::Call;
-use crate::refusal::Refusal;
 
 /// Status and JSON body of a success.
 type Success = (StatusCode, Value);

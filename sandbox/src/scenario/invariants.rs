@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::answer::Answer;
-use crate::invocation::Invocation;
-use crate::key::PrivateKey;
+use crate::github::private_key::PrivateKey;
+use crate::lambda::invocation::Invocation;
+use crate::lambda::invoke_result::Answer;
+use crate::lambda::variables::Variables;
 use crate::lock;
-use crate::record::{Call, Recorded};
+use crate::net::recorder::{Call, Recorded};
 use crate::sandbox::Sandbox;
-use crate::secrets::Secrets;
-use crate::variables::Variables;
+use crate::scenario::secrets::Secrets;
 
 /// How many of the last tokens are looked for: more than any invocation mints.
 const RECENT_TOKENS: usize = 32;

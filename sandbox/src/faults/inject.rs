@@ -17,9 +17,9 @@ use hyper::body::Frame;
 use serde_json::Value;
 
 use crate::clock;
-use crate::fault::{Answer, Fault};
-use crate::record::Call;
-use crate::wire::{Cut, Line};
+use crate::faults::{Answer, Fault};
+use crate::net::faulty_stream::{Cut, Line};
+use crate::net::recorder::Call;
 
 /// A body on its way out.
 pub(crate) type Body = BoxBody<Bytes, io::Error>;

@@ -1,9 +1,9 @@
 //! The healthy day that every scenario begins with: one App on one account, its key in SSM.
 
+use crate::aws::ssm::Parameter;
 use crate::github::GitHub;
-use crate::installation::{App, Installation, Repository};
-use crate::key::PrivateKey;
-use crate::ssm::Parameter;
+use crate::github::model::{App, Installation, Repository};
+use crate::github::private_key::PrivateKey;
 
 /// The App's client ID in a scenario.
 pub const CLIENT_ID: &str = "Iv23liSandboxSandbox";

@@ -8,16 +8,17 @@ use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 
-use crate::fault::Fault;
+use crate::aws::ssm::Ssm;
+use crate::faults::Fault;
+use crate::faults::inject::{self, Body};
+use crate::faults::schedule::{Faults, Schedule};
 use crate::github::GitHub;
-use crate::inject::{self, Body};
+use crate::github::routes as github_http;
 use crate::lambda::Lambda;
-use crate::record::{Call, Recorded, Recorder};
-use crate::schedule::{Faults, Schedule};
-use crate::ssm::Ssm;
-use crate::variables::Variables;
-use crate::wire::{Cut, Line};
-use crate::{aws, github_http, lock};
+use crate::lambda::variables::Variables;
+use crate::net::faulty_stream::{Cut, Line};
+use crate::net::recorder::{Call, Recorded, Recorder};
+use crate::{aws, lock};
 
 /// Who signs the function's requests to SSM, as its environment says.
 #[derive(Clone)]

@@ -19,12 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::certificate::{Certificates, Present};
-use crate::delay;
-use crate::fault::Fault;
-use crate::inject::Body;
+use crate::faults::Fault;
+use crate::faults::inject::Body;
 use crate::lock;
-use crate::wire::{Cut, Line, Port, Wire, reset_on_close};
+use crate::net::certificates::{Certificates, Present};
+use crate::net::delay;
+use crate::net::faulty_stream::{Cut, Line, Port, Wire, reset_on_close};
 
 /// Answers one request.
 pub(crate) type Handler = Arc<dyn Fn(Request<Bytes>, Line) -> Answering + Send + Sync>;

@@ -5,8 +5,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::installation::App;
-use crate::refusal::Refusal;
+use crate::github::error::Refusal;
+use crate::github::model::App;
 
 /// How far ahead `exp` may be: ten minutes.
 const LONGEST_LIFE: i64 = 600;

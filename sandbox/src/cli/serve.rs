@@ -11,17 +11,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::environment::Configuration;
+use crate::aws::ssm::Ssm;
+use crate::faults::schedule::Faults;
 use crate::github::GitHub;
-use crate::healthy;
-use crate::installation::Repository;
-use crate::key::PrivateKey;
-use crate::running::binary_under_test;
+use crate::github::model::Repository;
+use crate::github::private_key::PrivateKey;
+use crate::lambda::environment::Configuration;
+use crate::lambda::remote::Source;
+use crate::lambda::variables::Variables;
 use crate::sandbox::{Sandbox, Setting};
-use crate::schedule::Faults;
-use crate::source::Source;
-use crate::ssm::Ssm;
-use crate::variables::Variables;
+use crate::scenario::fixtures;
+use crate::scenario::running::binary_under_test;
 
 /// What `sandbox serve` can be told.
 #[derive(Debug, clap::Args)]
@@ -37,10 +37,10 @@ pub struct Options {
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
     /// The App's client ID
-    #[arg(long, default_value = crate::healthy::CLIENT_ID)]
+    #[arg(long, default_value = crate::scenario::fixtures::CLIENT_ID)]
     client_id: String,
     /// The ID of the App's installation
-    #[arg(long, default_value_t = crate::healthy::INSTALLATION_ID)]
+    #[arg(long, default_value_t = crate::scenario::fixtures::INSTALLATION_ID)]
     installation_id: u64,
     /// The port of AWS; 0 takes a free one
     #[arg(long, default_value_t = 0)]
@@ -128,7 +128,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
 }
 
 fn at_github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
-    let mut github = healthy::github(&keys[0]);
+    let mut github = fixtures::github(&keys[0]);
     github.app_mut().keys = keys.iter().map(PrivateKey::public).collect();
     github.app_mut().client_id.clone_from(&options.client_id);
     github.installation_mut().id = options.installation_id;

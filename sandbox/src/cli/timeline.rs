@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::outcome::Outcome;
-use crate::record::Call;
+use crate::net::recorder::Call;
+use crate::scenario::outcome::Outcome;
 
 /// The width of the bars, in characters.
 const WIDTH: usize = 56;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::ssm::Parameter;
+use crate::aws::ssm::Parameter;
 
 /// Sends a request with these headers and reads the whole answer.
 pub(crate) async fn send(

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::github::GitHub;
-use crate::installation::{Installation, Repository};
-use crate::token::Token;
+use crate::github::model::{Installation, Repository};
+use crate::github::token::Token;
 
 pub(crate) fn installation(github: &GitHub, installation: &Installation) -> Value {
     let app = github.apps.iter().find(|app| app.id == installation.app_id);

@@ -1,8 +1,8 @@
 //! What GitHub looks like from outside: headers, statuses, paths.
 
 use super::*;
-use crate::healthy;
-use crate::key::PrivateKey;
+use crate::github::private_key::PrivateKey;
+use crate::scenario::fixtures;
 
 fn request(
     method: &str,
@@ -20,7 +20,7 @@ fn request(
 }
 
 fn github() -> GitHub {
-    healthy::github(&PrivateKey::rsa(2048))
+    fixtures::github(&PrivateKey::rsa(2048))
 }
 
 const RIGHT: [(&str, &str); 5] = [

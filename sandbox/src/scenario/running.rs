@@ -6,22 +6,23 @@ use std::sync::{Arc, MutexGuard, Once};
 
 use bytes::Bytes;
 
-use crate::desk::Signer;
-use crate::environment::{BeforeDelivery, Configuration};
-use crate::fault::Fault;
+use crate::aws::ssm::{Parameter, Ssm};
+use crate::faults::Fault;
+use crate::faults::schedule::Schedule;
 use crate::github::GitHub;
-use crate::healthy::{self, PARAMETERS};
-use crate::key::PrivateKey;
+use crate::github::private_key::PrivateKey;
 use crate::lambda::Function;
-use crate::outcome::{Outcome, Times};
-use crate::record::Call;
+use crate::lambda::environment::{BeforeDelivery, Configuration};
+use crate::lambda::variables::Variables;
+use crate::lock;
+use crate::net::client;
+use crate::net::gateway::Signer;
+use crate::net::recorder::Call;
 use crate::sandbox::Sandbox;
 use crate::scenario::Scenario;
-use crate::schedule::Schedule;
-use crate::ssm::{Parameter, Ssm};
-use crate::variables::Variables;
-use crate::watch::Watch;
-use crate::{client, lock};
+use crate::scenario::fixtures::{self, PARAMETERS};
+use crate::scenario::invariants::Watch;
+use crate::scenario::outcome::{Outcome, Times};
 
 /// The function's name in a scenario.
 const FUNCTION_NAME: &str = "github-token-broker";
@@ -209,8 +210,8 @@ impl Running {
 }
 
 fn initial_state(scenario: &mut Scenario) -> (GitHub, Ssm) {
-    let (mut github, mut ssm) = (healthy::github(&scenario.key), Ssm::default());
-    for (name, parameter) in healthy::parameters(&scenario.key) {
+    let (mut github, mut ssm) = (fixtures::github(&scenario.key), Ssm::default());
+    for (name, parameter) in fixtures::parameters(&scenario.key) {
         ssm.put(name, parameter);
     }
     for (name, parameter) in std::mem::take(&mut scenario.parameters) {

@@ -7,18 +7,19 @@ use std::io::Error;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
-use crate::healthy::{self, PARAMETERS};
-use crate::key::PrivateKey;
-use crate::record::Call;
+use crate::cli::timeline;
+use crate::github::private_key::PrivateKey;
+use crate::lambda::invoke_result::Answer;
+use crate::net::client;
+use crate::net::recorder::Call;
 use crate::scenario::Scenario;
-use crate::{client, timeline};
+use crate::scenario::fixtures::{self, PARAMETERS};
 
 /// Runs the demo.
 pub async fn demo() -> Result<(), Error> {
     println!("A fresh RSA key; AWS and GitHub on loopback.");
     let key = PrivateKey::fresh(2048);
-    let parameters = healthy::parameters(&key);
+    let parameters = fixtures::parameters(&key);
     let empty = PARAMETERS
         .iter()
         .fold(Scenario::default(), |scenario, name| {

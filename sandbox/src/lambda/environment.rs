@@ -12,14 +12,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::{timeout, timeout_at};
 
-use crate::answer::{Answer, crashed, error, parsed, timed_out};
 use crate::clock;
-use crate::invocation::Invocation;
-use crate::output::Output;
-use crate::process::{peak_memory, state};
+use crate::lambda::invocation::Invocation;
+use crate::lambda::invoke_result::{Answer, crashed, error, parsed, timed_out};
+use crate::lambda::output::Output;
+use crate::lambda::proc::{peak_memory, state};
+use crate::lambda::runtime_api::{Delivery, Event, RuntimeApi};
+use crate::lambda::variables::Variables;
 use crate::random;
-use crate::runtime_api::{Delivery, Event, RuntimeApi};
-use crate::variables::Variables;
 
 /// Lambda's limit for the init phase.
 const INIT_LIMIT: Duration = Duration::from_secs(10);

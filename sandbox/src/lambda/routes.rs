@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
 use crate::aws::{set, with_body};
-use crate::invocation::Invocation;
+use crate::lambda::invocation::Invocation;
+use crate::lambda::invoke_result::Answer;
+use crate::lambda::remote::Missing;
 use crate::lambda::{self, Function, Lambda};
 use crate::random;
-use crate::source::Missing;
 
 /// What a synchronous invocation may carry: 6 MB, and a little for its wrapping.
 const LARGEST_PAYLOAD: usize = 6_291_556;

@@ -1,5 +1,8 @@
 //! Faults, as data: what can go wrong with a call. `schedule.rs` says when; `inject.rs` and `server.rs` do the harm.
 
+pub(crate) mod inject;
+pub(crate) mod schedule;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

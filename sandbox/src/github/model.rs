@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::key::PublicKey;
-use crate::refusal::Refusal;
+use crate::github::error::Refusal;
+use crate::github::private_key::PublicKey;
 
 /// A GitHub App.
 #[derive(Debug, Clone)]

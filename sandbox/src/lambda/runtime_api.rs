@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::lock;
-use crate::server::{Conditions, Server};
+use crate::net::server::{Conditions, Server};
 
 /// What the function told the Runtime API.
 #[derive(Debug)]
@@ -57,8 +57,10 @@ impl RuntimeApi {
         });
         let handler = Arc::new(move |request: Request<Bytes>, _| {
             let shared = Arc::clone(&shared);
-            let answer: crate::server::Answering =
-                Box::pin(async move { crate::inject::whole(answer(&shared, request).await) });
+            let answer: crate::net::server::Answering =
+                Box::pin(
+                    async move { crate::faults::inject::whole(answer(&shared, request).await) },
+                );
             answer
         });
         let server = Server::start(Conditions::default(), || None, handler).await;

@@ -14,10 +14,10 @@ use http::HeaderMap;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::client;
-use crate::environment::Configuration;
+use crate::lambda::environment::Configuration;
+use crate::lambda::variables::Variables;
+use crate::net::client;
 use crate::random;
-use crate::variables::Variables;
 
 /// ELF's number for aarch64, at byte 18.
 const AARCH64: [u8; 2] = [183, 0];

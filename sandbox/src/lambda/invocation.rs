@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use crate::answer::Answer;
 use crate::clock;
+use crate::lambda::invoke_result::Answer;
 
 /// One invocation, when it is over.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::answer::Answer;
-use crate::record::{Call, Recorded};
+use crate::lambda::invoke_result::Answer;
+use crate::net::recorder::{Call, Recorded};
 
 /// One invocation, when it is over and its outputs were searched for secrets.
 #[derive(Debug, Clone)]
