@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: `sandbox demo` and `sandbox serve`.
 
 pub(crate) mod demo;
 pub(crate) mod serve;

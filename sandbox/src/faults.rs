@@ -1,4 +1,6 @@
-//! Faults, as data: what can go wrong with a call. `schedule.rs` says when; `inject.rs` and `server.rs` do the harm.
+//! Faults as data: everything that can go wrong with a call.
+//!
+//! `schedule` decides when a fault happens. `inject` applies it to a response; the server applies it to a connection.
 
 pub(crate) mod inject;
 pub(crate) mod schedule;
@@ -7,58 +9,58 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// One thing that goes wrong with one call.
+/// One fault of one call.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// This status with a JSON body such as the service sends with it.
+    /// This status, with a JSON body as the service sends it.
     Status(u16),
-    /// This whole answer.
-    Answer(Answer),
-    /// The true answer, later.
+    /// This complete response.
+    Response(CannedResponse),
+    /// The real response, after a delay.
     Delay(Duration),
-    /// Nobody listens. `Schedule::Always` closes the port; otherwise each connection is reset as it is accepted, since a
-    /// refusal by the kernel cannot be counted. The connections that are open at the start of the invocation are closed.
-    RefusedConnection,
-    /// The connection is reset when the request has been read and acted on.
-    ResetBeforeAnswer,
-    /// The connection is reset after half of the answer's body.
-    ResetMidAnswer,
-    /// The server has closed the connection while the function was frozen (or, for a call that follows another in the
-    /// same invocation, right after the answer before it).
-    CutWhileFrozen,
-    /// The TLS handshake fails. Needs [`Scenario::tls`](crate::Scenario::tls), as the two below.
+    /// `Schedule::Always` closes the port. Other schedules reset each connection when it is accepted, because a connection
+    /// that the kernel refuses cannot be counted. Connections that are open when the invocation starts are closed.
+    ConnectionRefused,
+    /// The connection is reset after the service has handled the request.
+    ResetBeforeResponse,
+    /// The connection is reset after half of the response's body.
+    ResetMidResponse,
+    /// The server closed the connection while the function was frozen. If the call follows another one in the same
+    /// invocation, the server closes it right after the previous response.
+    ClosedWhileFrozen,
+    /// The TLS handshake fails. Needs [`Scenario::tls`](crate::Scenario::tls), as do the next two.
     TlsFailure,
-    /// A certificate of the trusted authority for another host.
+    /// A certificate of the trusted authority for a different host.
     WrongHost,
-    /// A certificate of an authority that nobody trusts.
+    /// A certificate of an authority that the client does not trust.
     UntrustedCertificate,
-    /// The answer leaves byte by byte, one in every so long, headers first.
+    /// The response leaves byte by byte, one per interval, headers first.
     SlowHeaders(Duration),
-    /// The headers come at once, the body byte by byte, one in every so long.
-    TricklingBody(Duration),
+    /// The headers leave at once, the body byte by byte, one per interval.
+    SlowBody(Duration),
     /// 200, and a body that never ends.
     EndlessBody,
     /// 200, and no body.
     EmptyBody,
-    /// 200, and a page for people.
+    /// 200, and an HTML page.
     Html,
-    /// 200 (201 for a mint), and this for a body.
+    /// 200 (201 for a mint), and this body.
     Json(String),
-    /// The true answer ends in the middle, with an orderly close.
-    Truncated,
-    /// The true answer, its `Date` wrong by so many seconds.
+    /// The connection is closed in an orderly way after half of the response's body.
+    TruncatedBody,
+    /// The real response, with a `Date` that is off by this number of seconds.
     SkewedDate(i64),
     /// This redirect status, with a `Location`.
     Redirect(u16),
-    /// The true answer with its JSON body edited; see [`Fault::edit`].
+    /// The real response with an edited JSON body; see [`Fault::edit`].
     Edit(Edit),
 }
 
-/// A whole answer, made by [`Fault::answer`].
+/// A complete response, made by [`Fault::response`].
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct CannedResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
@@ -75,38 +77,40 @@ impl fmt::Debug for Edit {
 }
 
 impl Fault {
-    /// An answer with this status, to be filled: `Fault::answer(429).header("retry-after", "1").message("...")`.
-    pub fn answer(status: u16) -> Answer {
-        Answer {
+    /// A response with this status: `Fault::response(429).header("retry-after", "1").message("...")`.
+    pub fn response(status: u16) -> CannedResponse {
+        CannedResponse {
             status,
             headers: Vec::new(),
             body: String::new(),
         }
     }
 
-    /// The true answer, its JSON body edited before it leaves.
+    /// The real response, its JSON body edited before it leaves.
     pub fn edit(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         Self::Edit(Edit(Arc::new(change)))
     }
 
-    /// Whether this happens before the request of the call is there.
-    pub(crate) fn is_before_the_call(&self) -> bool {
-        self.is_at_connection() || matches!(self, Self::CutWhileFrozen)
+    /// Whether this happens before the call's request arrives.
+    pub(crate) fn is_before_request(&self) -> bool {
+        self.is_at_connection() || matches!(self, Self::ClosedWhileFrozen)
     }
 
-    /// Whether this happens to a connection before any request is on it.
+    /// Whether this happens to a connection before it carries any request.
     pub(crate) fn is_at_connection(&self) -> bool {
+        matches!(self, Self::ConnectionRefused) || self.needs_tls()
+    }
+
+    /// Whether this is a fault of the TLS handshake.
+    pub(crate) fn needs_tls(&self) -> bool {
         matches!(
             self,
-            Self::RefusedConnection
-                | Self::TlsFailure
-                | Self::WrongHost
-                | Self::UntrustedCertificate
+            Self::TlsFailure | Self::WrongHost | Self::UntrustedCertificate
         )
     }
 }
 
-impl Answer {
+impl CannedResponse {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl fmt::Display) -> Self {
@@ -121,28 +125,29 @@ impl Answer {
         self
     }
 
-    /// Sets a body as GitHub words its refusals.
+    /// Sets a body in the form of GitHub's errors.
     #[must_use]
     pub fn message(self, message: &str) -> Self {
-        let status = self.status.to_string();
-        let page = "https://docs.github.com/rest";
-        let body =
-            serde_json::json!({ "message": message, "documentation_url": page, "status": status });
+        let body = json!({
+            "message": message,
+            "documentation_url": "https://docs.github.com/rest",
+            "status": self.status.to_string(),
+        });
         self.header("content-type", "application/json; charset=utf-8")
             .body(body.to_string())
     }
 
-    /// Sets a body as AWS words its errors in JSON 1.1.
+    /// Sets a body in the form of AWS's JSON 1.1 errors.
     #[must_use]
     pub fn aws(self, code: &str, message: &str) -> Self {
-        let body = serde_json::json!({ "__type": code, "message": message });
+        let body = json!({ "__type": code, "message": message });
         self.header("content-type", "application/x-amz-json-1.1")
             .body(body.to_string())
     }
 }
 
-impl From<Answer> for Fault {
-    fn from(answer: Answer) -> Self {
-        Self::Answer(answer)
+impl From<CannedResponse> for Fault {
+    fn from(response: CannedResponse) -> Self {
+        Self::Response(response)
     }
 }

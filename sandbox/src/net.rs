@@ -1,4 +1,4 @@
-//! Servers and connections on loopback.
+//! The network: HTTP servers on loopback whose connections can be delayed, throttled or broken.
 
 pub(crate) mod certificates;
 pub(crate) mod client;

@@ -1,20 +1,26 @@
-//! SSM Parameter Store as plain data. Comes in: an operation and its JSON. Goes out: its JSON, or the error that AWS
-//! would give. No HTTP here: `aws.rs` is the view of it.
+//! SSM Parameter Store as plain data, and the Secrets Manager secrets that it can refer to.
+//!
+//! Input: an operation and its JSON. Output: its JSON, or the error that AWS returns.
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::clock;
+use super::ACCOUNT;
+use super::error::AwsError;
+use crate::clock::{self, Clock};
 
-/// All parameters of the account in the region, and what SSM shall be like today.
+/// Parameters below this path are secrets of Secrets Manager.
+const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
+
+/// All parameters of the account in the region, and how SSM behaves.
 #[derive(Debug, Clone, Default)]
 pub struct Ssm {
     parameters: BTreeMap<String, Vec<Parameter>>,
-    /// Whether `GetParameters` answers in another order than it was asked in; SSM promises none.
-    pub reversed: bool,
-    /// The KMS key may not be used by the caller: decryption fails.
+    secrets: BTreeMap<String, Parameter>,
+    /// Whether `GetParameters` returns the parameters in reverse order. SSM promises no order.
+    pub reverse_order: bool,
+    /// Whether the caller may not use the KMS key, so that decryption fails.
     pub kms_denied: bool,
 }
 
@@ -23,25 +29,36 @@ pub struct Ssm {
 pub struct Parameter {
     /// `String`, `StringList` or `SecureString`.
     pub kind: String,
-    /// The value: a secret, when the kind says so.
+    /// The value: a secret if the kind is `SecureString`.
     pub value: String,
+    /// When it was stored, in epoch seconds.
+    pub modified: i64,
 }
 
 impl Parameter {
-    /// A `SecureString`.
+    /// A `SecureString`, stored now.
     pub fn secure_string(value: impl Into<String>) -> Self {
+        Self::new("SecureString", value)
+    }
+
+    /// A plain `String`, stored now.
+    pub fn string(value: impl Into<String>) -> Self {
+        Self::new("String", value)
+    }
+
+    fn new(kind: &str, value: impl Into<String>) -> Self {
         Self {
-            kind: "SecureString".into(),
+            kind: kind.to_owned(),
             value: value.into(),
+            modified: Clock::default().now(),
         }
     }
 
-    /// A plain `String`.
-    pub fn string(value: impl Into<String>) -> Self {
-        Self {
-            kind: "String".into(),
-            value: value.into(),
-        }
+    /// The same parameter, stored this number of days ago.
+    #[must_use]
+    pub fn days_old(mut self, days: i64) -> Self {
+        self.modified = Clock::default().now() - days * 24 * 60 * 60;
+        self
     }
 
     pub(crate) fn is_secure(&self) -> bool {
@@ -55,26 +72,8 @@ impl std::fmt::Debug for Parameter {
     }
 }
 
-/// An error as AWS's JSON 1.1 protocol has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AwsError {
-    pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-}
-
-impl AwsError {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code,
-            message: message.into(),
-        }
-    }
-}
-
 impl Ssm {
-    /// Puts a parameter: its first version, or its next.
+    /// Stores a parameter: its first version, or its next.
     pub fn put(&mut self, name: impl Into<String>, parameter: Parameter) {
         self.parameters
             .entry(name.into())
@@ -82,29 +81,39 @@ impl Ssm {
             .push(parameter);
     }
 
-    /// Takes a parameter away, with all its versions.
+    /// Stores a secret in Secrets Manager, which SSM serves as `/aws/reference/secretsmanager/NAME`.
+    pub fn put_secret(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.secrets
+            .insert(name.into(), Parameter::secure_string(value));
+    }
+
+    /// Deletes a parameter with all its versions. Returns whether it existed.
     pub fn delete(&mut self, name: &str) -> bool {
         self.parameters.remove(name).is_some()
     }
 
-    /// The last version of a parameter.
+    /// The latest version of a parameter.
     pub fn get(&self, name: &str) -> Option<&Parameter> {
         self.parameters.get(name)?.last()
     }
 
-    /// The last version of every parameter.
-    pub(crate) fn newest(&self) -> impl Iterator<Item = (&String, &Parameter)> {
+    /// The latest version of every parameter.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = (&String, &Parameter)> {
         self.parameters
             .iter()
             .filter_map(|(name, versions)| Some((name, versions.last()?)))
     }
 
-    /// Every version of every parameter.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Parameter> {
-        self.parameters.values().flatten()
+    /// The value of every version of every `SecureString`, and of every secret.
+    pub(crate) fn secret_values(&self) -> impl Iterator<Item = &str> {
+        let parameters = self.parameters.values().flatten();
+        parameters
+            .chain(self.secrets.values())
+            .filter(|parameter| parameter.is_secure())
+            .map(|parameter| parameter.value.as_str())
     }
 
-    /// Does what an `X-Amz-Target` asks for.
+    /// Performs an operation.
     pub(crate) fn operate(
         &mut self,
         region: &str,
@@ -114,11 +123,9 @@ impl Ssm {
         match operation {
             "GetParameters" => self.get_parameters(region, input),
             "GetParameter" => {
-                let name = text(input, "Name")?;
-                let found = self
-                    .select(region, name)
-                    .ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
-                Ok(json!({ "Parameter": self.shown(region, found, decrypt(input))? }))
+                let found = self.select(region, text(input, "Name")?)?;
+                let found = found.ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
+                Ok(json!({ "Parameter": self.output(region, &found, decrypt(input))? }))
             }
             "PutParameter" => self.put_parameter(input),
             "DeleteParameter" => {
@@ -127,12 +134,9 @@ impl Ssm {
                     .then(|| json!({}))
                     .ok_or_else(|| AwsError::new("ParameterNotFound", ""))
             }
-            "GetParametersByPath" => self.by_path(region, input),
-            "DescribeParameters" => Ok(self.describe()),
-            other => Err(AwsError::new(
-                "UnknownOperationException",
-                format!("the sandbox has no {other}"),
-            )),
+            "GetParametersByPath" => self.get_parameters_by_path(region, input),
+            "DescribeParameters" => Ok(self.describe_parameters()),
+            other => Err(AwsError::unknown_operation(other)),
         }
     }
 
@@ -152,12 +156,12 @@ impl Ssm {
         }
         let (mut found, mut invalid) = (Vec::new(), Vec::new());
         for name in names {
-            match self.select(region, name) {
-                Some(selected) => found.push(self.shown(region, selected, decrypt(input))?),
+            match self.select(region, name)? {
+                Some(selected) => found.push(self.output(region, &selected, decrypt(input))?),
                 None => invalid.push(name),
             }
         }
-        if self.reversed {
+        if self.reverse_order {
             found.reverse();
         }
         Ok(json!({ "Parameters": found, "InvalidParameters": invalid }))
@@ -170,85 +174,106 @@ impl Ssm {
             let message = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.";
             return Err(AwsError::new("ParameterAlreadyExists", message));
         }
-        let missing = || {
-            AwsError::new(
-                "ValidationException",
-                "A parameter type is required when you create a parameter.",
-            )
-        };
-        let kind = input["Type"]
-            .as_str()
-            .map(str::to_owned)
-            .or(before)
-            .ok_or_else(missing)?;
+        let invalid = |message: &str| AwsError::new("ValidationException", message);
+        let kind = input["Type"].as_str().map(str::to_owned).or(before);
+        let kind = kind
+            .ok_or_else(|| invalid("A parameter type is required when you create a parameter."))?;
         if value.is_empty() || value.len() > 4096 {
-            let message =
-                "Standard tier parameters support a maximum parameter value of 4096 characters.";
-            return Err(AwsError::new("ValidationException", message));
+            return Err(invalid(
+                "Standard tier parameters support a maximum parameter value of 4096 characters.",
+            ));
         }
-        self.put(
-            name,
-            Parameter {
-                kind,
-                value: value.to_owned(),
-            },
-        );
+        self.put(name, Parameter::new(&kind, value));
         Ok(json!({ "Version": self.parameters[name].len(), "Tier": "Standard" }))
     }
 
-    fn by_path(&self, region: &str, input: &Value) -> Result<Value, AwsError> {
+    fn get_parameters_by_path(&self, region: &str, input: &Value) -> Result<Value, AwsError> {
         let path = text(input, "Path")?.trim_end_matches('/');
-        let deep = input["Recursive"].as_bool().unwrap_or(false);
-        let below = |name: &str| {
-            let rest = name
+        let recursive = input["Recursive"].as_bool().unwrap_or(false);
+        let mut found = Vec::new();
+        for name in self.parameters.keys() {
+            let below = name
                 .strip_prefix(path)
                 .and_then(|rest| rest.strip_prefix('/'));
-            rest.is_some_and(|rest| deep || !rest.contains('/'))
-        };
-        let names = self.parameters.keys().filter(|name| below(name));
-        let selected = names.filter_map(|name| self.select(region, name));
-        let shown: Result<Vec<_>, _> = selected
-            .map(|selected| self.shown(region, selected, decrypt(input)))
-            .collect();
-        Ok(json!({ "Parameters": shown? }))
+            if below.is_some_and(|below| recursive || !below.contains('/'))
+                && let Some(selected) = self.select(region, name)?
+            {
+                found.push(self.output(region, &selected, decrypt(input))?);
+            }
+        }
+        Ok(json!({ "Parameters": found }))
     }
 
-    fn describe(&self) -> Value {
+    fn describe_parameters(&self) -> Value {
         let all = self.parameters.iter().filter_map(|(name, versions)| {
-            Some(json!({ "Name": name, "Type": versions.last()?.kind, "Version": versions.len(), "Tier": "Standard" }))
+            let latest = versions.last()?;
+            Some(json!({
+                "Name": name,
+                "Type": latest.kind,
+                "LastModifiedDate": latest.modified,
+                "Version": versions.len(),
+                "Tier": "Standard",
+                "DataType": "text",
+            }))
         });
         json!({ "Parameters": all.collect::<Value>() })
     }
 
-    /// A parameter by its name or ARN, with or without `:version`.
-    fn select<'a>(&'a self, region: &str, asked: &'a str) -> Option<Selected<'a>> {
-        let prefix = format!("arn:aws:ssm:{region}:123456789012:parameter");
-        let bare = asked.strip_prefix(prefix.as_str()).unwrap_or(asked);
-        let (name, version) = match bare.split_once(':') {
-            Some((name, version)) => (name, Some(version.parse::<usize>().ok()?)),
-            None => (bare, None),
+    /// Finds a parameter by its name or ARN, with or without `:version`.
+    fn select<'a>(
+        &'a self,
+        region: &str,
+        wanted: &'a str,
+    ) -> Result<Option<Selected<'a>>, AwsError> {
+        let prefix = format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter");
+        let bare = wanted.strip_prefix(prefix.as_str()).unwrap_or(wanted);
+        if let Some(secret) = bare.strip_prefix(SECRETS_MANAGER) {
+            let parameter = self.secrets.get(secret).ok_or_else(|| {
+                let message = format!("An error occurred (ParameterNotFound) when referencing Secrets Manager: Secret {bare} not found.");
+                AwsError::new("ParameterNotFound", message)
+            })?;
+            return Ok(Some(Selected {
+                name: bare,
+                version: 0,
+                parameter,
+                secret: Some(secret),
+            }));
+        }
+        let version = |versions: &[Parameter]| match bare.split_once(':') {
+            Some((_, version)) => version.parse().ok(),
+            None => Some(versions.len()),
         };
-        let (name, versions) = self.parameters.get_key_value(name)?;
-        let version = version.unwrap_or(versions.len());
-        let parameter = versions.get(version.checked_sub(1)?)?;
-        Some(Selected {
+        let name = bare.split(':').next().unwrap_or(bare);
+        let Some((name, versions)) = self.parameters.get_key_value(name) else {
+            return Ok(None);
+        };
+        let version = version(versions).and_then(|number: usize| number.checked_sub(1));
+        let selected = version.and_then(|index| Some((index + 1, versions.get(index)?)));
+        Ok(selected.map(|(version, parameter)| Selected {
             name,
             version,
             parameter,
-        })
+            secret: None,
+        }))
     }
 
-    fn shown(
+    fn output(
         &self,
         region: &str,
-        selected: Selected<'_>,
+        selected: &Selected<'_>,
         decrypt: bool,
     ) -> Result<Value, AwsError> {
         let Selected {
             name,
             version,
             parameter,
-        } = selected;
+            secret,
+        } = *selected;
+        if secret.is_some() && !decrypt {
+            let message =
+                "WithDecryption flag must be True for retrieving a Secret Manager secret.";
+            return Err(AwsError::new("ValidationException", message));
+        }
         if parameter.is_secure() && decrypt && self.kms_denied {
             let message = "The ciphertext refers to a customer master key that does not exist, does not exist in this region, \
                            or you are not allowed to access.";
@@ -259,23 +284,38 @@ impl Ssm {
         } else {
             &parameter.value
         };
-        Ok(json!({
-            "ARN": format!("arn:aws:ssm:{region}:123456789012:parameter{name}"),
+        let mut output = json!({
+            "ARN": format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter{name}"),
             "DataType": "text",
-            "LastModifiedDate": clock::Clock::default().now(),
+            "LastModifiedDate": parameter.modified,
             "Name": name,
             "Type": parameter.kind,
             "Value": value,
             "Version": version,
-        }))
+        });
+        if let Some(secret) = secret {
+            let source = json!({
+                "ARN": format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{secret}-AbCdEf"),
+                "createdDate": clock::rfc3339(parameter.modified),
+                "name": secret,
+                "secretString": value,
+                "versionId": "0f5b3b5e-0c52-4a3a-9f4e-1a2b3c4d5e6f",
+                "versionStages": ["AWSCURRENT"],
+            });
+            output["SourceResult"] = source.to_string().into();
+        }
+        Ok(output)
     }
 }
 
+/// A parameter that a request names.
 #[derive(Clone, Copy)]
 struct Selected<'a> {
     name: &'a str,
     version: usize,
     parameter: &'a Parameter,
+    /// The name of the secret, if the parameter is a reference to Secrets Manager.
+    secret: Option<&'a str>,
 }
 
 fn decrypt(input: &Value) -> bool {
@@ -284,10 +324,8 @@ fn decrypt(input: &Value) -> bool {
 
 fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, AwsError> {
     let missing = || {
-        AwsError::new(
-            "ValidationException",
-            format!("Value null at '{name}' failed to satisfy constraint"),
-        )
+        let message = format!("Value null at '{name}' failed to satisfy constraint");
+        AwsError::new("ValidationException", message)
     };
     input[name].as_str().ok_or_else(missing)
 }

@@ -1,15 +1,14 @@
-//! `sandbox serve`: AWS and GitHub that stay up, to be tried by hand or by the tutorial's test. Comes in: what shall be at
-//! GitHub, and where functions come from. Goes out: the commands of the tutorial, with the endpoint to give them.
-#![expect(clippy::print_stdout, reason = "it tells a person what to type")]
+//! `sandbox serve`: AWS and GitHub that keep running, for the tutorial, its test, and experiments by hand.
+//!
+//! Input: the state of GitHub, and where functions come from. Output: the commands of the tutorial with the right endpoints.
+#![expect(clippy::print_stdout, reason = "it prints commands for the user")]
 
 use std::io::{Error, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::aws::ssm::Ssm;
 use crate::faults::schedule::Faults;
@@ -17,55 +16,55 @@ use crate::github::GitHub;
 use crate::github::model::Repository;
 use crate::github::private_key::PrivateKey;
 use crate::lambda::environment::Configuration;
-use crate::lambda::remote::Source;
+use crate::lambda::remote::RemoteLambda;
 use crate::lambda::variables::Variables;
-use crate::sandbox::{Sandbox, Setting};
-use crate::scenario::fixtures;
+use crate::sandbox::{Sandbox, ServerOptions};
+use crate::scenario::fixtures::{self, CLIENT_ID, INSTALLATION_ID};
 use crate::scenario::running::binary_under_test;
 
-/// What `sandbox serve` can be told.
+/// The options of `sandbox serve`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// A private repository at GitHub, its owner's App installed on it; the first is the function's. Can be repeated
+    /// A private repository on GitHub with the App installed; the first is the function's. Can be repeated
     #[arg(
         long = "repository",
         value_name = "OWNER/NAME",
         default_value = "octo-org/octo-repo"
     )]
     repositories: Vec<String>,
-    /// Where to write a fresh private key of the App's; each of several is registered [default: a temporary file]
+    /// The file for a new private key of the App. Can be repeated: GitHub knows all keys [default: a temporary file]
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
     /// The App's client ID
-    #[arg(long, default_value = crate::scenario::fixtures::CLIENT_ID)]
+    #[arg(long, default_value = CLIENT_ID)]
     client_id: String,
-    /// The ID of the App's installation
-    #[arg(long, default_value_t = crate::scenario::fixtures::INSTALLATION_ID)]
+    /// The installation ID of the App
+    #[arg(long, default_value_t = INSTALLATION_ID)]
     installation_id: u64,
-    /// The port of AWS; 0 takes a free one
+    /// The port of AWS; 0 means a free one
     #[arg(long, default_value_t = 0)]
     aws_port: u16,
-    /// The port of GitHub; 0 takes a free one
+    /// The port of GitHub; 0 means a free one
     #[arg(long, default_value_t = 0)]
     github_port: u16,
-    /// A Lambda API, such as moto's, whose functions are run here in place of the broker
+    /// A Lambda API, such as moto's, whose functions run here instead of the broker
     #[arg(long, value_name = "URL", requires = "zips")]
     functions_from: Option<String>,
-    /// A folder with the zips of those functions, found by their `CodeSha256`. Can be repeated
+    /// A folder with the zips of these functions, selected by their `CodeSha256`. Can be repeated
     #[arg(long, value_name = "FOLDER")]
     zips: Vec<PathBuf>,
-    /// The SSM that functions use [default: that of --functions-from, else the sandbox's]
+    /// The SSM that the functions use [default: --functions-from, or the sandbox's own]
     #[arg(long, value_name = "URL")]
     ssm_endpoint: Option<String>,
-    /// What runs a program for arm64 on another machine: "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
+    /// The command that runs arm64 programs: "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
     #[arg(long, value_name = "COMMAND", default_value = "")]
     aarch64_runner: String,
-    /// Where to write, as JSON and once all is up, what a program has to know to use this
+    /// The file for the URLs and settings as JSON, written when everything is running
     #[arg(long, value_name = "FILE")]
     describe: Option<PathBuf>,
 }
 
-/// Serves until Ctrl-C, or until it is told to end.
+/// Serves until the future is dropped.
 pub async fn serve(options: Options) -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
     let paths = if options.keys.is_empty() {
@@ -77,26 +76,26 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     for (path, key) in paths.iter().zip(&keys) {
         write_secret(path, &key.pem())?;
     }
-    let setting = Setting {
+    let server_options = ServerOptions {
         aws_port: options.aws_port,
         github_port: options.github_port,
-        ..Setting::default()
+        ..ServerOptions::default()
     };
     let sandbox = Sandbox::start(
-        &setting,
-        at_github(&options, &keys)?,
+        &server_options,
+        github(&options, &keys)?,
         Ssm::default(),
         Faults::default(),
         None,
     )
     .await;
-    let elsewhere = options
+    let external_ssm = options
         .ssm_endpoint
         .clone()
         .or_else(|| options.functions_from.clone());
-    let ssm_url = elsewhere.unwrap_or_else(|| sandbox.aws_url());
+    let ssm_url = external_ssm.unwrap_or_else(|| sandbox.aws_url());
     if let Some(endpoint) = &options.functions_from {
-        sandbox.lambda.take_functions_from(Source {
+        sandbox.lambda.set_remote(RemoteLambda {
             endpoint: endpoint.clone(),
             zips: options.zips.clone(),
             ssm_url,
@@ -118,16 +117,10 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     }
     print!("{}", instructions(&sandbox, &options, &paths[0]));
     std::io::stdout().flush()?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminated.recv() => {}
-    }
-    println!();
-    Ok(())
+    std::future::pending().await
 }
 
-fn at_github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
+fn github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
     let mut github = fixtures::github(&keys[0]);
     github.app_mut().keys = keys.iter().map(PrivateKey::public).collect();
     github.app_mut().client_id.clone_from(&options.client_id);
@@ -148,7 +141,7 @@ fn at_github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
     Ok(github)
 }
 
-/// The function that the tutorial deploys, already deployed.
+/// The function of the tutorial, already deployed.
 fn broker(sandbox: &Sandbox, ssm_url: &str, full_name: &str) -> Result<Configuration, Error> {
     let (owner, name) = split(full_name)?;
     let mut variables = Variables::new("github-token-broker", "us-east-1", 128);
@@ -167,11 +160,11 @@ fn broker(sandbox: &Sandbox, ssm_url: &str, full_name: &str) -> Result<Configura
         timeout: Duration::from_secs(10),
         trace_id: None,
         freeze_after_init: false,
-        before_delivery: None::<Arc<_>>,
+        before_delivery: None,
     })
 }
 
-/// Where all is, for a program.
+/// The URLs and settings, for a program.
 fn description(sandbox: &Sandbox, options: &Options, keys: &[PathBuf]) -> Value {
     json!({
         "aws_url": sandbox.aws_url(),
@@ -226,8 +219,8 @@ jq . /tmp/out.json
 TOKEN=$(jq -r .token /tmp/out.json)
 curl -s -H "Authorization: token $TOKEN" {github}/repos/{repository} | jq .name
 
-(Version 1 of the AWS CLI knows no --cli-binary-format: leave that line out.)
-Ctrl-C ends the sandbox.
+(Version 1 of the AWS CLI has no --cli-binary-format: omit that line.)
+Press Ctrl-C to stop the sandbox.
 "#
     )
 }
@@ -235,17 +228,20 @@ Ctrl-C ends the sandbox.
 fn split(full_name: &str) -> Result<(&str, &str), Error> {
     full_name
         .split_once('/')
-        .ok_or_else(|| Error::other(format!("{full_name} is not of the form OWNER/NAME")))
+        .ok_or_else(|| Error::other(format!("{full_name} does not have the form OWNER/NAME")))
 }
 
-/// Writes a file that only its owner can read, and that was not there before.
+/// Writes a new file that only its owner can read.
 fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
     let opened = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path);
-    let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named = |error: Error| {
+        let message = format!("cannot create {}: {error}", path.display());
+        Error::new(error.kind(), message)
+    };
     opened
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(named)

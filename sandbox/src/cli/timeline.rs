@@ -1,5 +1,6 @@
-//! An invocation as bars in a terminal. Comes in: an outcome with its recorded times. Goes out: text. It knows only what
-//! can be seen from outside the function: when it was started, what it asked and when, and when it answered.
+//! An invocation as bars in a terminal.
+//!
+//! Input: an outcome with its recorded times, all taken outside the function. Output: text.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -13,17 +14,17 @@ const WIDTH: usize = 56;
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase {
-    /// init, SSM, sign, confirm, mint or answer.
+    /// init, load, sign, confirm, mint or respond.
     pub name: &'static str,
-    /// From the start of the process.
+    /// When it begins, from the start of the process.
     pub begins: Duration,
-    /// How long it took.
+    /// How long it takes.
     pub takes: Duration,
 }
 
-/// The phases of an invocation that minted: the time between two recorded moments belongs to the function's own work.
+/// The phases of an invocation that minted a token. The time between two recorded requests is the function's own work.
 pub fn phases(outcome: &Outcome) -> Vec<Phase> {
-    let times = outcome.times;
+    let timing = outcome.timing;
     let last = |call| {
         outcome
             .requests_of(call)
@@ -32,24 +33,26 @@ pub fn phases(outcome: &Outcome) -> Vec<Phase> {
     };
     let mut phases = Vec::new();
     let mut add = |name, from: Instant, to: Instant| {
-        let begins = from.saturating_duration_since(times.spawned);
+        let begins = from.saturating_duration_since(timing.spawned);
         phases.push(Phase {
             name,
             begins,
             takes: to.saturating_duration_since(from),
         });
     };
-    if let Some(ready) = times.ready {
-        add("init", times.spawned, ready);
+    if let Some(ready) = timing.ready {
+        add("init", timing.spawned, ready);
     }
-    if let (Some(ssm), Some(lookup), Some(mint)) =
-        (last(Call::Ssm), last(Call::Lookup), last(Call::Mint))
-    {
-        add("SSM", times.delivered, ssm.1);
-        add("sign", ssm.1, lookup.0);
-        add("confirm", lookup.0, lookup.1);
-        add("mint", lookup.1, mint.1);
-        add("answer", mint.1, times.answered);
+    if let (Some(load), Some(confirm), Some(mint)) = (
+        last(Call::GetParameters),
+        last(Call::Confirm),
+        last(Call::Mint),
+    ) {
+        add("load", timing.delivered, load.1);
+        add("sign", load.1, confirm.0);
+        add("confirm", confirm.0, confirm.1);
+        add("mint", confirm.1, mint.1);
+        add("respond", mint.1, timing.finished);
     }
     phases
 }
@@ -95,13 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_bar_begins_where_its_phase_does() {
+    fn each_bar_begins_with_its_phase() {
         let phase = |name, begins, takes| Phase {
             name,
             begins: Duration::from_millis(begins),
             takes: Duration::from_millis(takes),
         };
-        let text = draw(&[phase("init", 0, 5), phase("SSM", 5, 5)]);
+        let text = draw(&[phase("init", 0, 5), phase("load", 5, 5)]);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines[0],
@@ -110,7 +113,7 @@ mod tests {
         assert_eq!(
             lines[1],
             format!(
-                "  SSM         5.00 ms  {}{}",
+                "  load        5.00 ms  {}{}",
                 " ".repeat(28),
                 "█".repeat(28)
             )

@@ -1,113 +1,97 @@
-//! Does what a fault says to an answer. Comes in: the answer a service gives, the fault that is due, the connection.
-//! Goes out: the answer as the client gets it, or a connection that is cut under its hands.
+//! Applies a fault to a response.
+//!
+//! Input: the service's response, the fault that is due, the connection. Output: the response as the client gets it, or a
+//! connection that breaks.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION};
-use http::response::Parts;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::channel::{Channel, Sender};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http::{HeaderName, HeaderValue, StatusCode};
+use http_body_util::channel::Channel;
 use hyper::body::Frame;
 use serde_json::Value;
 
-use crate::clock;
-use crate::faults::{Answer, Fault};
-use crate::net::faulty_stream::{Cut, Line};
+use super::{CannedResponse, Fault};
+use crate::clock::{self, Clock};
+use crate::net::faulty_stream::{ConnectionHandle, Disconnect};
 use crate::net::recorder::Call;
 
-/// A body on its way out.
-pub(crate) type Body = BoxBody<Bytes, io::Error>;
-
-/// The answer that stands in for the service's own, where the fault is one the service never hears of.
-pub(crate) fn instead(fault: &Fault, call: Call) -> Option<Response<Bytes>> {
-    let answer = match fault {
-        Fault::Status(status) if call == Call::Ssm => {
-            Fault::answer(*status).aws(aws_code(*status), "injected")
+/// The response that replaces the service's own, if the fault keeps the request from the service.
+pub(crate) fn canned_response(fault: &Fault, call: Call) -> Option<http::Response<Bytes>> {
+    let success = || {
+        Fault::response(if call == Call::Mint { 201 } else { 200 })
+            .header(CONTENT_TYPE.as_str(), json_content_type(call))
+    };
+    let response = match fault {
+        Fault::Status(status) if call.is_aws() => {
+            Fault::response(*status).aws(aws_error_code(*status), "injected")
         }
-        Fault::Status(status) => Fault::answer(*status).message(github_message(*status)),
-        Fault::Answer(answer) => answer.clone(),
-        Fault::Redirect(status) => Fault::answer(*status)
+        Fault::Status(status) => Fault::response(*status).message(github_message(*status)),
+        Fault::Response(response) => response.clone(),
+        Fault::Redirect(status) => Fault::response(*status)
             .header(LOCATION.as_str(), "/repositories/1296269/installation")
             .message("Moved Permanently"),
-        Fault::EmptyBody | Fault::EndlessBody => {
-            Fault::answer(good(call)).header(CONTENT_TYPE.as_str(), json(call))
-        }
-        Fault::Html => Fault::answer(good(call))
+        Fault::EmptyBody | Fault::EndlessBody => success(),
+        Fault::Html => Fault::response(success().status)
             .header(CONTENT_TYPE.as_str(), "text/html; charset=utf-8")
             .body("<!DOCTYPE html><html><body><h1>Whoa there!</h1></body></html>"),
-        Fault::Json(body) => Fault::answer(good(call))
-            .header(CONTENT_TYPE.as_str(), json(call))
-            .body(body),
+        Fault::Json(body) => success().body(body),
         _ => return None,
     };
-    Some(response(&answer))
+    Some(to_http(&response))
 }
 
-/// The service's answer (or what stands in for it) as it leaves.
+/// Applies the fault to the response, the service's own or a canned one.
 pub(crate) async fn apply(
     fault: Option<Fault>,
-    mut answer: Response<Bytes>,
-    line: &Line,
-) -> Response<Body> {
+    mut response: http::Response<Bytes>,
+    connection: &ConnectionHandle,
+) -> Response {
     match fault {
-        Some(Fault::Delay(time)) => {
-            tokio::time::sleep(time).await;
-            whole(answer)
-        }
-        Some(Fault::ResetBeforeAnswer) => {
-            line.cut(Cut::Reset);
-            whole(answer)
-        }
-        Some(Fault::ResetMidAnswer) => half(answer, line, Cut::Reset),
-        Some(Fault::Truncated) => half(answer, line, Cut::Close),
-        Some(Fault::SlowHeaders(pace)) => {
-            line.slow_down(pace);
-            whole(answer)
-        }
-        Some(Fault::TricklingBody(pace)) => trickling(answer, pace),
-        Some(Fault::EndlessBody) => endless(answer),
+        Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+        Some(Fault::ResetBeforeResponse) => connection.disconnect(Disconnect::Reset),
+        Some(Fault::ResetMidResponse) => return half(response, connection, Disconnect::Reset),
+        Some(Fault::TruncatedBody) => return half(response, connection, Disconnect::Close),
+        Some(Fault::SlowHeaders(interval)) => connection.throttle(interval),
+        Some(Fault::SlowBody(interval)) => return slow_body(response, interval),
+        Some(Fault::EndlessBody) => return endless_body(response),
         Some(Fault::SkewedDate(seconds)) => {
-            let mut clock = clock::Clock::default();
+            let mut clock = Clock::default();
             clock.shift(seconds);
-            answer
-                .headers_mut()
-                .insert(DATE, value(&clock::http_date(clock.now())));
-            whole(answer)
+            let date = header_value(&clock::http_date(clock.now()));
+            response.headers_mut().insert(DATE, date);
         }
-        Some(Fault::Edit(edit)) => {
-            let (parts, body) = answer.into_parts();
-            let mut json: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            if parts.status.is_success() {
-                (edit.0)(&mut json);
-            }
-            whole(Response::from_parts(parts, Bytes::from(json.to_string())))
+        Some(Fault::Edit(edit)) if response.status().is_success() => {
+            let mut json = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
+            (edit.0)(&mut json);
+            *response.body_mut() = Bytes::from(json.to_string());
+            response.headers_mut().remove(CONTENT_LENGTH);
         }
-        _ => whole(answer),
+        _ => {}
     }
+    response.map(Body::from)
 }
 
-pub(crate) fn whole(answer: Response<Bytes>) -> Response<Body> {
-    answer.map(|body| Full::new(body).map_err(|never| match never {}).boxed())
+/// Sends half of the body, then ends the connection once the client can have read that half.
+fn half(
+    response: http::Response<Bytes>,
+    connection: &ConnectionHandle,
+    how: Disconnect,
+) -> Response {
+    connection.disconnect_after_flush(how);
+    with_length(response).map(|body| Body::new(StalledBody(Some(body.slice(..body.len() / 2)))))
 }
 
-/// Half of the body, then the end of the connection: as soon as the half has left, and the client reads it before the end.
-fn half(answer: Response<Bytes>, line: &Line, how: Cut) -> Response<Body> {
-    line.cut_when_flushed(how);
-    let (parts, body) = announced(answer);
-    let half = body.slice(..body.len() / 2);
-    Response::from_parts(parts, Begun(Some(half)).boxed())
-}
+/// A body that sends this part and then never ends.
+struct StalledBody(Option<Bytes>);
 
-/// A body of which only this much ever comes.
-struct Begun(Option<Bytes>);
-
-impl hyper::body::Body for Begun {
+impl hyper::body::Body for StalledBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -121,73 +105,60 @@ impl hyper::body::Body for Begun {
     }
 }
 
-fn trickling(answer: Response<Bytes>, pace: Duration) -> Response<Body> {
-    streamed(answer, move |body, mut sender| async move {
-        for at in 0..body.len() {
-            if sender.send_data(body.slice(at..=at)).await.is_err() {
-                return;
+fn slow_body(response: http::Response<Bytes>, interval: Duration) -> Response {
+    with_length(response).map(|body| {
+        let (mut sender, channel) = Channel::<Bytes, io::Error>::new(1);
+        tokio::spawn(async move {
+            for at in 0..body.len() {
+                if sender.send_data(body.slice(at..=at)).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(interval).await;
             }
-            tokio::time::sleep(pace).await;
-        }
+        });
+        Body::new(channel)
     })
 }
 
-fn endless(answer: Response<Bytes>) -> Response<Body> {
+fn endless_body(response: http::Response<Bytes>) -> Response {
     let chunk = Bytes::from(vec![b' '; 16 * 1024]);
-    let (mut sender, body) = Channel::new(1);
+    let (mut sender, channel) = Channel::<Bytes, io::Error>::new(1);
     tokio::spawn(async move { while sender.send_data(chunk.clone()).await.is_ok() {} });
-    answer.map(|_| body.boxed())
+    response.map(|_| Body::new(channel))
 }
 
-fn streamed<F, Done>(answer: Response<Bytes>, send: F) -> Response<Body>
-where
-    F: FnOnce(Bytes, Sender<Bytes, io::Error>) -> Done,
-    Done: Future<Output = ()> + Send + 'static,
-{
-    let (sender, channel) = Channel::new(1);
-    let (parts, body) = announced(answer);
-    tokio::spawn(send(body, sender));
-    Response::from_parts(parts, channel.boxed())
+/// Announces the length of the whole body, however much of it will be sent.
+fn with_length(mut response: http::Response<Bytes>) -> http::Response<Bytes> {
+    let length = HeaderValue::from(response.body().len());
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
 }
 
-/// The head, with the length of the whole body, and that body.
-fn announced(answer: Response<Bytes>) -> (Parts, Bytes) {
-    let (mut parts, body) = answer.into_parts();
-    parts
-        .headers
-        .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    (parts, body)
-}
-
-/// An answer as an HTTP response. A header or a status that HTTP does not know is a fault of the test that wrote it.
-fn response(answer: &Answer) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(answer.body.clone()));
+/// Converts a canned response. An invalid header or status is an error in the test.
+fn to_http(canned: &CannedResponse) -> http::Response<Bytes> {
+    let mut response = http::Response::new(Bytes::from(canned.body.clone()));
     *response.status_mut() =
-        StatusCode::from_u16(answer.status).expect("a fault's status is an HTTP status");
-    for (name, text) in &answer.headers {
-        let name = HeaderName::try_from(name.as_str()).expect("a fault's header has an HTTP name");
-        response.headers_mut().append(name, value(text));
+        StatusCode::from_u16(canned.status).expect("a canned status is an HTTP status");
+    for (name, text) in &canned.headers {
+        let name = HeaderName::try_from(name.as_str()).expect("a canned header has an HTTP name");
+        response.headers_mut().append(name, header_value(text));
     }
     response
 }
 
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::try_from(text).expect("a header's value is printable")
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::try_from(text).expect("a header value is printable")
 }
 
-fn good(call: Call) -> u16 {
-    if call == Call::Mint { 201 } else { 200 }
-}
-
-fn json(call: Call) -> &'static str {
-    if call == Call::Ssm {
+fn json_content_type(call: Call) -> &'static str {
+    if call.is_aws() {
         "application/x-amz-json-1.1"
     } else {
         "application/json; charset=utf-8"
     }
 }
 
-fn aws_code(status: u16) -> &'static str {
+fn aws_error_code(status: u16) -> &'static str {
     match status {
         400 => "ThrottlingException",
         503 => "ServiceUnavailable",

@@ -1,5 +1,6 @@
-//! When faults happen. Comes in: a fault, the call it is for, and how often. Goes out: for each call in turn, the fault
-//! that is due, if any.
+//! When faults happen.
+//!
+//! Input: a fault, its call and a schedule. Output: for each call in turn, the fault that is due, if any.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,20 +8,19 @@ use std::time::Duration;
 use crate::faults::Fault;
 use crate::lock;
 use crate::net::recorder::Call;
-use crate::random::Seeded;
 
-/// How often a fault happens, counted from when it was scheduled.
+/// How often a fault happens, counted from when it is scheduled.
 #[derive(Debug, Clone)]
 pub enum Schedule {
     /// To the first call.
     First(Fault),
-    /// To the first so many calls.
+    /// To the first calls, this many.
     Times(usize, Fault),
     /// To every call.
     Always(Fault),
 }
 
-/// All faults that are scheduled for a sandbox.
+/// All faults scheduled for a sandbox.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
     inner: Arc<Mutex<Inner>>,
@@ -29,7 +29,7 @@ pub(crate) struct Faults {
 #[derive(Debug, Default)]
 struct Inner {
     plans: Vec<Plan>,
-    chance: Option<Chance>,
+    random: Option<RandomFaults>,
 }
 
 #[derive(Debug)]
@@ -40,9 +40,9 @@ struct Plan {
 }
 
 #[derive(Debug)]
-struct Chance {
+struct RandomFaults {
     percent: u64,
-    seeded: Seeded,
+    generator: fastrand::Rng,
 }
 
 impl Faults {
@@ -54,24 +54,24 @@ impl Faults {
         });
     }
 
-    /// From now on, so many in a hundred calls meet a fault that can be survived, the same ones for the same seed.
-    pub(crate) fn at_random(&self, seed: u64, percent: u64) {
-        lock(&self.inner).chance = Some(Chance {
+    /// From now on, this percentage of calls gets a transient fault, the same ones for the same seed.
+    pub(crate) fn add_random(&self, seed: u64, percent: u64) {
+        lock(&self.inner).random = Some(RandomFaults {
             percent,
-            seeded: Seeded::new(seed),
+            generator: fastrand::Rng::with_seed(seed),
         });
     }
 
-    /// Counts a call of this kind and tells what shall happen to it.
+    /// Counts a call of this kind and returns its fault, if any.
     pub(crate) fn due(&self, call: Call) -> Option<Fault> {
         let mut inner = lock(&self.inner);
         let planned = take_due(&mut inner.plans, |plan| {
-            plan.call == call && !plan.schedule.fault().is_before_the_call()
+            plan.call == call && !plan.schedule.fault().is_before_request()
         });
-        planned.or_else(|| inner.chance.as_mut()?.draw(call))
+        planned.or_else(|| inner.random.as_mut()?.draw(call))
     }
 
-    /// Counts a connection made for this call and tells what shall happen to it.
+    /// Counts a connection made for this call and returns its fault, if any.
     pub(crate) fn due_at_connection(&self, call: Call) -> Option<Fault> {
         let plans = &mut lock(&self.inner).plans;
         take_due(plans, |plan| {
@@ -79,8 +79,7 @@ impl Faults {
         })
     }
 
-    /// Counts a chance for a fault of this kind, which happens before the call it is scheduled for, and tells whether it
-    /// is due.
+    /// Counts an opportunity for a fault that happens before its call, and returns whether it is due.
     pub(crate) fn take(&self, call: Call, kind: impl Fn(&Fault) -> bool) -> bool {
         take_due(&mut lock(&self.inner).plans, |plan| {
             plan.call == call && kind(plan.schedule.fault())
@@ -88,13 +87,13 @@ impl Faults {
         .is_some()
     }
 
-    /// Whether a fault of this kind may still happen to this call.
+    /// Whether a fault of this kind might still happen to this call.
     pub(crate) fn awaits(&self, call: Call, kind: impl Fn(&Fault) -> bool) -> bool {
         let inner = lock(&self.inner);
         inner.plans.iter().any(|plan| {
             plan.call == call
                 && kind(plan.schedule.fault())
-                && plan.schedule.may_come(plan.attempts + 1)
+                && plan.schedule.may_still_happen(plan.attempts + 1)
         })
     }
 
@@ -106,12 +105,12 @@ impl Faults {
             .any(|plan| kind(plan.schedule.fault()))
     }
 
-    /// Whether such a schedule was ever set for this call.
-    pub(crate) fn has(&self, call: Call, such: impl Fn(&Schedule) -> bool) -> bool {
+    /// Whether a schedule of this kind was ever set for this call.
+    pub(crate) fn has(&self, call: Call, kind: impl Fn(&Schedule) -> bool) -> bool {
         lock(&self.inner)
             .plans
             .iter()
-            .any(|plan| plan.call == call && such(&plan.schedule))
+            .any(|plan| plan.call == call && kind(&plan.schedule))
     }
 }
 
@@ -130,7 +129,7 @@ impl Schedule {
     }
 
     /// Whether it can still happen at this attempt or a later one.
-    fn may_come(&self, attempt: usize) -> bool {
+    fn may_still_happen(&self, attempt: usize) -> bool {
         match self {
             Self::First(_) => attempt <= 1,
             Self::Times(count, _) => attempt <= *count,
@@ -139,9 +138,9 @@ impl Schedule {
     }
 }
 
-fn take_due(plans: &mut [Plan], concerned: impl Fn(&Plan) -> bool) -> Option<Fault> {
+fn take_due(plans: &mut [Plan], applies: impl Fn(&Plan) -> bool) -> Option<Fault> {
     let mut due = None;
-    for plan in plans.iter_mut().filter(|plan| concerned(plan)) {
+    for plan in plans.iter_mut().filter(|plan| applies(plan)) {
         plan.attempts += 1;
         if due.is_none() && plan.schedule.is_due(plan.attempts) {
             due = Some(plan.schedule.fault().clone());
@@ -150,17 +149,17 @@ fn take_due(plans: &mut [Plan], concerned: impl Fn(&Plan) -> bool) -> Option<Fau
     due
 }
 
-impl Chance {
+impl RandomFaults {
     fn draw(&mut self, call: Call) -> Option<Fault> {
-        if call == Call::Other || self.seeded.below(100) >= self.percent {
+        if call == Call::Other || self.generator.u64(..100) >= self.percent {
             return None;
         }
-        Some(match self.seeded.below(6) {
+        Some(match self.generator.u8(..6) {
             0 => Fault::Status(500),
             1 => Fault::Status(502),
             2 => Fault::Status(503),
-            3 => Fault::ResetBeforeAnswer,
-            4 => Fault::ResetMidAnswer,
+            3 => Fault::ResetBeforeResponse,
+            4 => Fault::ResetMidResponse,
             _ => Fault::Delay(Duration::from_millis(20)),
         })
     }
@@ -171,19 +170,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_happens_as_often_as_it_is_scheduled() {
+    fn fault_happens_as_often_as_scheduled() {
         let faults = Faults::default();
         faults.add(Call::Mint, Schedule::Times(2, Fault::Status(500)));
         let seen: Vec<_> = (0..4).map(|_| faults.due(Call::Mint).is_some()).collect();
         assert_eq!(seen, [true, true, false, false]);
-        assert!(faults.due(Call::Lookup).is_none());
+        assert!(faults.due(Call::Confirm).is_none());
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_faults() {
+    fn same_seed_gives_the_same_faults() {
         let draw = || {
             let faults = Faults::default();
-            faults.at_random(7, 5);
+            faults.add_random(7, 5);
             (0..1000)
                 .map(|_| faults.due(Call::Mint).is_some())
                 .collect::<Vec<_>>()

@@ -1,51 +1,56 @@
-//! GitHub's refusals, with GitHub's statuses and words.
+//! GitHub's errors, with GitHub's statuses and messages.
 
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
 
-/// Every way in which the sandbox's GitHub says no.
+use super::responses::json_response;
+
+/// Every error that the sandbox's GitHub returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The JWT is not one, or is signed with a key that the App does not have.
+pub(crate) enum GitHubError {
+    /// The JWT is malformed, or signed with a key that the App does not have.
     JwtUndecodable,
-    /// The JWT names no issuer.
+    /// The JWT has no issuer.
     JwtIssuer,
-    /// `iat` lies in the future.
+    /// `iat` is in the future.
     JwtIssuedAt,
-    /// `exp` lies in the past.
+    /// `exp` is in the past.
     JwtExpired,
-    /// `exp` lies more than ten minutes ahead.
+    /// `exp` is more than ten minutes ahead.
     JwtTooLong,
     /// The token is unknown, expired or revoked.
     BadCredentials,
-    /// No credential came with the request.
+    /// The request has no credential.
     RequiresAuthentication,
-    /// It is not there, or must not be seen.
+    /// The resource does not exist, or the caller may not see it.
     NotFound,
-    /// The token may not do this.
+    /// The token does not have the permission.
     NotAccessible,
     /// The installation is suspended.
     Suspended,
-    /// The account (named) admits only known IP addresses.
+    /// This account has an IP allow list without the caller.
     IpNotAllowed(String),
-    /// More permissions were asked for than the installation has.
+    /// The request names permissions that the installation does not have.
     PermissionsNotGranted,
-    /// A repository was asked for that the installation does not cover.
+    /// The request names a repository that the installation does not cover.
     RepositoryNotAccessible,
-    /// The repository (its ID) has another name now.
+    /// The repository with this ID has a different name now.
     Moved(u64),
     /// The body is not JSON.
     ProblemsParsingJson,
-    /// The body is JSON of another shape.
+    /// The body does not match the schema.
     InvalidRequest,
-    /// A header that GitHub insists on is wrong: status and message.
+    /// GitHub rejects a header, with this status and message.
     Header(StatusCode, &'static str),
-    /// The hourly limit is used up until this epoch second.
+    /// The hourly rate limit is used up until this epoch second.
     RateLimited(i64),
-    /// Too much at once: `retry-after` in seconds.
+    /// The secondary rate limit, with this `retry-after` in seconds.
     SecondaryRateLimit(u32),
 }
 
-impl Refusal {
+impl GitHubError {
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
@@ -72,7 +77,7 @@ impl Refusal {
     }
 
     /// The `message` of the body.
-    pub(crate) fn message(&self) -> String {
+    fn message(&self) -> String {
         match self {
             Self::JwtUndecodable => "A JSON web token could not be decoded",
             Self::JwtIssuer => "Missing 'issuer' claim ('iss') in assertion",
@@ -94,7 +99,9 @@ impl Refusal {
                      allow list enabled, and your IP address is not permitted to access this resource."
                 );
             }
-            Self::PermissionsNotGranted => "The permissions requested are not granted to this installation.",
+            Self::PermissionsNotGranted => {
+                "The permissions requested are not granted to this installation."
+            }
             Self::RepositoryNotAccessible => {
                 "There is at least one repository that does not exist or is not accessible to the parent installation."
             }
@@ -108,5 +115,32 @@ impl Refusal {
             }
         }
         .to_owned()
+    }
+}
+
+impl IntoResponse for GitHubError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = json!({
+            "message": self.message(),
+            "documentation_url": "https://docs.github.com/rest",
+            "status": status.as_str(),
+        });
+        let mut response = json_response(status, &body);
+        let mut set = |name: http::HeaderName, value: String| {
+            let value = HeaderValue::try_from(value).expect("numbers and paths are printable");
+            response.headers_mut().insert(name, value);
+        };
+        match self {
+            // The middleware adds the base path.
+            Self::Moved(id) => set(LOCATION, format!("/repositories/{id}/installation")),
+            Self::RateLimited(reset) => {
+                set(super::routes::RATE_LIMIT_REMAINING, "0".to_owned());
+                set(super::routes::RATE_LIMIT_RESET, reset.to_string());
+            }
+            Self::SecondaryRateLimit(seconds) => set(RETRY_AFTER, seconds.to_string()),
+            _ => {}
+        }
+        response
     }
 }

@@ -1,15 +1,16 @@
-//! The check of an App's JWT, as GitHub does it, by a library of its own. Comes in: what stood behind `Bearer`, the Apps,
-//! the time. Goes out: whose it is, or GitHub's refusal. It shares no line with the product, whose mistakes it must see.
+//! Verifies an App's JWT as GitHub does, with a library that the broker does not use.
+//!
+//! Input: the JWT, the Apps, the time. Output: the App that signed it, or GitHub's error.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::github::error::Refusal;
-use crate::github::model::App;
+use super::error::GitHubError;
+use super::model::App;
 
-/// How far ahead `exp` may be: ten minutes.
-const LONGEST_LIFE: i64 = 600;
+/// GitHub accepts an `exp` at most ten minutes ahead.
+const MAX_LIFETIME: i64 = 600;
 
 #[derive(Deserialize)]
 struct Claims {
@@ -18,33 +19,37 @@ struct Claims {
     exp: Option<i64>,
 }
 
-/// The App that signed this JWT with a key GitHub knows, at a time when it is valid.
-pub(crate) fn verify<'a>(jwt: &str, apps: &'a [App], now: i64) -> Result<&'a App, Refusal> {
-    let header = jsonwebtoken::decode_header(jwt).map_err(|_| Refusal::JwtUndecodable)?;
+/// Returns the App that signed this JWT, if GitHub knows the key and the JWT is valid now.
+pub(crate) fn verify<'a>(jwt: &str, apps: &'a [App], now: i64) -> Result<&'a App, GitHubError> {
+    let header = jsonwebtoken::decode_header(jwt).map_err(|_| GitHubError::JwtUndecodable)?;
     if header.alg != Algorithm::RS256 {
-        return Err(Refusal::JwtUndecodable);
+        return Err(GitHubError::JwtUndecodable);
     }
-    let issuer = claimed_issuer(jwt).ok_or(Refusal::JwtIssuer)?;
+    let issuer = claimed_issuer(jwt).ok_or(GitHubError::JwtIssuer)?;
     let app = apps
         .iter()
-        .find(|app| app.is(&issuer))
-        .ok_or(Refusal::JwtUndecodable)?;
+        .find(|app| app.is_issuer(&issuer))
+        .ok_or(GitHubError::JwtUndecodable)?;
     let claims = app
         .keys
         .iter()
         .find_map(|key| signed_claims(jwt, &key.0))
-        .ok_or(Refusal::JwtUndecodable)?;
-    let issued_at = claims.iat.ok_or(Refusal::JwtIssuedAt)?;
-    let expires = claims.exp.ok_or(Refusal::JwtExpired)?;
-    match () {
-        () if issued_at > now => Err(Refusal::JwtIssuedAt),
-        () if expires <= now => Err(Refusal::JwtExpired),
-        () if expires > now + LONGEST_LIFE => Err(Refusal::JwtTooLong),
-        () => Ok(app),
+        .ok_or(GitHubError::JwtUndecodable)?;
+    let issued_at = claims.iat.ok_or(GitHubError::JwtIssuedAt)?;
+    let expires = claims.exp.ok_or(GitHubError::JwtExpired)?;
+    if issued_at > now {
+        return Err(GitHubError::JwtIssuedAt);
     }
+    if expires <= now {
+        return Err(GitHubError::JwtExpired);
+    }
+    if expires > now + MAX_LIFETIME {
+        return Err(GitHubError::JwtTooLong);
+    }
+    Ok(app)
 }
 
-/// `iss` as text, before anything is verified: it only picks the App whose keys are tried.
+/// `iss` as text, not verified: it only selects the App whose keys are tried.
 fn claimed_issuer(jwt: &str) -> Option<String> {
     let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(jwt)
         .ok()?
@@ -58,7 +63,7 @@ fn claimed_issuer(jwt: &str) -> Option<String> {
 
 fn signed_claims(jwt: &str, key: &[u8]) -> Option<Claims> {
     let mut validation = Validation::new(Algorithm::RS256);
-    // The times are checked above, against the sandbox's clock.
+    // The caller checks the times against GitHub's clock.
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;

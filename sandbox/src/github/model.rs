@@ -1,9 +1,9 @@
-//! Who may do what at GitHub, as data: Apps, where they are installed, and the repositories they are installed on.
+//! Apps, their installations, and repositories, as data.
 
 use std::collections::BTreeMap;
 
-use crate::github::error::Refusal;
-use crate::github::private_key::PublicKey;
+use super::error::GitHubError;
+use super::private_key::PublicKey;
 
 /// A GitHub App.
 #[derive(Debug, Clone)]
@@ -14,47 +14,47 @@ pub struct App {
     pub client_id: String,
     /// The name in URLs.
     pub slug: String,
-    /// The public halves of its keys; GitHub allows 25.
+    /// Its public keys; GitHub allows 25.
     pub keys: Vec<PublicKey>,
 }
 
-/// An App on an account.
+/// The installation of an App on an account.
 #[derive(Debug, Clone)]
 pub struct Installation {
     /// The numeric installation ID.
     pub id: u64,
-    /// Whose App it is.
+    /// The ID of the App.
     pub app_id: u64,
     /// The account that installed it.
     pub account: String,
-    /// The repositories it covers; nothing means all of the account's.
+    /// The repositories it covers; `None` means all repositories of the account.
     pub repository_ids: Option<Vec<u64>>,
-    /// What it was granted: name to `read`, `write` or `admin`.
+    /// The granted permissions: name to `read`, `write` or `admin`.
     pub permissions: BTreeMap<String, String>,
     /// Whether the account has suspended it.
     pub suspended: bool,
-    /// Whether the account admits only known IP addresses, ours not among them.
+    /// Whether the account has an IP allow list that does not contain the caller.
     pub ip_allow_list: bool,
 }
 
 /// A repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    /// The numeric ID, which outlives every name.
+    /// The numeric ID, which never changes.
     pub id: u64,
     /// The account it belongs to.
     pub owner: String,
     /// Its name.
     pub name: String,
-    /// Whether only those with access can see it.
+    /// Whether only principals with access can see it.
     pub private: bool,
-    /// `owner/name` it had before: answered with a redirect.
+    /// Each `owner/name` it had before: GitHub answers with a redirect.
     pub former_names: Vec<String>,
 }
 
 impl App {
     /// Whether this is the App's client ID or its numeric ID.
-    pub(crate) fn is(&self, issuer: &str) -> bool {
+    pub(crate) fn is_issuer(&self, issuer: &str) -> bool {
         self.client_id == issuer || self.id.to_string() == issuer
     }
 }
@@ -68,9 +68,9 @@ impl Installation {
                 .is_none_or(|ids| ids.contains(&repository.id))
     }
 
-    pub(crate) fn admit(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_ip_allow_list(&self) -> Result<(), GitHubError> {
         if self.ip_allow_list {
-            Err(Refusal::IpNotAllowed(self.account.clone()))
+            Err(GitHubError::IpNotAllowed(self.account.clone()))
         } else {
             Ok(())
         }
@@ -92,17 +92,18 @@ impl Repository {
         format!("{}/{}", self.owner, self.name)
     }
 
-    pub(crate) fn is(&self, full_name: &str) -> bool {
+    pub(crate) fn is_named(&self, full_name: &str) -> bool {
         self.full_name().eq_ignore_ascii_case(full_name)
     }
 
-    pub(crate) fn was(&self, full_name: &str) -> bool {
+    pub(crate) fn was_named(&self, full_name: &str) -> bool {
         self.former_names
             .iter()
             .any(|former| former.eq_ignore_ascii_case(full_name))
     }
 }
 
+/// Orders the levels of a permission; 0 is not a level.
 pub(crate) fn rank(level: &str) -> u8 {
     match level {
         "read" => 1,

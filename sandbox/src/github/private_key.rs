@@ -1,5 +1,6 @@
-//! RSA keys of GitHub Apps, made at run time. Comes in: a size and a PEM format. Goes out: the PEM that an operator puts
-//! into SSM and the public half that GitHub keeps. No key is ever stored in the repository.
+//! RSA keys of GitHub Apps, generated at run time: the repository contains no key.
+//!
+//! Input: a size and a PEM format. Output: the PEM that an operator stores, and the public key that GitHub keeps.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -11,14 +12,14 @@ use pem_rfc7468::LineEnding;
 
 use crate::lock;
 
-/// A private key and how its PEM is written. Copies share the key.
+/// A private key and its PEM format. Clones share the key.
 #[derive(Clone)]
 pub struct PrivateKey {
     material: Arc<Material>,
     format: Format,
 }
 
-/// The public half, as DER (PKCS#1 `RSAPublicKey`): all that GitHub knows of a key.
+/// The public key, as DER (PKCS#1 `RSAPublicKey`): all that GitHub stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(pub Vec<u8>);
 
@@ -35,33 +36,33 @@ enum Format {
 }
 
 impl PrivateKey {
-    /// This process's key of so many bits (2048, 3072, 4096 or 8192), as PKCS#1 PEM, the form that GitHub's download has.
-    /// It is made once a process, since that is slow; [`PrivateKey::fresh`] makes another.
+    /// The key of this size (2048, 3072, 4096 or 8192 bits) that this process shares, as PKCS#1 PEM like GitHub's download.
+    /// It is generated once per process, which is slow; [`PrivateKey::fresh`] generates a new one.
     pub fn rsa(bits: u32) -> Self {
-        static MADE: LazyLock<Mutex<HashMap<u32, PrivateKey>>> = LazyLock::new(Mutex::default);
-        lock(&MADE)
+        static SHARED: LazyLock<Mutex<HashMap<u32, PrivateKey>>> = LazyLock::new(Mutex::default);
+        lock(&SHARED)
             .entry(bits)
             .or_insert_with(|| Self::fresh(bits))
             .clone()
     }
 
-    /// A key that nobody else has.
+    /// Generates a new key.
     pub fn fresh(bits: u32) -> Self {
         let size = match bits {
             2048 => KeySize::Rsa2048,
             3072 => KeySize::Rsa3072,
             4096 => KeySize::Rsa4096,
             8192 => KeySize::Rsa8192,
-            other => panic!("the sandbox makes no RSA key of {other} bits"),
+            other => panic!("the sandbox cannot generate an RSA key of {other} bits"),
         };
-        let pair = KeyPair::generate(size).expect("a key can be made");
+        let pair = KeyPair::generate(size).expect("a key can be generated");
         let pkcs8 = pair
             .as_der()
-            .expect("a fresh key has a PKCS#8 form")
+            .expect("a new key can be encoded as PKCS#8")
             .as_ref()
             .to_vec();
         let info = pkcs8::PrivateKeyInfoRef::try_from(pkcs8.as_slice())
-            .expect("PKCS#8 that was just written");
+            .expect("PKCS#8 that was just encoded");
         let pkcs1 = info.private_key.as_bytes().to_vec();
         let public = PublicKey(pair.public_key().as_ref().to_vec());
         Self {
@@ -74,36 +75,35 @@ impl PrivateKey {
         }
     }
 
-    /// The same key, written as `BEGIN PRIVATE KEY`.
+    /// The same key, as `BEGIN PRIVATE KEY`.
     #[must_use]
     pub fn pkcs8(mut self) -> Self {
         self.format = Format::Pkcs8;
         self
     }
 
-    /// The same key, written as `BEGIN RSA PRIVATE KEY`.
+    /// The same key, as `BEGIN RSA PRIVATE KEY`.
     #[must_use]
     pub fn pkcs1(mut self) -> Self {
         self.format = Format::Pkcs1;
         self
     }
 
-    /// The PEM text, with a final newline.
+    /// The PEM, with a final newline.
     pub fn pem(&self) -> String {
         let (label, der) = match self.format {
             Format::Pkcs1 => ("RSA PRIVATE KEY", &self.material.pkcs1),
             Format::Pkcs8 => ("PRIVATE KEY", &self.material.pkcs8),
         };
-        pem_rfc7468::encode_string(label, LineEnding::LF, der)
-            .expect("a key is not too long for PEM")
+        pem_rfc7468::encode_string(label, LineEnding::LF, der).expect("a key fits into a PEM")
     }
 
-    /// The key as PKCS#1 DER: the form a bench signs with by itself.
+    /// The key as PKCS#1 DER.
     pub fn pkcs1_der(&self) -> &[u8] {
         &self.material.pkcs1
     }
 
-    /// The public half.
+    /// The public key.
     pub fn public(&self) -> PublicKey {
         self.material.public.clone()
     }

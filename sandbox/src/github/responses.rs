@@ -1,11 +1,20 @@
-//! GitHub's JSON: what it says of an installation, a token, a repository.
+//! GitHub's JSON: an installation, a token, a repository.
 
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
+use super::GitHub;
+use super::model::{Installation, Repository};
+use super::token::Token;
 use crate::clock;
-use crate::github::GitHub;
-use crate::github::model::{Installation, Repository};
-use crate::github::token::Token;
+
+/// A response with this JSON body.
+pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
+    let content_type = [(CONTENT_TYPE, "application/json; charset=utf-8")];
+    (status, content_type, body.to_string()).into_response()
+}
 
 pub(crate) fn installation(github: &GitHub, installation: &Installation) -> Value {
     let app = github.apps.iter().find(|app| app.id == installation.app_id);
@@ -16,7 +25,7 @@ pub(crate) fn installation(github: &GitHub, installation: &Installation) -> Valu
         "app_slug": app.map(|app| app.slug.as_str()),
         "client_id": app.map(|app| app.client_id.as_str()),
         "target_type": "Organization",
-        "repository_selection": if installation.repository_ids.is_some() { "selected" } else { "all" },
+        "repository_selection": selection(installation.repository_ids.as_deref()),
         "permissions": installation.permissions,
         "events": [],
         "suspended_at": installation.suspended.then(|| clock::rfc3339(github.now() - 3600)),
@@ -28,11 +37,11 @@ pub(crate) fn token(github: &GitHub, token: &Token) -> Value {
         "token": token.value,
         "expires_at": clock::rfc3339(token.expires_at),
         "permissions": token.permissions,
-        "repository_selection": if token.repository_ids.is_some() { "selected" } else { "all" },
+        "repository_selection": selection(token.repository_ids.as_deref()),
     });
     if token.repository_ids.is_some() {
         body["repositories"] = github
-            .reachable(token)
+            .accessible(token)
             .into_iter()
             .map(repository)
             .collect();
@@ -40,19 +49,18 @@ pub(crate) fn token(github: &GitHub, token: &Token) -> Value {
     body
 }
 
-pub(crate) fn list(github: &GitHub, token: &Token, per_page: usize) -> Value {
-    let reachable = github.reachable(token);
-    let selection = if token.repository_ids.is_some() {
-        "selected"
-    } else {
-        "all"
-    };
-    let page: Value = reachable
+pub(crate) fn repository_list(github: &GitHub, token: &Token, per_page: usize) -> Value {
+    let accessible = github.accessible(token);
+    let page: Value = accessible
         .iter()
         .take(per_page)
-        .map(|reachable| repository(reachable))
+        .map(|accessible| repository(accessible))
         .collect();
-    json!({ "total_count": reachable.len(), "repository_selection": selection, "repositories": page })
+    json!({
+        "total_count": accessible.len(),
+        "repository_selection": selection(token.repository_ids.as_deref()),
+        "repositories": page,
+    })
 }
 
 pub(crate) fn repository(repository: &Repository) -> Value {
@@ -65,4 +73,12 @@ pub(crate) fn repository(repository: &Repository) -> Value {
         "html_url": format!("https://github.com/{}", repository.full_name()),
         "default_branch": "main",
     })
+}
+
+fn selection(repository_ids: Option<&[u64]>) -> &'static str {
+    if repository_ids.is_some() {
+        "selected"
+    } else {
+        "all"
+    }
 }

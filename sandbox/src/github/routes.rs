@@ -1,268 +1,281 @@
-//! GitHub over HTTP: a thin view of `github.rs`. Comes in: a request. Goes out: GitHub's status, headers and body. It
-//! checks the headers that the contract asks for; what is wrong with them is noted, so that the scenario fails.
+//! GitHub's REST API over HTTP.
+//!
+//! Input: a request. Output: GitHub's status, headers and body. It also checks the headers that the contract fixes for the
+//! function's calls; a violation fails the scenario.
 
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{FromRequestParts, MatchedPath, Path, Query, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::clock;
-use crate::github::error::Refusal;
-use crate::github::responses as github_json;
-use crate::github::{GitHub, TokenRequest};
+use super::error::GitHubError;
+use super::responses::{self, json_response};
+use super::{GitHub, TokenRequest};
 use crate::net::recorder::Call;
-use crate::random;
+use crate::{clock, lock};
 
-/// Status and JSON body of a success.
-type Success = (StatusCode, Value);
+const CONFIRM: &str = "/repos/{owner}/{repo}/installation";
+const MINT: &str = "/app/installations/{id}/access_tokens";
+const REVOKE: &str = "/installation/token";
+const LIST_REPOSITORIES: &str = "/installation/repositories";
 
-/// What kind of call a request is, seen from outside.
-pub(crate) fn classify(base: &str, request: &Request<Bytes>) -> Call {
-    let segments = segments(base, request.uri().path());
-    match (request.method(), segments.as_deref()) {
-        (&Method::GET, Some(["repos", _, _, "installation"])) => Call::Lookup,
-        (&Method::POST, Some(["app", "installations", _, "access_tokens"])) => Call::Mint,
-        (&Method::DELETE, Some(["installation", "token"])) => Call::Revoke,
-        (&Method::GET, Some(["installation", "repositories"])) => Call::ListRepositories,
+pub(crate) const RATE_LIMIT_REMAINING: HeaderName =
+    HeaderName::from_static("x-ratelimit-remaining");
+pub(crate) const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// GitHub, shared by everything that serves or inspects it.
+pub(crate) type SharedGitHub = Arc<Mutex<GitHub>>;
+
+/// GitHub's API below this path: empty, or `/api/v3`.
+pub(crate) fn router(github: &SharedGitHub, base_path: &str) -> Router {
+    let routes = Router::new()
+        .route(CONFIRM, get(confirm))
+        .route(MINT, post(mint))
+        .route(REVOKE, delete(revoke))
+        .route(LIST_REPOSITORIES, get(list_repositories))
+        .route("/repos/{owner}/{repo}", get(get_repository))
+        .route("/repos/{owner}/{repo}/contents/{*path}", put(put_contents))
+        .route(
+            "/rate_limit",
+            get(async || json_response(StatusCode::OK, &json!({}))),
+        )
+        .route(
+            "/meta",
+            get(async || json_response(StatusCode::OK, &json!({}))),
+        );
+    let routes = if base_path.is_empty() {
+        routes
+    } else {
+        Router::new().nest(base_path, routes)
+    };
+    let common = (Arc::clone(github), base_path.to_owned());
+    routes
+        .fallback(async || GitHubError::NotFound)
+        .method_not_allowed_fallback(async || GitHubError::NotFound)
+        .layer(from_fn_with_state(common, with_common_headers))
+        .with_state(Arc::clone(github))
+}
+
+/// The kind of call, as far as the function makes it.
+pub(crate) fn classify<B>(base_path: &str, request: &http::Request<B>) -> Call {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.and_then(|route| route.as_str().strip_prefix(base_path));
+    match (request.method(), route) {
+        (&Method::GET, Some(CONFIRM)) => Call::Confirm,
+        (&Method::POST, Some(MINT)) => Call::Mint,
+        (&Method::DELETE, Some(REVOKE)) => Call::Revoke,
+        (&Method::GET, Some(LIST_REPOSITORIES)) => Call::ListRepositories,
         _ => Call::Other,
     }
 }
 
-/// What is wrong with the headers of a call that only the broker makes.
+/// Everything in the headers of a call of the function that violates the contract.
 pub(crate) fn contract_violations(call: Call, headers: &HeaderMap) -> Vec<String> {
     if call == Call::Other {
         return Vec::new();
     }
-    let mut wanted = vec![
+    let mut expected = vec![
         (ACCEPT.as_str(), "application/vnd.github+json"),
         (USER_AGENT.as_str(), "github-token-broker"),
         ("x-github-api-version", "2022-11-28"),
     ];
     if call == Call::Mint {
-        wanted.push((CONTENT_TYPE.as_str(), "application/json"));
+        expected.push((CONTENT_TYPE.as_str(), "application/json"));
     }
-    let mut wrong = Vec::new();
-    for (name, value) in wanted {
+    let mut found = Vec::new();
+    for (name, value) in expected {
         let sent: Vec<_> = headers.get_all(name).iter().collect();
         if sent != [value] {
-            wrong.push(format!(
-                "{call:?}: the header {name} is {sent:?}, not {value:?}"
-            ));
+            found.push(format!("{call:?}: {name} is {sent:?} instead of {value:?}"));
         }
     }
-    let credential = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if !credential.starts_with("Bearer ") {
-        wrong.push(format!(
-            "{call:?}: the header authorization does not say Bearer"
+    if !header(headers, AUTHORIZATION.as_str()).is_some_and(|value| value.starts_with("Bearer ")) {
+        found.push(format!(
+            "{call:?}: authorization is not a Bearer credential"
         ));
     }
-    wrong
+    found
 }
 
-/// Answers a request.
-pub(crate) fn answer(github: &mut GitHub, base: &str, request: &Request<Bytes>) -> Response<Bytes> {
-    let outcome = insist_on_headers(request).and_then(|()| route(github, base, request));
-    let mut response = match outcome {
-        Ok((StatusCode::NO_CONTENT, _)) => with_body(StatusCode::NO_CONTENT, None),
-        Ok((status, body)) => with_body(status, Some(&body)),
-        Err(refusal) => refused(base, &refusal),
+async fn confirm(
+    State(github): State<SharedGitHub>,
+    Credential(jwt): Credential,
+    Path((owner, repo)): Path<(String, String)>,
+) -> Result<Response, GitHubError> {
+    let github = lock(&github);
+    let app = github.authenticate(&jwt)?;
+    let installation = github.installation_on(app, &format!("{owner}/{repo}"))?;
+    let body = responses::installation(&github, installation);
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+async fn mint(
+    State(github): State<SharedGitHub>,
+    Credential(jwt): Credential,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, GitHubError> {
+    let mut github = lock(&github);
+    let app = github.authenticate(&jwt)?.id;
+    let id = id.parse().map_err(|_| GitHubError::NotFound)?;
+    let token = github.mint(app, id, token_request(&body)?)?;
+    let body = responses::token(&github, &token);
+    Ok(json_response(StatusCode::CREATED, &body))
+}
+
+async fn revoke(
+    State(github): State<SharedGitHub>,
+    Credential(token): Credential,
+) -> Result<StatusCode, GitHubError> {
+    lock(&github).revoke(&token)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Page {
+    per_page: Option<String>,
+}
+
+async fn list_repositories(
+    State(github): State<SharedGitHub>,
+    Credential(token): Credential,
+    Query(page): Query<Page>,
+) -> Result<Response, GitHubError> {
+    let mut github = lock(&github);
+    let token = github.use_token(&token)?;
+    let per_page = page.per_page.and_then(|text| text.parse().ok());
+    let per_page = per_page.unwrap_or(30).clamp(1, 100);
+    let body = responses::repository_list(&github, &token, per_page);
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+async fn get_repository(
+    State(github): State<SharedGitHub>,
+    Path((owner, repo)): Path<(String, String)>,
+    credential: Result<Credential, GitHubError>,
+) -> Result<Response, GitHubError> {
+    let mut github = lock(&github);
+    let token = match credential {
+        Ok(Credential(token)) => Some(github.use_token(&token)?),
+        Err(GitHubError::RequiresAuthentication) => None,
+        Err(error) => return Err(error),
+    };
+    let repository = github.read(token.as_ref(), &format!("{owner}/{repo}"))?;
+    let body = responses::repository(repository);
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+async fn put_contents(
+    State(github): State<SharedGitHub>,
+    Credential(token): Credential,
+    Path((owner, repo, path)): Path<(String, String, String)>,
+) -> Result<Response, GitHubError> {
+    let mut github = lock(&github);
+    let token = github.use_token(&token)?;
+    github.write(&token, &format!("{owner}/{repo}"))?;
+    let body = json!({ "content": { "path": path }, "commit": {} });
+    Ok(json_response(StatusCode::CREATED, &body))
+}
+
+/// The JWT or token of a request: what follows `Bearer` or `token` in `Authorization`.
+struct Credential(String);
+
+impl<S: Sync> FromRequestParts<S> for Credential {
+    type Rejection = GitHubError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, GitHubError> {
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            return Err(GitHubError::RequiresAuthentication);
+        }
+        let (scheme, credential) = header(&parts.headers, AUTHORIZATION.as_str())
+            .and_then(|text| text.split_once(' '))
+            .ok_or(GitHubError::BadCredentials)?;
+        if ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str()) {
+            Ok(Self(credential.trim().to_owned()))
+        } else {
+            Err(GitHubError::BadCredentials)
+        }
+    }
+}
+
+/// The scope that a token request names. A field that is absent or null is not named.
+fn token_request(body: &[u8]) -> Result<TokenRequest, GitHubError> {
+    if body.is_empty() {
+        return Ok(TokenRequest::default());
+    }
+    let body: Value = serde_json::from_slice(body).map_err(|_| GitHubError::ProblemsParsingJson)?;
+    serde_json::from_value(body).map_err(|_| GitHubError::InvalidRequest)
+}
+
+/// Rejects what GitHub rejects in any request, and adds what GitHub adds to any response.
+async fn with_common_headers(
+    State((github, base_path)): State<(SharedGitHub, String)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    use axum::response::IntoResponse as _;
+    let mut response = match check_headers(request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(DATE, text(&clock::http_date(github.now())));
-    let id = random::hex(&random::bytes(16)).to_uppercase();
-    headers.insert(
-        "x-github-request-id",
-        text(&format!("{}:{}:{}", &id[..4], &id[4..10], &id[10..])),
+    if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
+        let location = text(&format!("{base_path}{location}"));
+        headers.insert(LOCATION, location);
+    }
+    headers.insert(DATE, text(&clock::http_date(lock(&github).now())));
+    let id = format!(
+        "{:04X}:{:06X}:{:022X}",
+        fastrand::u16(..),
+        fastrand::u32(..1 << 24),
+        fastrand::u128(..1 << 88)
     );
+    headers.insert("x-github-request-id", text(&id));
     response
 }
 
-fn route(github: &mut GitHub, base: &str, request: &Request<Bytes>) -> Result<Success, Refusal> {
-    let segments = segments(base, request.uri().path()).ok_or(Refusal::NotFound)?;
-    match (request.method(), segments.as_slice()) {
-        (&Method::GET, ["repos", owner, name, "installation"]) => {
-            let app = github.authenticate(credential(request)?)?;
-            let installation = github.installation_on(app, &format!("{owner}/{name}"))?;
-            Ok((
-                StatusCode::OK,
-                github_json::installation(github, installation),
-            ))
-        }
-        (&Method::POST, ["app", "installations", id, "access_tokens"]) => {
-            let app = github.authenticate(credential(request)?)?.id;
-            let id = id.parse().map_err(|_| Refusal::NotFound)?;
-            let token = github.mint(app, id, token_request(request.body())?)?;
-            Ok((StatusCode::CREATED, github_json::token(github, &token)))
-        }
-        (&Method::DELETE, ["installation", "token"]) => github
-            .revoke(credential(request)?)
-            .map(|()| (StatusCode::NO_CONTENT, Value::Null)),
-        (&Method::GET, ["installation", "repositories"]) => {
-            let token = github.present(credential(request)?)?;
-            Ok((
-                StatusCode::OK,
-                github_json::list(github, &token, per_page(request)),
-            ))
-        }
-        (&Method::GET, ["repos", owner, name]) => {
-            let token = request
-                .headers()
-                .contains_key(AUTHORIZATION)
-                .then(|| github.present(credential(request)?));
-            let repository =
-                github.read(token.transpose()?.as_ref(), &format!("{owner}/{name}"))?;
-            Ok((StatusCode::OK, github_json::repository(repository)))
-        }
-        (&Method::PUT, ["repos", owner, name, "contents", path @ ..]) => {
-            let token = github.present(credential(request)?)?;
-            github.write(&token, &format!("{owner}/{name}"))?;
-            Ok((
-                StatusCode::CREATED,
-                json!({ "content": { "path": path.join("/") }, "commit": {} }),
-            ))
-        }
-        (&Method::GET, ["rate_limit" | "meta"]) => Ok((StatusCode::OK, json!({}))),
-        _ => Err(Refusal::NotFound),
+fn check_headers(method: &Method, headers: &HeaderMap) -> Result<(), GitHubError> {
+    let rejected = |status, message| Err(GitHubError::Header(status, message));
+    if header(headers, USER_AGENT.as_str()).is_none_or(str::is_empty) {
+        return rejected(
+            StatusCode::FORBIDDEN,
+            "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
+        );
     }
-}
-
-/// What GitHub itself refuses, whoever asks.
-fn insist_on_headers(request: &Request<Bytes>) -> Result<(), Refusal> {
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    if header(USER_AGENT.as_str()).is_none_or(str::is_empty) {
-        let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
-        return Err(Refusal::Header(StatusCode::FORBIDDEN, message));
-    }
-    if header("x-github-api-version").is_some_and(|version| version != "2022-11-28") {
-        return Err(Refusal::Header(
+    if header(headers, "x-github-api-version").is_some_and(|version| version != "2022-11-28") {
+        return rejected(
             StatusCode::BAD_REQUEST,
             "This is not a supported version of the REST API",
-        ));
+        );
     }
-    let json = |accept: &str| ["json", "*/*"].iter().any(|kind| accept.contains(kind));
-    if header(ACCEPT.as_str()).is_some_and(|accept| !json(accept)) {
-        return Err(Refusal::Header(
+    let accepts_json = |accept: &str| accept.contains("json") || accept.contains("*/*");
+    if header(headers, ACCEPT.as_str()).is_some_and(|accept| !accepts_json(accept)) {
+        return rejected(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported 'Accept' header",
-        ));
+        );
     }
-    if *request.method() == Method::POST
-        && !header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"))
-    {
-        return Err(Refusal::Header(
+    let is_json = header(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
+    if *method == Method::POST && !is_json {
+        return rejected(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported 'Content-Type' header",
-        ));
+        );
     }
     Ok(())
 }
 
-/// The path below the base, cut at its slashes.
-fn segments<'a>(base: &str, path: &'a str) -> Option<Vec<&'a str>> {
-    Some(
-        path.strip_prefix(base)?
-            .strip_prefix('/')?
-            .split('/')
-            .collect(),
-    )
-}
-
-fn credential(request: &Request<Bytes>) -> Result<&str, Refusal> {
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
-        .ok_or(Refusal::RequiresAuthentication)?;
-    let (scheme, credential) = header
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .ok_or(Refusal::BadCredentials)?;
-    let known = ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str());
-    if known {
-        Ok(credential.trim())
-    } else {
-        Err(Refusal::BadCredentials)
-    }
-}
-
-fn token_request(body: &[u8]) -> Result<TokenRequest, Refusal> {
-    if body.is_empty() {
-        return Ok(TokenRequest::default());
-    }
-    let mut body: Value = serde_json::from_slice(body).map_err(|_| Refusal::ProblemsParsingJson)?;
-    let mut part = |name: &str| {
-        body.get_mut(name)
-            .map(Value::take)
-            .filter(|value| !value.is_null())
-    };
-    Ok(TokenRequest {
-        repositories: typed(part("repositories"))?,
-        repository_ids: typed(part("repository_ids"))?,
-        permissions: typed(part("permissions"))?,
-    })
-}
-
-fn typed<T: serde::de::DeserializeOwned>(value: Option<Value>) -> Result<Option<T>, Refusal> {
-    value
-        .map(serde_json::from_value)
-        .transpose()
-        .map_err(|_| Refusal::InvalidRequest)
-}
-
-fn per_page(request: &Request<Bytes>) -> usize {
-    let query = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
-    let asked = query
-        .into_iter()
-        .find(|(name, _)| name == "per_page")
-        .and_then(|(_, value)| value.parse().ok());
-    asked.unwrap_or(30).clamp(1, 100)
-}
-
-fn refused(base: &str, refusal: &Refusal) -> Response<Bytes> {
-    let status = refusal.status();
-    let page = "https://docs.github.com/rest";
-    let body = json!({ "message": refusal.message(), "documentation_url": page, "status": status.as_str() });
-    let mut response = with_body(status, Some(&body));
-    let headers = response.headers_mut();
-    match refusal {
-        Refusal::Moved(id) => {
-            headers.insert(
-                LOCATION,
-                text(&format!("{base}/repositories/{id}/installation")),
-            );
-        }
-        Refusal::RateLimited(reset) => {
-            headers.insert("x-ratelimit-remaining", text("0"));
-            headers.insert("x-ratelimit-reset", text(&reset.to_string()));
-        }
-        Refusal::SecondaryRateLimit(seconds) => {
-            headers.insert(RETRY_AFTER, text(&seconds.to_string()));
-        }
-        _ => {}
-    }
-    response
-}
-
-fn with_body(status: StatusCode, body: Option<&Value>) -> Response<Bytes> {
-    let mut response = Response::new(
-        body.map(|body| Bytes::from(body.to_string()))
-            .unwrap_or_default(),
-    );
-    *response.status_mut() = status;
-    if body.is_some() {
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, text("application/json; charset=utf-8"));
-    }
-    response
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 fn text(value: &str) -> HeaderValue {

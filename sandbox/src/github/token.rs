@@ -1,29 +1,27 @@
-//! Installation tokens: what each may do and for how long, and what they look like.
+//! Installation tokens: their scope, their lifetime and their format.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::random;
-
-/// A token that GitHub issued.
+/// An installation token that GitHub issued.
 #[derive(Clone)]
 pub struct Token {
-    /// The text: a secret.
+    /// The token itself: a secret.
     pub value: String,
     /// The installation it acts for.
     pub installation_id: u64,
-    /// The repositories it is good for; nothing means all that the installation covers.
+    /// The repositories it covers; `None` means all repositories of the installation.
     pub repository_ids: Option<Vec<u64>>,
-    /// What it may do there.
+    /// Its permissions in these repositories.
     pub permissions: BTreeMap<String, String>,
-    /// Its end, in epoch seconds.
+    /// When it expires, in epoch seconds.
     pub expires_at: i64,
     /// Whether it was revoked.
     pub revoked: bool,
-    /// How many more calls do not know it yet.
-    pub unknown_for: u32,
+    /// The number of calls that will still reject it, because it has not propagated yet.
+    pub rejections_left: u32,
 }
 
 impl std::fmt::Debug for Token {
@@ -36,9 +34,9 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// The two shapes of installation tokens.
+/// The two formats of installation tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TokenShape {
+pub enum TokenFormat {
     /// About 520 characters, `ghs_<app>_<jwt>`: github.com since April 2026.
     #[default]
     Long,
@@ -46,19 +44,29 @@ pub enum TokenShape {
     Short,
 }
 
-impl TokenShape {
-    pub(crate) fn make(self, app_id: u64) -> String {
+impl TokenFormat {
+    pub(crate) fn generate(self, app_id: u64) -> String {
         match self {
-            Self::Short => format!("ghs_{}", random::letters(36)),
+            Self::Short => format!("ghs_{}", alphanumeric(36)),
             Self::Long => {
                 let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"RS256"}"#);
-                let claims =
-                    URL_SAFE_NO_PAD.encode(format!(r#"{{"jti":"{}"}}"#, random::letters(86)));
-                let signature = URL_SAFE_NO_PAD.encode(random::bytes(256));
+                let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"jti":"{}"}}"#, alphanumeric(86)));
+                let signature = URL_SAFE_NO_PAD.encode(random_bytes::<256>());
                 format!("ghs_{app_id}_{header}.{claims}.{signature}")
             }
         }
     }
+}
+
+/// Random characters out of `A-Za-z0-9`.
+pub(crate) fn alphanumeric(count: usize) -> String {
+    std::iter::repeat_with(fastrand::alphanumeric)
+        .take(count)
+        .collect()
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    std::array::from_fn(|_| fastrand::u8(..))
 }
 
 #[cfg(test)]
@@ -66,9 +74,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_shapes_have_the_lengths_that_github_gives_them() {
-        assert_eq!(TokenShape::Short.make(1).len(), 40);
-        let long = TokenShape::Long.make(123_456).len();
+    fn both_formats_have_the_length_of_github_tokens() {
+        assert_eq!(TokenFormat::Short.generate(1).len(), 40);
+        let long = TokenFormat::Long.generate(123_456).len();
         assert!((500..=540).contains(&long), "{long}");
     }
 }

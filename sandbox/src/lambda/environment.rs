@@ -1,5 +1,7 @@
-//! One execution environment, as Lambda runs it: a process with Lambda's variables and nothing else, init, then one
-//! invocation at a time, frozen in between, killed at the deadline. Goes out: what the caller of the function sees.
+//! One execution environment as Lambda runs it: a process with the function's variables and no others, that is initialized,
+//! gets one invocation at a time, is frozen in between, and is killed at the deadline.
+//!
+//! Output: what the caller of the function sees. Invariant: the process ends with its `Environment`.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -11,31 +13,34 @@ use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::{timeout, timeout_at};
+use uuid::Uuid;
 
+use super::invocation::Invocation;
+use super::invoke_result::{InvokeResult, error_body, parse_error};
+use super::output::Output;
+use super::proc::{peak_memory, state};
+use super::runtime_api::{Delivery, Event, RuntimeApi};
+use super::variables::Variables;
 use crate::clock;
-use crate::lambda::invocation::Invocation;
-use crate::lambda::invoke_result::{Answer, crashed, error, parsed, timed_out};
-use crate::lambda::output::Output;
-use crate::lambda::proc::{peak_memory, state};
-use crate::lambda::runtime_api::{Delivery, Event, RuntimeApi};
-use crate::lambda::variables::Variables;
-use crate::random;
 
 /// Lambda's limit for the init phase.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a function that reported an init error may take to end by itself.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The time that a function has to exit after it reported an init error.
+const EXIT_TIME: Duration = Duration::from_secs(1);
 
-/// Called before each delivery with the ID of the process: the place for what happens to a function while it waits.
+/// The kernel stops a process within microseconds; a busy machine gets a large margin.
+const FREEZE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Called before each delivery with the process ID: the place for what happens to a function while it waits.
 pub(crate) type BeforeDelivery = Arc<dyn Fn(u32) + Send + Sync>;
 
-/// How a function is set up.
+/// The configuration of a function.
 #[derive(Clone)]
 pub(crate) struct Configuration {
     pub(crate) name: String,
     pub(crate) binary: PathBuf,
-    /// The command that runs the binary, where the machine cannot do it by itself.
+    /// The command that runs the binary, if the machine cannot run it directly.
     pub(crate) launcher: Vec<String>,
     pub(crate) variables: Variables,
     pub(crate) timeout: Duration,
@@ -44,7 +49,7 @@ pub(crate) struct Configuration {
     pub(crate) before_delivery: Option<BeforeDelivery>,
 }
 
-/// A running environment. The process is killed when this is dropped.
+/// A running environment. Dropping it kills the process.
 pub(crate) struct Environment {
     configuration: Arc<Configuration>,
     api: RuntimeApi,
@@ -66,31 +71,29 @@ impl Environment {
         let folder = configuration
             .binary
             .parent()
-            .expect("a program is in a folder");
-        let mut words = configuration
-            .launcher
-            .iter()
-            .map(OsStr::new)
-            .chain([configuration.binary.as_os_str()]);
-        let mut command = Command::new(words.next().expect("the binary is one"));
-        command.args(words);
-        command.env_clear().envs(
-            configuration
-                .variables
-                .for_environment(folder, &api.authority()),
-        );
+            .expect("the binary is in a folder");
+        let launcher = configuration.launcher.iter().map(OsStr::new);
+        let mut words = launcher.chain([configuration.binary.as_os_str()]);
+        let mut command = Command::new(words.next().expect("the binary is a word"));
+        let variables = configuration
+            .variables
+            .for_environment(folder, &api.authority());
         command
+            .args(words)
+            .env_clear()
+            .envs(variables)
             .current_dir(folder)
             .stdin(Stdio::null())
+            .stdout(output.stdout())
+            .stderr(output.stderr())
+            // If the sandbox itself is killed, the kernel hangs up on a stopped process in an orphaned process group.
+            .process_group(0)
             .kill_on_drop(true);
-        command.stdout(output.stdout()).stderr(output.stderr());
         let spawned = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| {
-            panic!("{} does not start: {error}", configuration.binary.display())
+            panic!("cannot start {}: {error}", configuration.binary.display())
         });
-        let pid = child
-            .id()
-            .expect("a child that was not waited for has an ID");
+        let pid = child.id().expect("a child that was not awaited has an ID");
         Self {
             configuration,
             api,
@@ -105,49 +108,49 @@ impl Environment {
         }
     }
 
-    /// Waits until the function asks for work, and freezes it.
-    pub(crate) async fn warm_up(&mut self) -> Result<(), Answer> {
-        self.init(&random::uuid()).await?;
+    /// Waits until the function asks for an invocation, then freezes it.
+    pub(crate) async fn warm_up(&mut self) -> Result<(), InvokeResult> {
+        self.init(&Uuid::new_v4().to_string()).await?;
         self.freeze();
         Ok(())
     }
 
-    /// Runs one invocation. What comes before it (a cold start) is a part of it.
+    /// Runs one invocation, including the init phase if it is the first.
     pub(crate) async fn invoke(&mut self, payload: Bytes) -> Invocation {
-        let request_id = random::uuid();
+        let request_id = Uuid::new_v4().to_string();
         let cold = !std::mem::replace(&mut self.used, true);
         let mut delivered = Instant::now();
-        let mut answer = if self.ready.is_none() {
-            self.init(&request_id).await.err()
-        } else {
-            None
+        let initialized = match self.ready {
+            Some(_) => Ok(()),
+            None => self.init(&request_id).await,
         };
-        if answer.is_none() {
-            if cold && self.configuration.freeze_after_init {
-                self.freeze();
+        let result = match initialized {
+            Err(failure) => failure,
+            Ok(()) => {
+                if cold && self.configuration.freeze_after_init {
+                    self.freeze();
+                }
+                if let Some(before_delivery) = &self.configuration.before_delivery {
+                    before_delivery(self.pid);
+                }
+                delivered = Instant::now();
+                self.deliver(&request_id, payload);
+                self.await_result(&request_id).await
             }
-            if let Some(before) = &self.configuration.before_delivery {
-                before(self.pid);
-            }
-            delivered = Instant::now();
-            self.deliver(&request_id, payload);
-            answer = Some(self.work(&request_id).await);
-        }
-        let answered = Instant::now();
-        let answer = answer.expect("one of the two ways gave an answer");
+        };
+        let finished = Instant::now();
         let peak_memory = peak_memory(self.pid);
-        if self.alive && matches!(answer, Answer::Response(_) | Answer::FunctionError(_)) {
-            self.rest(delivered).await;
+        if self.alive {
+            self.await_next_and_freeze(delivered).await;
         }
-        let (stdout, stderr) = self.output.read_on();
-        let (spawned, ready) = (self.spawned, self.ready);
+        let (stdout, stderr) = self.output.read_new();
         Invocation {
             request_id,
-            answer,
-            spawned,
-            ready,
+            result,
+            spawned: self.spawned,
+            ready: self.ready,
             delivered,
-            answered,
+            finished,
             cold,
             stdout,
             stderr,
@@ -155,12 +158,11 @@ impl Environment {
         }
     }
 
-    /// Whether another invocation may come here.
+    /// Whether this environment can take another invocation.
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
     }
 
-    /// Whether the process is stopped.
     pub(crate) fn is_frozen(&self) -> bool {
         self.frozen
     }
@@ -169,30 +171,29 @@ impl Environment {
         self.pid
     }
 
-    /// Ends the process; what it wrote since the last invocation is the answer.
+    /// Kills the process. Returns what it wrote since the last invocation.
     pub(crate) async fn end(&mut self) -> (String, String) {
         self.kill().await;
-        self.output.read_on()
+        self.output.read_new()
     }
 
-    async fn init(&mut self, request_id: &str) -> Result<(), Answer> {
-        let deadline = self.spawned + INIT_LIMIT;
-        let failure = match self.next_event(deadline).await {
-            Happened::Told(Event::Next) => {
+    async fn init(&mut self, request_id: &str) -> Result<(), InvokeResult> {
+        let failure = match self.next_event(self.spawned + INIT_LIMIT).await {
+            ProcessEvent::Reported(Event::Next) => {
                 self.ready = Some(Instant::now());
                 return Ok(());
             }
-            Happened::Told(Event::InitError { body }) => {
-                // Its last words may follow the report, before it ends.
-                let _ = timeout(LAST_WORDS, self.child.wait()).await;
-                Answer::InitError(parsed(&body))
+            ProcessEvent::Reported(Event::InitError { body }) => {
+                // The function may still write output before it exits; if it does not exit, it is killed below.
+                let _ = timeout(EXIT_TIME, self.child.wait()).await;
+                InvokeResult::InitError(parse_error(&body))
             }
-            Happened::Told(_) => Answer::Crashed(error(
+            ProcessEvent::Reported(_) => InvokeResult::Crashed(error_body(
                 "Runtime.InvalidState",
-                "an answer before any invocation",
+                "a result before any invocation",
             )),
-            Happened::Ended(status) => crashed(request_id, status),
-            Happened::Late => timed_out(request_id, INIT_LIMIT),
+            ProcessEvent::Exited(status) => InvokeResult::crashed(request_id, status),
+            ProcessEvent::DeadlinePassed => InvokeResult::timed_out(request_id, INIT_LIMIT),
         };
         self.kill().await;
         Err(failure)
@@ -212,80 +213,113 @@ impl Environment {
         self.frozen = false;
     }
 
-    async fn work(&mut self, request_id: &str) -> Answer {
+    async fn await_result(&mut self, request_id: &str) -> InvokeResult {
         let limit = self.configuration.timeout;
         let deadline = Instant::now() + limit;
         loop {
-            let answer = match self.next_event(deadline).await {
-                Happened::Told(Event::Response { body, id }) if id == request_id => {
-                    return Answer::Response(body);
+            let failure = match self.next_event(deadline).await {
+                ProcessEvent::Reported(Event::Response { body, id }) if id == request_id => {
+                    return InvokeResult::Response(body);
                 }
-                Happened::Told(Event::Error { body, id }) if id == request_id => {
-                    return Answer::FunctionError(parsed(&body));
+                ProcessEvent::Reported(Event::Error { body, id }) if id == request_id => {
+                    return InvokeResult::FunctionError(parse_error(&body));
                 }
-                Happened::Told(Event::InitError { body }) => Answer::InitError(parsed(&body)),
-                Happened::Told(_) => continue,
-                Happened::Ended(status) => crashed(request_id, status),
-                Happened::Late => timed_out(request_id, limit),
+                ProcessEvent::Reported(Event::InitError { body }) => {
+                    InvokeResult::InitError(parse_error(&body))
+                }
+                ProcessEvent::Reported(_) => continue,
+                ProcessEvent::Exited(status) => InvokeResult::crashed(request_id, status),
+                ProcessEvent::DeadlinePassed => InvokeResult::timed_out(request_id, limit),
             };
             self.kill().await;
-            return answer;
+            return failure;
         }
     }
 
-    /// After an answer: waits until the function asks for more, and freezes it.
-    async fn rest(&mut self, delivered: Instant) {
+    /// Waits until the function asks for the next invocation, then freezes it.
+    async fn await_next_and_freeze(&mut self, delivered: Instant) {
         let deadline = delivered + self.configuration.timeout;
         loop {
             match self.next_event(deadline).await {
-                Happened::Told(Event::Next) => return self.freeze(),
-                Happened::Told(_) => {}
-                Happened::Ended(_) | Happened::Late => return self.kill().await,
+                ProcessEvent::Reported(Event::Next) => return self.freeze(),
+                ProcessEvent::Reported(_) => {}
+                ProcessEvent::Exited(_) | ProcessEvent::DeadlinePassed => return self.kill().await,
             }
         }
     }
 
-    async fn next_event(&mut self, deadline: Instant) -> Happened {
-        let waiting = async {
+    async fn next_event(&mut self, deadline: Instant) -> ProcessEvent {
+        let event = async {
             tokio::select! {
-                // What the function said before it ended counts more than its end.
+                // What the function reported before it exited comes first.
                 biased;
-                Some(event) = self.api.events.recv() => Happened::Told(event),
-                status = self.child.wait() => Happened::Ended(status.unwrap_or_default()),
+                Some(event) = self.api.events.recv() => ProcessEvent::Reported(event),
+                status = self.child.wait() => ProcessEvent::Exited(status.unwrap_or_default()),
             }
         };
-        timeout_at(deadline.into(), waiting)
+        timeout_at(deadline.into(), event)
             .await
-            .unwrap_or(Happened::Late)
+            .unwrap_or(ProcessEvent::DeadlinePassed)
     }
 
+    /// Stops the process, and returns when the kernel has stopped it: what follows may rely on that.
     fn freeze(&mut self) {
         self.signal(Signal::STOP);
-        // The kernel stops a process in its own time; what follows may rely on it. That takes microseconds, and the shortest
-        // sleep of the runtime's is a thousand.
-        while state(self.pid).is_some_and(|state| !matches!(state, 'T' | 'Z')) {
-            std::thread::sleep(Duration::from_micros(20));
-        }
+        assert!(
+            wait_until_stopped(|| state(self.pid), FREEZE_LIMIT),
+            "process {} did not stop within {FREEZE_LIMIT:?}",
+            self.pid
+        );
         self.frozen = true;
     }
 
     async fn kill(&mut self) {
-        // One that has ended already is only reaped.
+        // A process that has exited already is only reaped.
         let _ = self.child.kill().await;
         self.alive = false;
     }
 
     fn signal(&self, signal: Signal) {
-        // The process may have ended since; whoever waits for its next word learns it.
+        // The process may have exited: the next wait reports it.
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, signal);
         }
     }
 }
 
+/// Whether the process stopped, or ended, within the limit. A traced process has the state `t`.
+fn wait_until_stopped(state: impl Fn() -> Option<char>, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while state().is_some_and(|state| !matches!(state, 'T' | 't' | 'Z' | 'X')) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        // The kernel needs microseconds; the shortest sleep of the async runtime is a thousand.
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    true
+}
+
 /// What ended a wait.
-enum Happened {
-    Told(Event),
-    Ended(ExitStatus),
-    Late,
+enum ProcessEvent {
+    Reported(Event),
+    Exited(ExitStatus),
+    DeadlinePassed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_for_a_process_that_never_stops_is_bounded() {
+        assert!(!wait_until_stopped(|| Some('R'), Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn stopped_traced_and_ended_processes_count_as_stopped() {
+        for state in [Some('T'), Some('t'), Some('Z'), None] {
+            assert!(wait_until_stopped(|| state, Duration::ZERO), "{state:?}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
-//! What a process writes. Two files in memory take its stdout and stderr, so that what was written before a moment can
-//! be read at that moment: a pipe would still hold a part of it.
+//! The output of a process: two files in memory take its stdout and stderr.
+//!
+//! Everything written before a moment can be read at that moment. A pipe might still hold a part of it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -7,7 +8,7 @@ use std::process::Stdio;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// The two files, and how far each was read.
+/// The two files, and the position up to which each was read.
 pub(crate) struct Output {
     stdout: (File, u64),
     stderr: (File, u64),
@@ -16,10 +17,8 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new() -> Self {
         let file = || {
-            File::from(
-                memfd_create("output", MemfdFlags::CLOEXEC)
-                    .expect("the kernel has files in memory"),
-            )
+            let created = memfd_create("output", MemfdFlags::CLOEXEC);
+            File::from(created.expect("the kernel supports files in memory"))
         };
         Self {
             stdout: (file(), 0),
@@ -28,28 +27,30 @@ impl Output {
     }
 
     pub(crate) fn stdout(&self) -> Stdio {
-        handle(&self.stdout.0)
+        stdio(&self.stdout.0)
     }
 
     pub(crate) fn stderr(&self) -> Stdio {
-        handle(&self.stderr.0)
+        stdio(&self.stderr.0)
     }
 
-    /// What was written since this was last asked: stdout and stderr.
-    pub(crate) fn read_on(&mut self) -> (String, String) {
-        (rest(&mut self.stdout), rest(&mut self.stderr))
+    /// What was written since the last call: stdout and stderr.
+    pub(crate) fn read_new(&mut self) -> (String, String) {
+        (read_new(&mut self.stdout), read_new(&mut self.stderr))
     }
 }
 
-fn handle(file: &File) -> Stdio {
-    file.try_clone().expect("a file can be shared").into()
+fn stdio(file: &File) -> Stdio {
+    file.try_clone()
+        .expect("a file descriptor can be duplicated")
+        .into()
 }
 
-fn rest((file, read): &mut (File, u64)) -> String {
-    let length = file.metadata().map_or(*read, |metadata| metadata.len());
-    let mut bytes = vec![0; usize::try_from(length.saturating_sub(*read)).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, *read)
+fn read_new((file, position): &mut (File, u64)) -> String {
+    let length = file.metadata().map_or(*position, |metadata| metadata.len());
+    let mut bytes = vec![0; usize::try_from(length.saturating_sub(*position)).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, *position)
         .expect("a file in memory can be read");
-    *read = length;
+    *position = length;
     String::from_utf8_lossy(&bytes).into_owned()
 }

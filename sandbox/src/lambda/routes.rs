@@ -1,128 +1,146 @@
-//! Lambda's API over HTTP, as callers use it: `Invoke`, and what the AWS CLI asks before and after. A thin view of
-//! `lambda.rs`.
+//! Lambda's API over HTTP: `Invoke`, and the calls that the AWS CLI makes before and after it.
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::aws::{set, with_body};
-use crate::lambda::invocation::Invocation;
-use crate::lambda::invoke_result::Answer;
-use crate::lambda::remote::Missing;
-use crate::lambda::{self, Function, Lambda};
-use crate::random;
+use super::invocation::Invocation;
+use super::invoke_result::{InvokeResult, error_body};
+use super::remote::Unavailable;
+use super::{Function, Lambda, bare_name};
 
-/// What a synchronous invocation may carry: 6 MB, and a little for its wrapping.
-const LARGEST_PAYLOAD: usize = 6_291_556;
+/// The limit of a synchronous invocation's payload: 6 MB and some overhead.
+const MAX_PAYLOAD: usize = 6_291_556;
 
-/// Answers a request to Lambda's API.
-pub(crate) async fn answer(lambda: &Lambda, request: &Request<Bytes>) -> Response<Bytes> {
-    let path = percent_decoded(request.uri().path());
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let ["2015-03-31", "functions", name, ..] = segments.as_slice() else {
-        return not_served();
-    };
-    let function = match lambda.function(name, request.headers()).await {
-        Ok(function) => function,
-        Err(Missing::Function(reason)) => {
-            let message = format!("Function not found: {}: {reason}", lambda::bare_name(name));
-            return lambda_error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
-        }
-        Err(Missing::Entrypoint(reason)) => return no_entrypoint(&reason),
-    };
-    match (request.method(), &segments[3..]) {
-        (&Method::POST, ["invocations"]) => invoke(function, request).await,
-        (&Method::GET, []) => json_response(
-            &json!({ "Configuration": configuration(&function), "Code": {}, "Tags": {} }),
-        ),
-        (&Method::GET, ["configuration"]) => json_response(&configuration(&function)),
-        _ => not_served(),
-    }
+const FUNCTION_ERROR: (HeaderName, &str) =
+    (HeaderName::from_static("x-amz-function-error"), "Unhandled");
+const EXECUTED_VERSION: (HeaderName, &str) =
+    (HeaderName::from_static("x-amz-executed-version"), "$LATEST");
+const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
+
+/// The routes of Lambda.
+pub(crate) fn router(lambda: Arc<Lambda>) -> Router {
+    let function = "/2015-03-31/functions/{name}";
+    Router::new()
+        .route(function, get(get_function))
+        .route(&format!("{function}/configuration"), get(get_configuration))
+        .route(&format!("{function}/invocations"), post(invoke))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(lambda)
 }
 
-async fn invoke(function: Arc<Function>, request: &Request<Bytes>) -> Response<Bytes> {
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    // A caller who sends no payload reaches a custom runtime as `{}`: recorded against AWS.
-    let payload = if request.body().is_empty() {
+async fn get_function(
+    State(lambda): State<Arc<Lambda>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let function = find(&lambda, &name, &headers).await?;
+    let body = json!({ "Configuration": configuration(&function), "Code": {}, "Tags": {} });
+    Ok(([JSON], body.to_string()).into_response())
+}
+
+async fn get_configuration(
+    State(lambda): State<Arc<Lambda>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let function = find(&lambda, &name, &headers).await?;
+    Ok(([JSON], configuration(&function).to_string()).into_response())
+}
+
+async fn find(lambda: &Lambda, name: &str, caller: &HeaderMap) -> Result<Arc<Function>, Response> {
+    lambda
+        .function(name, caller)
+        .await
+        .map_err(|unavailable| match unavailable {
+            Unavailable::Function(reason) => {
+                let message = format!("Function not found: {}: {reason}", bare_name(name));
+                lambda_error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message)
+            }
+            // A zip without a usable program is an error of the function, as its caller sees it.
+            Unavailable::Entrypoint(reason) => {
+                let message = format!("RequestId: {} Error: {reason}", Uuid::new_v4());
+                let body = error_body("Runtime.InvalidEntrypoint", &message).to_string();
+                ([JSON, FUNCTION_ERROR, EXECUTED_VERSION], body).into_response()
+            }
+        })
+}
+
+async fn invoke(
+    State(lambda): State<Arc<Lambda>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Response> {
+    let function = find(&lambda, &name, &headers).await?;
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    // AWS delivers an invocation without a payload as `{}` to a custom runtime.
+    let payload = if body.is_empty() {
         Bytes::from_static(b"{}")
     } else {
-        request.body().clone()
+        body
     };
-    if payload.len() > LARGEST_PAYLOAD {
+    if payload.len() > MAX_PAYLOAD {
         let message = format!(
-            "Request must be smaller than {LARGEST_PAYLOAD} bytes for the InvokeFunction operation"
+            "Request must be smaller than {MAX_PAYLOAD} bytes for the InvokeFunction operation"
         );
-        return lambda_error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "RequestTooLargeException",
-            &message,
-        );
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Err(lambda_error(status, "RequestTooLargeException", &message));
     }
     if serde_json::from_slice::<Value>(&payload).is_err() {
-        let message = "Could not parse request body into json: Could not parse payload into json";
-        return lambda_error(
+        return Err(lambda_error(
             StatusCode::BAD_REQUEST,
             "InvalidRequestContentException",
-            message,
-        );
+            "Could not parse request body into json: Could not parse payload into json",
+        ));
     }
     match header("x-amz-invocation-type").unwrap_or("RequestResponse") {
         "RequestResponse" => {
-            // In a task of its own: a caller who hangs up does not end the invocation.
+            // In a task of its own: a caller that disconnects does not end the invocation.
             let running = Arc::clone(&function);
             let invocation = tokio::spawn(async move { running.invoke(payload).await });
-            let invocation = invocation.await.expect("an invocation ends by itself");
-            let tail = header("x-amz-log-type") == Some("Tail");
-            invoked(
-                &invocation,
-                function.configuration().variables.memory(),
-                tail,
-            )
+            let invocation = invocation.await.expect("an invocation does not panic");
+            let memory = function.configuration().variables.memory();
+            let with_log = header("x-amz-log-type") == Some("Tail");
+            Ok(invoke_response(&invocation, memory, with_log))
         }
         "Event" => {
             tokio::spawn(async move { function.invoke(payload).await });
-            with_body(StatusCode::ACCEPTED, String::new())
+            Ok(StatusCode::ACCEPTED.into_response())
         }
-        "DryRun" => with_body(StatusCode::NO_CONTENT, String::new()),
-        _ => lambda_error(
+        "DryRun" => Ok(StatusCode::NO_CONTENT.into_response()),
+        _ => Err(lambda_error(
             StatusCode::BAD_REQUEST,
             "InvalidParameterValueException",
-            "no such invocation type",
-        ),
+            "unknown invocation type",
+        )),
     }
 }
 
-fn invoked(invocation: &Invocation, memory: u32, tail: bool) -> Response<Bytes> {
-    let mut response = match &invocation.answer {
-        Answer::Response(body) => Response::new(body.clone()),
-        Answer::FunctionError(error)
-        | Answer::InitError(error)
-        | Answer::TimedOut(error)
-        | Answer::Crashed(error) => {
-            let mut response = Response::new(Bytes::from(error.to_string()));
-            set(&mut response, "x-amz-function-error", "Unhandled");
-            response
+fn invoke_response(invocation: &Invocation, memory: u32, with_log: bool) -> Response {
+    let headers = [JSON, EXECUTED_VERSION];
+    let mut response = match (&invocation.result, invocation.result.error()) {
+        (InvokeResult::Response(body), _) => (headers, body.clone()).into_response(),
+        (_, error) => {
+            let body = error.map(Value::to_string).unwrap_or_default();
+            (headers, [FUNCTION_ERROR], body).into_response()
         }
     };
-    set(&mut response, "x-amz-executed-version", "$LATEST");
-    set(&mut response, "content-type", "application/json");
-    if tail {
+    if with_log {
         let log = invocation.log(memory);
-        let last = log.len().saturating_sub(4096);
-        set(
-            &mut response,
-            "x-amz-log-result",
-            &STANDARD.encode(&log.as_bytes()[last..]),
-        );
+        let tail = &log.as_bytes()[log.len().saturating_sub(4096)..];
+        let tail = STANDARD.encode(tail).parse().expect("base64 is printable");
+        response.headers_mut().insert("x-amz-log-result", tail);
     }
     response
 }
@@ -143,46 +161,8 @@ fn configuration(function: &Function) -> Value {
     })
 }
 
-fn json_response(body: &Value) -> Response<Bytes> {
-    let mut response = with_body(StatusCode::OK, body.to_string());
-    set(&mut response, "content-type", "application/json");
-    response
-}
-
-fn not_served() -> Response<Bytes> {
-    lambda_error(
-        StatusCode::NOT_FOUND,
-        "UnknownOperationException",
-        "the sandbox does not serve this",
-    )
-}
-
-/// A zip without a program is a fault of the function's, as its caller sees it.
-fn no_entrypoint(reason: &str) -> Response<Bytes> {
-    let message = format!("RequestId: {} Error: {reason}", random::uuid());
-    let mut response = json_response(
-        &json!({ "errorType": "Runtime.InvalidEntrypoint", "errorMessage": message }),
-    );
-    set(&mut response, "x-amz-function-error", "Unhandled");
-    set(&mut response, "x-amz-executed-version", "$LATEST");
-    response
-}
-
-fn lambda_error(status: StatusCode, code: &str, message: &str) -> Response<Bytes> {
-    let mut response = with_body(
-        status,
-        json!({ "Type": "User", "Message": message }).to_string(),
-    );
-    set(&mut response, "x-amzn-errortype", code);
-    set(&mut response, "content-type", "application/json");
-    response
-}
-
-/// A path with its `%3A` and the like undone: clients send ARNs that way.
-fn percent_decoded(path: &str) -> String {
-    let as_query = format!("path={}", path.replace('+', "%2B"));
-    url::form_urlencoded::parse(as_query.as_bytes())
-        .next()
-        .map(|(_, path)| path.into_owned())
-        .unwrap_or_default()
+fn lambda_error(status: StatusCode, code: &'static str, message: &str) -> Response {
+    let error_type = (HeaderName::from_static("x-amzn-errortype"), code);
+    let body = json!({ "Type": "User", "Message": message });
+    (status, [JSON, error_type], body.to_string()).into_response()
 }

@@ -1,29 +1,35 @@
-//! Lambda's Runtime API (2018-06-01), as one execution environment sees it. Comes in: the function's requests. Goes out:
-//! invocations to the function, and what the function did with them to `environment.rs`.
+//! Lambda's Runtime API (2018-06-01) for one execution environment.
+//!
+//! Input: the function's requests. Output: invocations for the function, and an event for each thing that it reports.
 
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, StatusCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::invoke_result::error_body;
 use crate::lock;
-use crate::net::server::{Conditions, Server};
+use crate::net::server::Server;
 
-/// What the function told the Runtime API.
+/// What the function reported to the Runtime API.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// It asked for an invocation.
     Next,
-    /// It answered the invocation of this ID.
+    /// It returned the response of the invocation with this ID.
     Response { id: String, body: Bytes },
-    /// It failed at the invocation of this ID.
+    /// It reported an error of the invocation with this ID.
     Error { id: String, body: Bytes },
-    /// It failed to start.
+    /// It reported that it cannot start.
     InitError { body: Bytes },
 }
 
-/// One invocation, as `next` hands it over.
+/// One invocation, as `next` returns it.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) id: String,
@@ -33,7 +39,7 @@ pub(crate) struct Delivery {
     pub(crate) payload: Bytes,
 }
 
-/// The listener of one environment.
+/// The Runtime API of one execution environment.
 pub(crate) struct RuntimeApi {
     server: Server,
     deliveries: UnboundedSender<Delivery>,
@@ -55,74 +61,48 @@ impl RuntimeApi {
             deliveries: tokio::sync::Mutex::new(waiting),
             current: Mutex::default(),
         });
-        let handler = Arc::new(move |request: Request<Bytes>, _| {
-            let shared = Arc::clone(&shared);
-            let answer: crate::net::server::Answering =
-                Box::pin(
-                    async move { crate::faults::inject::whole(answer(&shared, request).await) },
-                );
-            answer
-        });
-        let server = Server::start(Conditions::default(), || None, handler).await;
+        let routes = Router::new()
+            .route("/invocation/next", get(next))
+            .route("/invocation/{id}/response", post(response))
+            .route("/invocation/{id}/error", post(error))
+            .route("/init/error", post(init_error))
+            .with_state(shared);
+        let router = Router::new()
+            .nest("/2018-06-01/runtime", routes)
+            .fallback(async || rejected(StatusCode::NOT_FOUND, "InvalidPath"))
+            .layer(DefaultBodyLimit::disable());
         Self {
-            server,
+            server: Server::start(router).await,
             deliveries,
             events: received,
         }
     }
 
-    /// What stands in `AWS_LAMBDA_RUNTIME_API`.
+    /// The value of `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) fn authority(&self) -> String {
         self.server.authority()
     }
 
-    /// Gives the function an invocation, now or when it asks.
+    /// Gives the function an invocation, now or when it asks for one.
     pub(crate) fn deliver(&self, delivery: Delivery) {
-        // The listener lives as long as `self`, and the receiver lives in it.
+        // The server lives as long as `self` and keeps the receiver.
         let _ = self.deliveries.send(delivery);
     }
 }
 
-async fn answer(shared: &Shared, request: Request<Bytes>) -> Response<Bytes> {
-    let path = request.uri().path().to_owned();
-    let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
-        return refused(StatusCode::NOT_FOUND, "InvalidPath");
-    };
-    match (
-        request.method(),
-        path.split('/').collect::<Vec<_>>().as_slice(),
-    ) {
-        (&Method::GET, ["invocation", "next"]) => next(shared).await,
-        (&Method::POST, ["invocation", id, "response"]) => {
-            let (id, body) = ((*id).to_owned(), request.into_body());
-            finish(shared, &id.clone(), Event::Response { id, body })
-        }
-        (&Method::POST, ["invocation", id, "error"]) => {
-            let (id, body) = ((*id).to_owned(), request.into_body());
-            finish(shared, &id.clone(), Event::Error { id, body })
-        }
-        (&Method::POST, ["init", "error"]) => {
-            let _ = shared.events.send(Event::InitError {
-                body: request.into_body(),
-            });
-            accepted()
-        }
-        _ => refused(StatusCode::NOT_FOUND, "InvalidPath"),
-    }
-}
-
-async fn next(shared: &Shared) -> Response<Bytes> {
+async fn next(State(shared): State<Arc<Shared>>) -> Response {
     let mut deliveries = shared.deliveries.lock().await;
-    let _ = shared.events.send(Event::Next);
+    shared.report(Event::Next);
     let Some(delivery) = deliveries.recv().await else {
-        return refused(StatusCode::INTERNAL_SERVER_ERROR, "ShuttingDown");
+        return rejected(StatusCode::INTERNAL_SERVER_ERROR, "ShuttingDown");
     };
     *lock(&shared.current) = Some(delivery.id.clone());
-    let mut response = Response::new(delivery.payload);
+    let mut response = delivery.payload.into_response();
     let mut set = |name, value: &str| {
         let value = HeaderValue::try_from(value).expect("Lambda's headers are printable");
         response.headers_mut().insert(name, value);
     };
+    set("content-type", "application/json");
     set("lambda-runtime-aws-request-id", &delivery.id);
     set("lambda-runtime-invocation-id", &delivery.id);
     set(
@@ -130,33 +110,51 @@ async fn next(shared: &Shared) -> Response<Bytes> {
         &delivery.deadline_ms.to_string(),
     );
     set("lambda-runtime-invoked-function-arn", &delivery.arn);
-    set("content-type", "application/json");
     if let Some(trace_id) = &delivery.trace_id {
         set("lambda-runtime-trace-id", trace_id);
     }
     response
 }
 
-/// Takes the answer to the current invocation; a second one, or one to another, is refused.
-fn finish(shared: &Shared, id: &str, event: Event) -> Response<Bytes> {
-    let mut current = lock(&shared.current);
-    if current.as_deref() != Some(id) {
-        return refused(StatusCode::BAD_REQUEST, "InvalidRequestID");
-    }
-    *current = None;
-    let _ = shared.events.send(event);
+async fn response(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    shared.finish(id, |id| Event::Response { id, body })
+}
+
+async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> Response {
+    shared.finish(id, |id| Event::Error { id, body })
+}
+
+async fn init_error(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    shared.report(Event::InitError { body });
     accepted()
 }
 
-fn accepted() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from_static(br#"{"status":"OK"}"#));
-    *response.status_mut() = StatusCode::ACCEPTED;
-    response
+impl Shared {
+    fn report(&self, event: Event) {
+        // The environment may be ending and no longer interested.
+        let _ = self.events.send(event);
+    }
+
+    /// Accepts the result of the current invocation. A second one, or one for a different invocation, is rejected.
+    fn finish(&self, id: String, event: impl FnOnce(String) -> Event) -> Response {
+        let mut current = lock(&self.current);
+        if current.as_ref() != Some(&id) {
+            return rejected(StatusCode::BAD_REQUEST, "InvalidRequestID");
+        }
+        *current = None;
+        self.report(event(id));
+        accepted()
+    }
 }
 
-fn refused(status: StatusCode, kind: &str) -> Response<Bytes> {
-    let body = serde_json::json!({ "errorType": kind, "errorMessage": kind });
-    let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = status;
-    response
+fn accepted() -> Response {
+    (StatusCode::ACCEPTED, r#"{"status":"OK"}"#).into_response()
+}
+
+fn rejected(status: StatusCode, error_type: &str) -> Response {
+    (status, error_body(error_type, error_type).to_string()).into_response()
 }

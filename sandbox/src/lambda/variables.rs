@@ -1,10 +1,13 @@
-//! The environment that Lambda gives a function: its own variables, then the configured ones. Nothing of the sandbox's
-//! own environment is in it.
+//! The environment variables of a function: Lambda's own, then the configured ones. It inherits none from the sandbox.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::random;
+use uuid::Uuid;
+
+use crate::aws::ACCOUNT;
+use crate::aws::sigv4::Signer;
+use crate::github::token::alphanumeric;
 
 /// The variables of a function.
 #[derive(Debug, Clone)]
@@ -17,7 +20,7 @@ pub(crate) struct Variables {
     missing: BTreeSet<String>,
 }
 
-/// The role's credentials, as Lambda puts them into the environment.
+/// The role's credentials, which Lambda passes in the environment.
 #[derive(Clone)]
 struct Credentials {
     access_key: String,
@@ -28,9 +31,9 @@ struct Credentials {
 impl Credentials {
     fn fresh() -> Self {
         Self {
-            access_key: format!("ASIA{}", random::letters(16).to_uppercase()),
-            secret_key: random::letters(40),
-            session_token: random::letters(300),
+            access_key: format!("ASIA{}", alphanumeric(16).to_uppercase()),
+            secret_key: alphanumeric(40),
+            session_token: alphanumeric(300),
         }
     }
 }
@@ -53,22 +56,33 @@ impl Variables {
         }
     }
 
-    /// Sets a variable, one of Lambda's own too.
+    /// Sets a variable, which may be one of Lambda's own.
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();
         self.missing.remove(&name);
         self.configured.insert(name, value.into());
     }
 
-    /// Takes a variable away, one of Lambda's own too.
+    /// Removes a variable, which may be one of Lambda's own.
     pub(crate) fn unset(&mut self, name: &str) {
         self.configured.remove(name);
         self.missing.insert(name.to_owned());
     }
 
-    /// What a variable that is no part of one environment alone is set to.
+    /// The value of a variable that is the same in every environment.
     pub(crate) fn value(&self, name: &str) -> Option<String> {
         self.for_environment(Path::new("/"), "").remove(name)
+    }
+
+    /// The principal that signs the function's requests to AWS.
+    pub(crate) fn signer(&self) -> Signer {
+        let value = |name| self.value(name).unwrap_or_default();
+        Signer::new(
+            &value("AWS_ACCESS_KEY_ID"),
+            &value("AWS_SECRET_ACCESS_KEY"),
+            self.value("AWS_SESSION_TOKEN").as_deref(),
+            &value("AWS_REGION"),
+        )
     }
 
     pub(crate) fn memory(&self) -> u32 {
@@ -76,13 +90,10 @@ impl Variables {
     }
 
     pub(crate) fn function_arn(&self, name: &str) -> String {
-        format!(
-            "arn:aws:lambda:{}:123456789012:function:{name}",
-            self.region
-        )
+        format!("arn:aws:lambda:{}:{ACCOUNT}:function:{name}", self.region)
     }
 
-    /// All variables of one environment.
+    /// All variables of one execution environment.
     pub(crate) fn for_environment(
         &self,
         folder: &Path,
@@ -93,7 +104,7 @@ impl Variables {
             self.memory.to_string(),
             folder.display().to_string(),
         );
-        let stream = format!("2026/11/23/[$LATEST]{}", random::hex(&random::bytes(16)));
+        let stream = format!("2026/11/23/[$LATEST]{}", Uuid::new_v4().simple());
         let own = [
             ("_HANDLER", "bootstrap"),
             ("AWS_ACCESS_KEY_ID", &self.credentials.access_key),

@@ -1,13 +1,13 @@
-//! A delay line. Comes in: a stream on loopback. Goes out: the same stream as it would be from far away: every byte
-//! leaves half a round trip later, in each direction, and the first waits for TCP's handshake as well.
+//! A stream that simulates distance: every byte arrives half a round trip later, in each direction, and the first one also
+//! waits for the TCP handshake.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-/// The stream, directly or through a delay line.
-pub(crate) fn line<S>(stream: S, round_trip: Duration) -> Box<dyn Stream>
+/// Returns the stream with this round-trip time.
+pub(crate) fn delayed<S>(stream: S, round_trip: Duration) -> Box<dyn Stream>
 where
     S: Stream + 'static,
 {
@@ -18,29 +18,29 @@ where
     let (from_client, to_client) = tokio::io::split(stream);
     let (from_server, to_server) = tokio::io::split(far);
     let connected = Instant::now() + round_trip;
-    tokio::spawn(carry(from_client, to_server, round_trip / 2, connected));
-    tokio::spawn(carry(from_server, to_client, round_trip / 2, connected));
+    tokio::spawn(forward(from_client, to_server, round_trip / 2, connected));
+    tokio::spawn(forward(from_server, to_client, round_trip / 2, connected));
     Box::new(near)
 }
 
-/// What a server can serve.
+/// A stream that a server can serve.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Moves bytes from one end to the other, each `late` after it came and none before `connected + late`.
-async fn carry(
+/// Moves bytes from one end to the other, each `latency` after it came and none before `connected + latency`.
+async fn forward(
     mut from: impl AsyncRead + Unpin + Send + 'static,
     mut to: impl AsyncWrite + Unpin + Send + 'static,
-    late: Duration,
+    latency: Duration,
     connected: Instant,
 ) {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let reading = tokio::spawn(async move {
         let mut bytes = vec![0; 64 * 1024];
         loop {
-            // Nothing read, or nothing to read from any more: the other side learns it in due time too.
+            // The other side learns of the end of the stream, or of an error, after the same latency.
             let count = from.read(&mut bytes).await.unwrap_or(0);
-            let due = Instant::now().max(connected) + late;
+            let due = Instant::now().max(connected) + latency;
             if sender.send((due, bytes[..count].to_vec())).is_err() || count == 0 {
                 return;
             }
@@ -52,16 +52,16 @@ async fn carry(
             break;
         }
     }
+    // The peer may have closed its end already.
     let _ = to.shutdown().await;
     reading.abort();
 }
 
-/// Sleeps in a thread of its own. Tokio's timer counts in milliseconds and is late by up to one: too much for a delay of
-/// two.
+/// Sleeps on a blocking thread: Tokio's timer counts milliseconds and is late by up to one, too much for a delay of two.
 async fn sleep_until(due: Instant) {
     let left = due.saturating_duration_since(Instant::now());
     if !left.is_zero() {
-        // The thread does nothing that could fail.
+        // The thread only sleeps: it cannot fail.
         let _ = tokio::task::spawn_blocking(move || std::thread::sleep(left)).await;
     }
 }
@@ -71,21 +71,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_byte_is_late_and_the_first_waits_for_the_handshake() {
+    async fn every_byte_is_delayed_and_the_first_waits_for_the_handshake() {
         let (near, mut client) = tokio::io::duplex(64);
-        let mut server = line(near, Duration::from_millis(40));
+        let mut server = delayed(near, Duration::from_millis(40));
         let (begun, mut byte) = (Instant::now(), [0]);
         client.write_all(b"a").await.expect("open");
         server.read_exact(&mut byte).await.expect("open");
         let arrived = begun.elapsed();
         server.write_all(b"b").await.expect("open");
         client.read_exact(&mut byte).await.expect("open");
-        // Only lower bounds: how late a busy machine is on top says nothing.
+        let returned = begun.elapsed();
+        // Only lower bounds: a busy machine may add any delay.
         assert!(arrived >= Duration::from_millis(60), "{arrived:?}");
-        assert!(
-            begun.elapsed() >= Duration::from_millis(80),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert!(returned >= Duration::from_millis(80), "{returned:?}");
     }
 }

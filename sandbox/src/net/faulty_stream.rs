@@ -1,5 +1,4 @@
-//! One accepted connection, with the means to harm it. Comes in: a `TcpStream`. Goes out: the same stream, which can be
-//! cut (closed, or reset by a zero linger) or slowed down, byte by byte, from outside while a server reads and writes it.
+//! An accepted connection that can be closed, reset or throttled from outside while a server reads and writes it.
 
 use std::future::Future as _;
 use std::io;
@@ -15,136 +14,136 @@ use tokio::time::Sleep;
 
 use crate::lock;
 
-/// How a connection ends before its time.
+/// How a connection ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// An orderly end (FIN): what a server does to a connection that was idle for long.
+pub(crate) enum Disconnect {
+    /// An orderly close (FIN), as a server does with an idle connection.
     Close,
-    /// A reset (RST): what a crashed host or a tired load balancer does.
+    /// A reset (RST), as a crashed host or an overloaded load balancer does.
     Reset,
 }
 
-/// The handle on a connection, shared by everything that may cut it or slow it.
+/// A handle on a connection, shared by everything that may end or throttle it.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
-    /// Counts the connections of one server, from 1.
+pub(crate) struct ConnectionHandle {
+    /// Each server counts its connections from 1.
     pub(crate) id: u64,
     state: Arc<Mutex<State>>,
-    port: Port,
+    listener: ListenerHandle,
 }
 
-/// The listener's end, as a connection can ask for it.
+/// A handle on the listener, through which a connection can close it.
 #[derive(Debug, Clone)]
-pub(crate) struct Port {
+pub(crate) struct ListenerHandle {
     closing: Arc<Notify>,
-    open: watch::Receiver<bool>,
+    listening: watch::Receiver<bool>,
 }
 
-impl Port {
-    /// The handle, what the listener waits for, and what it holds while it is open.
+impl ListenerHandle {
+    /// Returns the handle, the signal that the listener waits for, and what the listener drops when it has closed.
     pub(crate) fn new() -> (Self, Arc<Notify>, watch::Sender<bool>) {
-        let (held, open) = watch::channel(true);
+        let (sender, listening) = watch::channel(true);
         let closing = Arc::new(Notify::new());
-        (
-            Self {
-                closing: Arc::clone(&closing),
-                open,
-            },
-            closing,
-            held,
-        )
+        let handle = Self {
+            closing: Arc::clone(&closing),
+            listening,
+        };
+        (handle, closing, sender)
     }
 
-    /// Closes the listener, and waits until the kernel refuses connections to it.
+    /// Closes the listener and waits until the kernel refuses connections to it.
     pub(crate) async fn close(&self) {
         self.closing.notify_one();
-        // The sender is dropped after the listener: no change ever comes, only that end.
-        let _ = self.open.clone().wait_for(|open| !open).await;
+        // The value never changes: the wait ends when the listener drops the sender.
+        let _ = self
+            .listening
+            .clone()
+            .wait_for(|listening| !listening)
+            .await;
     }
 }
 
 #[derive(Debug, Default)]
 struct State {
-    cut: Option<Cut>,
-    pace: Option<Duration>,
-    cut_when_flushed: Option<Cut>,
+    disconnect: Option<Disconnect>,
+    disconnect_after_flush: Option<Disconnect>,
+    byte_interval: Option<Duration>,
     wakers: [Option<Waker>; 2],
 }
 
-impl Line {
-    pub(crate) fn new(id: u64, port: Port) -> Self {
+impl ConnectionHandle {
+    pub(crate) fn new(id: u64, listener: ListenerHandle) -> Self {
         Self {
             id,
             state: Arc::default(),
-            port,
+            listener,
         }
     }
 
     /// Makes the kernel refuse every later connection to this server.
-    pub(crate) async fn close_port(&self) {
-        self.port.close().await;
+    pub(crate) async fn close_listener(&self) {
+        self.listener.close().await;
     }
 
-    /// Ends the connection as soon as what is written next, the answer to the request at hand or the part of it that is
-    /// to leave, has left.
-    pub(crate) fn cut_when_flushed(&self, how: Cut) {
-        lock(&self.state).cut_when_flushed = Some(how);
+    /// Ends the connection as soon as the next write (the current response, or the part of it that is sent) has left.
+    pub(crate) fn disconnect_after_flush(&self, how: Disconnect) {
+        lock(&self.state).disconnect_after_flush = Some(how);
     }
 
-    /// Ends the connection at once.
-    pub(crate) fn cut(&self, how: Cut) {
+    /// Ends the connection now.
+    pub(crate) fn disconnect(&self, how: Disconnect) {
         let mut state = lock(&self.state);
-        state.cut.get_or_insert(how);
+        state.disconnect.get_or_insert(how);
         for waker in state.wakers.iter_mut().filter_map(Option::take) {
             waker.wake();
         }
     }
 
-    /// From now on, one byte leaves in every `pace`.
-    pub(crate) fn slow_down(&self, pace: Duration) {
-        lock(&self.state).pace = Some(pace);
+    /// From now on, sends one byte per interval.
+    pub(crate) fn throttle(&self, byte_interval: Duration) {
+        lock(&self.state).byte_interval = Some(byte_interval);
     }
 
-    fn to_be_cut(&self) -> Option<Cut> {
-        lock(&self.state).cut_when_flushed
+    fn disconnects_after_flush(&self) -> Option<Disconnect> {
+        lock(&self.state).disconnect_after_flush
     }
 
-    fn pace(&self) -> Option<Duration> {
-        lock(&self.state).pace
+    fn byte_interval(&self) -> Option<Duration> {
+        lock(&self.state).byte_interval
     }
 
-    fn cut_or_wait(&self, slot: usize, context: &Context<'_>) -> Option<Cut> {
+    fn poll_disconnect(&self, slot: usize, context: &Context<'_>) -> Option<Disconnect> {
         let mut state = lock(&self.state);
         state.wakers[slot] = Some(context.waker().clone());
-        state.cut
+        state.disconnect
     }
 }
 
 /// The stream that a server reads and writes.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct FaultyStream {
     stream: TcpStream,
-    line: Line,
+    connection: ConnectionHandle,
     pause: Option<Pin<Box<Sleep>>>,
-    /// Whether anything was written since the end was asked for.
+    /// Whether anything was written since a disconnect after the next flush was requested.
     wrote: bool,
 }
 
-impl Wire {
-    pub(crate) fn new(stream: TcpStream, line: Line) -> Self {
+impl FaultyStream {
+    pub(crate) fn new(stream: TcpStream, connection: ConnectionHandle) -> Self {
         Self {
             stream,
-            line,
+            connection,
             pause: None,
             wrote: false,
         }
     }
 
-    fn still_whole(&mut self, slot: usize, context: &Context<'_>) -> io::Result<()> {
-        match self.line.cut_or_wait(slot, context) {
+    fn check_connected(&mut self, slot: usize, context: &Context<'_>) -> io::Result<()> {
+        match self.connection.poll_disconnect(slot, context) {
             None => Ok(()),
             Some(how) => {
-                if how == Cut::Reset {
+                if how == Disconnect::Reset {
                     reset_on_close(&self.stream);
                 }
                 Err(io::ErrorKind::ConnectionReset.into())
@@ -153,55 +152,56 @@ impl Wire {
     }
 }
 
-/// Makes the end of this stream an RST.
+/// Makes closing this stream send an RST.
 pub(crate) fn reset_on_close(stream: &TcpStream) {
-    // Where the peer was faster, the connection is gone already: nothing is left to reset.
+    // If the peer was faster, the connection is gone and there is nothing to reset.
     let _ = stream.set_zero_linger();
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for FaultyStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.still_whole(0, cx)?;
+        self.check_connected(0, cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for FaultyStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.still_whole(1, cx)?;
-        let Some(pace) = self.line.pace() else {
-            self.wrote |= self.line.to_be_cut().is_some();
+        self.check_connected(1, cx)?;
+        let Some(interval) = self.connection.byte_interval() else {
+            self.wrote |= self.connection.disconnects_after_flush().is_some();
             return Pin::new(&mut self.stream).poll_write(cx, buf);
         };
         if let Some(pause) = &mut self.pause {
             std::task::ready!(pause.as_mut().poll(cx));
             self.pause = None;
         }
-        let one = &buf[..buf.len().min(1)];
-        let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, one))?;
-        self.pause = Some(Box::pin(tokio::time::sleep(pace)));
+        let byte = &buf[..buf.len().min(1)];
+        let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, byte))?;
+        self.pause = Some(Box::pin(tokio::time::sleep(interval)));
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.still_whole(1, cx)?;
+        self.check_connected(1, cx)?;
         std::task::ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if let Some(how) = self.line.to_be_cut().filter(|_| self.wrote) {
-            self.line.cut(how);
+        let disconnect = self.connection.disconnects_after_flush();
+        if let Some(how) = disconnect.filter(|_| self.wrote) {
+            self.connection.disconnect(how);
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.still_whole(1, cx)?;
+        self.check_connected(1, cx)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -1,181 +1,175 @@
-//! The desk that every request passes. Comes in: a request. Goes out: the service's answer, recorded, held against the
-//! contract, and with the fault that was scheduled for it.
+//! The middleware that every request to AWS or GitHub passes.
+//!
+//! Input: a request. Output: the service's response with the fault that was scheduled for it.
+//! Invariant: every request is recorded, and every call of the function is checked against the contract.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request as HttpRequest};
+use http_body_util::BodyExt as _;
 
-use crate::aws::ssm::Ssm;
-use crate::faults::Fault;
-use crate::faults::inject::{self, Body};
+use super::faulty_stream::{ConnectionHandle, Disconnect};
+use super::recorder::{Call, RecordedRequest, Recorder};
+use crate::aws::sigv4::Signer;
 use crate::faults::schedule::{Faults, Schedule};
-use crate::github::GitHub;
-use crate::github::routes as github_http;
-use crate::lambda::Lambda;
-use crate::lambda::variables::Variables;
-use crate::net::faulty_stream::{Cut, Line};
-use crate::net::recorder::{Call, Recorded, Recorder};
-use crate::{aws, lock};
+use crate::faults::{Fault, inject};
+use crate::{aws, github, lock};
 
-/// Who signs the function's requests to SSM, as its environment says.
+/// The service behind a gateway.
 #[derive(Clone)]
-pub(crate) struct Signer {
-    pub(crate) region: String,
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
-    pub(crate) session_token: Option<String>,
+pub(crate) enum Service {
+    /// AWS. The signer, if known, is the function: the gateway checks its signatures.
+    Aws(Option<Signer>),
+    /// GitHub, below this path.
+    GitHub(String),
 }
 
-impl Signer {
-    pub(crate) fn of(variables: &Variables) -> Self {
-        let value = |name| variables.value(name);
-        Self {
-            region: value("AWS_REGION").unwrap_or_default(),
-            access_key: value("AWS_ACCESS_KEY_ID").unwrap_or_default(),
-            secret_key: value("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
-            session_token: value("AWS_SESSION_TOKEN"),
-        }
-    }
-}
+/// The calls that the next connection may carry, once an invocation has begun: a connection fault counts as theirs.
+pub(crate) type ExpectedCalls = Arc<Mutex<Vec<Call>>>;
 
-/// The call that the next connection will be for, once an invocation has begun: what a refused connection counts for.
-pub(crate) type Expected = Arc<Mutex<Option<Call>>>;
-
-/// What every request passes, in and out: it is recorded, and a fault may befall it.
+/// The gateway of one server.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct Gateway {
+    pub(crate) service: Service,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
-    pub(crate) expects: Expected,
+    pub(crate) expected: ExpectedCalls,
 }
 
-impl Desk {
-    /// Decides on a connection: none goes wrong before an invocation has begun.
-    pub(crate) fn gate(self) -> impl Fn() -> Option<Fault> + Send + Sync {
+/// Passes one request to the service and its response back to the client.
+pub(crate) async fn pass(
+    State(gateway): State<Gateway>,
+    Extension(connection): Extension<ConnectionHandle>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    // If the body breaks off, the connection is gone and nobody reads the response.
+    let body = body.collect().await.map(|body| body.to_bytes());
+    let request = HttpRequest::from_parts(parts, body.unwrap_or_default());
+    let call = gateway.classify(&request);
+    let number = gateway.record(call, &request, &connection);
+    let fault = gateway.faults.due(call);
+    gateway.check_contract(call, &request);
+    let canned = fault
+        .as_ref()
+        .and_then(|fault| inject::canned_response(fault, call));
+    let response = match canned {
+        Some(response) => response,
+        None => {
+            let response = next.run(request.map(Body::from)).await;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map(|body| body.to_bytes());
+            http::Response::from_parts(parts, body.unwrap_or_default())
+        }
+    };
+    gateway
+        .finish(number, call, fault, response, &connection)
+        .await
+}
+
+impl Gateway {
+    /// Decides on the fault of a new connection. Before an invocation has begun there is none.
+    pub(crate) fn connection_fault(self) -> impl Fn() -> Option<Fault> + Send + Sync {
         move || {
-            let expected = *lock(&self.expects);
-            self.faults.due_at_connection(expected?)
+            let expected = lock(&self.expected).clone();
+            let mut expected = expected.into_iter();
+            expected.find_map(|call| self.faults.due_at_connection(call))
         }
     }
 
-    /// Serves a request to AWS.
-    pub(crate) async fn aws(
-        &self,
-        ssm: &Mutex<Ssm>,
-        lambda: &Lambda,
-        signer: Option<&Signer>,
-        request: Request<Bytes>,
-        line: Line,
-    ) -> Response<Body> {
-        let call = aws::classify(&request);
-        let number = self.note(call, &request, &line);
-        let fault = self.faults.due(call);
-        if let (Call::Ssm, Some(signer)) = (call, signer) {
-            let wrong = aws::contract_violations(&request, signer);
-            self.recorder.violations_found(wrong);
+    fn classify(&self, request: &HttpRequest<Bytes>) -> Call {
+        match &self.service {
+            Service::Aws(_) => aws::classify(request.headers()),
+            Service::GitHub(base_path) => github::routes::classify(base_path, request),
         }
-        let answer = match fault
-            .as_ref()
-            .and_then(|fault| inject::instead(fault, call))
-        {
-            Some(answer) => answer,
-            None => aws::answer(ssm, lambda, &request).await,
+    }
+
+    fn check_contract(&self, call: Call, request: &HttpRequest<Bytes>) {
+        let violations = match &self.service {
+            Service::Aws(Some(signer)) => aws::contract_violations(call, request, signer),
+            Service::Aws(None) => Vec::new(),
+            Service::GitHub(_) => github::routes::contract_violations(call, request.headers()),
         };
-        self.hand_over(number, call, fault, answer, &line).await
+        self.recorder.add_violations(violations);
     }
 
-    /// Serves a request to GitHub.
-    pub(crate) async fn github(
+    fn record(
         &self,
-        github: &Mutex<GitHub>,
-        base: &str,
-        request: Request<Bytes>,
-        line: Line,
-    ) -> Response<Body> {
-        let call = github_http::classify(base, &request);
-        let number = self.note(call, &request, &line);
-        let fault = self.faults.due(call);
-        let wrong = github_http::contract_violations(call, request.headers());
-        self.recorder.violations_found(wrong);
-        let instead = fault
-            .as_ref()
-            .and_then(|fault| inject::instead(fault, call));
-        let answer =
-            instead.unwrap_or_else(|| github_http::answer(&mut lock(github), base, &request));
-        self.hand_over(number, call, fault, answer, &line).await
-    }
-
-    fn note(&self, call: Call, request: &Request<Bytes>, line: &Line) -> usize {
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |path| path.as_str())
-            .to_owned();
-        self.recorder.begin(Recorded {
+        call: Call,
+        request: &HttpRequest<Bytes>,
+        connection: &ConnectionHandle,
+    ) -> usize {
+        let path = request.uri().path_and_query();
+        self.recorder.begin(RecordedRequest {
             call,
             method: request.method().to_string(),
-            path,
+            path: path.map_or("/", |path| path.as_str()).to_owned(),
             headers: request.headers().clone(),
             body: request.body().to_vec(),
-            connection: line.id,
+            connection: connection.id,
             started: Instant::now(),
             ended: None,
             status: None,
         })
     }
 
-    async fn hand_over(
+    async fn finish(
         &self,
         number: usize,
         call: Call,
         fault: Option<Fault>,
-        answer: Response<Bytes>,
-        line: &Line,
-    ) -> Response<Body> {
-        let status =
-            (!matches!(fault, Some(Fault::ResetBeforeAnswer))).then(|| answer.status().as_u16());
-        let good = answer.status().is_success();
-        let mut answer = inject::apply(fault, answer, line).await;
-        if good {
-            self.prepare_for_the_call_after(call, &mut answer, line)
+        response: http::Response<Bytes>,
+        connection: &ConnectionHandle,
+    ) -> Response {
+        let status = (!matches!(fault, Some(Fault::ResetBeforeResponse)))
+            .then(|| response.status().as_u16());
+        let succeeded = response.status().is_success();
+        let mut response = inject::apply(fault, response, connection).await;
+        if succeeded {
+            self.arm_connection_fault(call, &mut response, connection)
                 .await;
         }
-        self.recorder.end(number, status);
-        answer
+        self.recorder.finish(number, status);
+        response
     }
 
-    /// A fault in the connection of a call that follows this one in the same invocation begins here: with its end.
-    async fn prepare_for_the_call_after(
+    /// Prepares a connection fault of a call that follows this one in the same invocation: it begins when this one ends.
+    async fn arm_connection_fault(
         &self,
         call: Call,
-        answer: &mut Response<Body>,
-        line: &Line,
+        response: &mut Response,
+        connection: &ConnectionHandle,
     ) {
-        let next: &[Call] = match call {
-            Call::Lookup => &[Call::Mint],
+        let followers: &[Call] = match call {
+            Call::Confirm => &[Call::Mint],
             Call::Mint => &[Call::ListRepositories, Call::Revoke],
             _ => &[],
         };
-        for &next in next {
+        for &next in followers {
             if self
                 .faults
-                .take(next, |fault| matches!(fault, Fault::CutWhileFrozen))
+                .take(next, |fault| matches!(fault, Fault::ClosedWhileFrozen))
             {
-                // The answer goes out whole and says nothing of the end that follows it.
-                line.cut_when_flushed(Cut::Close);
+                // The client gets the whole response, without a sign of the close that follows it.
+                connection.disconnect_after_flush(Disconnect::Close);
             }
             if self.faults.awaits(next, Fault::is_at_connection) {
-                *lock(&self.expects) = Some(next);
-                answer
+                *lock(&self.expected) = vec![next];
+                response
                     .headers_mut()
                     .insert(CONNECTION, HeaderValue::from_static("close"));
                 if self.faults.has(next, |schedule| {
-                    matches!(schedule, Schedule::Always(Fault::RefusedConnection))
+                    matches!(schedule, Schedule::Always(Fault::ConnectionRefused))
                 }) {
-                    line.close_port().await;
+                    connection.close_listener().await;
                 }
             }
         }

@@ -1,56 +1,66 @@
-//! What everybody asked for. Comes in: each request that reaches a server of the sandbox. Goes out: the list of them, in
-//! order, with times, for a test to ask about. Secret values stay in memory, to be looked for in the function's output.
+//! Records every request that reaches a server of the sandbox, in order and with times, for a test to inspect.
+//!
+//! Secret values stay in memory, so that the function's output can be searched for them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use serde_json::Value;
 
 use crate::lock;
 
-/// The kinds of request that a test schedules faults for and counts.
+/// The calls that a test counts and schedules faults for, named after the operations of AWS and GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Call {
-    /// SSM's `GetParameters`.
-    Ssm,
+    /// SSM `GetParameters`.
+    GetParameters,
     /// `GET /repos/{owner}/{repo}/installation`.
-    Lookup,
+    Confirm,
     /// `POST /app/installations/{id}/access_tokens`.
     Mint,
-    /// `DELETE /installation/token`.
-    Revoke,
     /// `GET /installation/repositories`.
     ListRepositories,
+    /// `DELETE /installation/token`.
+    Revoke,
     /// Any other request.
     Other,
 }
 
-/// One request and what became of it.
+impl Call {
+    /// Whether AWS serves this call.
+    pub(crate) fn is_aws(self) -> bool {
+        self == Self::GetParameters
+    }
+}
+
+/// One request and its result.
 #[derive(Debug, Clone)]
-pub struct Recorded {
-    /// What kind of request it was.
+pub struct RecordedRequest {
+    /// The kind of request.
     pub call: Call,
     /// The HTTP method.
     pub method: String,
-    /// The path, and the query where there is one.
+    /// The path, and the query if there is one.
     pub path: String,
-    /// All headers. `Authorization` is among them: never print this.
+    /// All headers, `Authorization` included: never print them.
     pub headers: HeaderMap,
     /// The body of the request.
     pub body: Vec<u8>,
-    /// The connection it came on, counted from 1 by each server.
+    /// The connection that carried it. Each server counts its connections from 1.
     pub connection: u64,
-    /// When the request was there as a whole.
+    /// When the whole request had arrived.
     pub started: Instant,
-    /// When its answer was handed over; nothing when the client went away first or was cut off.
+    /// When the response was handed to the connection; `None` if the client left first or the connection broke.
     pub ended: Option<Instant>,
-    /// The answer's status; nothing when there was no answer.
+    /// The status of the response; `None` if there was no response.
     pub status: Option<u16>,
 }
 
-impl Recorded {
-    /// A request header's text, or nothing.
+impl RecordedRequest {
+    /// The text of a request header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -60,7 +70,7 @@ impl Recorded {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
-    /// What follows `Bearer` or `token` in `Authorization`.
+    /// The credential after `Bearer` or `token` in `Authorization`.
     pub fn credential(&self) -> Option<&str> {
         let (scheme, credential) = self.header("authorization")?.split_once(' ')?;
         ["bearer", "token"]
@@ -68,10 +78,8 @@ impl Recorded {
             .then_some(credential.trim())
     }
 
-    /// The header and the claims of the JWT that came with the request, unverified, or nothing.
+    /// The header and the claims of the request's JWT, not verified.
     pub fn jwt(&self) -> Option<(Value, Value)> {
-        use base64::Engine as _;
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let mut parts = self
             .credential()?
             .split('.')
@@ -82,7 +90,7 @@ impl Recorded {
     }
 }
 
-/// The list, shared by all servers of a sandbox.
+/// The record, shared by all servers of a sandbox.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorder {
     inner: Arc<Mutex<Inner>>,
@@ -90,59 +98,59 @@ pub(crate) struct Recorder {
 
 #[derive(Debug, Default)]
 struct Inner {
-    requests: Vec<Recorded>,
+    requests: Vec<RecordedRequest>,
     violations: Vec<String>,
-    /// How many requests were forgotten.
-    forgotten: usize,
+    /// The number of requests that were cleared.
+    cleared: usize,
 }
 
 impl Recorder {
-    /// Notes a request; the number names it until its end.
-    pub(crate) fn begin(&self, recorded: Recorded) -> usize {
+    /// Records a request. The returned number identifies it in [`Recorder::finish`].
+    pub(crate) fn begin(&self, request: RecordedRequest) -> usize {
         let mut inner = lock(&self.inner);
-        inner.requests.push(recorded);
-        inner.forgotten + inner.requests.len() - 1
+        inner.requests.push(request);
+        inner.cleared + inner.requests.len() - 1
     }
 
-    /// Notes a request's end.
-    pub(crate) fn end(&self, number: usize, status: Option<u16>) {
+    /// Records the end of a request.
+    pub(crate) fn finish(&self, number: usize, status: Option<u16>) {
         let mut inner = lock(&self.inner);
-        let index = number.checked_sub(inner.forgotten);
-        if let Some(recorded) = index.and_then(|index| inner.requests.get_mut(index)) {
-            recorded.ended = Some(Instant::now());
-            recorded.status = status;
+        let index = number.checked_sub(inner.cleared);
+        if let Some(request) = index.and_then(|index| inner.requests.get_mut(index)) {
+            request.ended = Some(Instant::now());
+            request.status = status;
         }
     }
 
-    /// Notes where somebody broke the contract: the scenario fails for it.
-    pub(crate) fn violations_found(&self, texts: Vec<String>) {
-        lock(&self.inner).violations.extend(texts);
+    /// Records contract violations. They fail the scenario.
+    pub(crate) fn add_violations(&self, violations: Vec<String>) {
+        lock(&self.inner).violations.extend(violations);
     }
 
     pub(crate) fn violations(&self) -> Vec<String> {
         lock(&self.inner).violations.clone()
     }
 
-    /// How many requests there were so far.
+    /// The number of requests so far.
     pub(crate) fn count(&self) -> usize {
         let inner = lock(&self.inner);
-        inner.forgotten + inner.requests.len()
+        inner.cleared + inner.requests.len()
     }
 
-    /// The requests from number `from` on that are not forgotten.
-    pub(crate) fn since(&self, from: usize) -> Vec<Recorded> {
+    /// The requests from number `from` on that were not cleared.
+    pub(crate) fn since(&self, from: usize) -> Vec<RecordedRequest> {
         let inner = lock(&self.inner);
         inner
             .requests
-            .get(from.saturating_sub(inner.forgotten)..)
+            .get(from.saturating_sub(inner.cleared)..)
             .unwrap_or_default()
             .to_vec()
     }
 
-    /// Forgets all requests so far: a soak must not grow.
-    pub(crate) fn forget(&self) {
+    /// Clears all requests so far: a soak test must not grow.
+    pub(crate) fn clear(&self) {
         let mut inner = lock(&self.inner);
-        inner.forgotten += inner.requests.len();
+        inner.cleared += inner.requests.len();
         inner.requests.clear();
     }
 }

@@ -1,119 +1,112 @@
-//! An HTTP/1.1 server on loopback that misbehaves on demand. Comes in: TCP connections, with or without TLS. Goes out: a
-//! whole request for a handler to answer, on a connection that can be refused, delayed, cut or slowed down meanwhile.
+//! An HTTP/1.1 server on loopback that serves a router and can harm its connections.
+//!
+//! Input: TCP connections, with or without TLS. Output: requests for the router, each with the [`ConnectionHandle`] of its
+//! connection as an extension.
 
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::certificates::{CertificateKind, Certificates};
+use super::delay;
+use super::faulty_stream::{
+    ConnectionHandle, Disconnect, FaultyStream, ListenerHandle, reset_on_close,
+};
 use crate::faults::Fault;
-use crate::faults::inject::Body;
 use crate::lock;
-use crate::net::certificates::{Certificates, Present};
-use crate::net::delay;
-use crate::net::faulty_stream::{Cut, Line, Port, Wire, reset_on_close};
-
-/// Answers one request.
-pub(crate) type Handler = Arc<dyn Fn(Request<Bytes>, Line) -> Answering + Send + Sync>;
-/// An answer being made.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// How connections are made.
 #[derive(Clone, Default)]
-pub(crate) struct Conditions {
-    /// With TLS, and whose certificates.
+pub(crate) struct ConnectionOptions {
+    /// The certificates, if the server speaks TLS.
     pub(crate) tls: Option<Arc<Certificates>>,
-    /// The round trip that every connection pretends to have.
+    /// The round-trip time that every connection simulates.
     pub(crate) round_trip: Duration,
 }
 
-/// A server; it ends when this is dropped.
+/// A server. It stops when it is dropped.
 pub(crate) struct Server {
     port: u16,
     scheme: &'static str,
-    shared: Arc<Shared>,
-    listener: Port,
+    open: OpenConnections,
+    listener: ListenerHandle,
     accepting: JoinHandle<()>,
 }
 
+/// The open connections. They do not refer to the router, which may own what refers to them.
+type OpenConnections = Arc<Mutex<Vec<(ConnectionHandle, JoinHandle<()>)>>>;
+
 struct Shared {
-    handler: Handler,
-    conditions: Conditions,
+    router: Router,
+    options: ConnectionOptions,
     connections: AtomicU64,
-    open: Mutex<Vec<(Line, JoinHandle<()>)>>,
-    gate: Box<dyn Fn() -> Option<Fault> + Send + Sync>,
+    open: OpenConnections,
+    connection_fault: Box<dyn Fn() -> Option<Fault> + Send + Sync>,
 }
 
 impl Server {
-    /// Listens on a free port. `gate` is asked about every connection before it is served.
-    pub(crate) async fn start(
-        conditions: Conditions,
-        gate: impl Fn() -> Option<Fault> + Send + Sync + 'static,
-        handler: Handler,
-    ) -> Self {
-        Self::start_on(0, conditions, gate, handler).await
+    /// Listens on a free port, without TLS, delay or faults.
+    pub(crate) async fn start(router: Router) -> Self {
+        Self::start_on(0, ConnectionOptions::default(), || None, router).await
     }
 
-    /// As [`Server::start`], on a port that the caller names.
+    /// Listens on this port, or on a free one if it is 0. Calls `connection_fault` for every connection before serving it.
     pub(crate) async fn start_on(
         port: u16,
-        conditions: Conditions,
-        gate: impl Fn() -> Option<Fault> + Send + Sync + 'static,
-        handler: Handler,
+        options: ConnectionOptions,
+        connection_fault: impl Fn() -> Option<Fault> + Send + Sync + 'static,
+        router: Router,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
-            .expect("a port of loopback is free");
+            .unwrap_or_else(|error| panic!("cannot listen on 127.0.0.1:{port}: {error}"));
         let port = listener
             .local_addr()
             .expect("a bound listener has an address")
             .port();
-        let scheme = if conditions.tls.is_some() {
+        let scheme = if options.tls.is_some() {
             "https"
         } else {
             "http"
         };
+        let open = OpenConnections::default();
         let shared = Arc::new(Shared {
-            handler,
-            conditions,
+            router,
+            options,
             connections: AtomicU64::new(0),
-            open: Mutex::default(),
-            gate: Box::new(gate),
+            open: Arc::clone(&open),
+            connection_fault: Box::new(connection_fault),
         });
-        let (handle, closing, held) = Port::new();
-        let serving = (Arc::clone(&shared), handle.clone());
+        let (handle, closing, listening) = ListenerHandle::new();
+        let for_connections = handle.clone();
         let accepting = tokio::spawn(async move {
             tokio::select! {
-                () = accept(listener, serving.0, serving.1) => {}
+                () = accept(listener, shared, for_connections) => {}
                 () = closing.notified() => {}
             }
-            drop(held);
+            drop(listening);
         });
         Self {
             port,
             scheme,
-            shared,
+            open,
             listener: handle,
             accepting,
         }
     }
 
-    /// `http://127.0.0.1:PORT`, without a final slash.
+    /// `http://127.0.0.1:PORT`, without a trailing slash.
     pub(crate) fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.scheme, self.port)
+        format!("{}://{}", self.scheme, self.authority())
     }
 
     /// `127.0.0.1:PORT`.
@@ -121,18 +114,18 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Ends every connection that is open when it is called.
-    pub(crate) fn cutter(&self) -> impl Fn(Cut) + Send + Sync + use<> {
-        let shared = Arc::clone(&self.shared);
+    /// A function that ends every connection that is open when it is called.
+    pub(crate) fn disconnector(&self) -> impl Fn(Disconnect) + Send + Sync + use<> {
+        let open = Arc::clone(&self.open);
         move |how| {
-            for (line, _) in &*lock(&shared.open) {
-                line.cut(how);
+            for (connection, _) in &*lock(&open) {
+                connection.disconnect(how);
             }
         }
     }
 
     /// Stops listening for good: the kernel refuses every later connection.
-    pub(crate) async fn close_port(&self) {
+    pub(crate) async fn close_listener(&self) {
         self.listener.close().await;
     }
 }
@@ -140,73 +133,57 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
-        for (_, task) in lock(&self.shared.open).drain(..) {
+        for (_, task) in lock(&self.open).drain(..) {
             task.abort();
         }
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, port: Port) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, handle: ListenerHandle) {
     loop {
-        // An accept fails when the machine has no descriptors left, or when the peer is gone already: neither ends a server.
+        // Accepting fails if the machine is out of descriptors or the peer is gone already. Neither ends the server.
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        let line = Line::new(
-            shared.connections.fetch_add(1, Ordering::Relaxed) + 1,
-            port.clone(),
-        );
-        let task = tokio::spawn(connection(stream, line.clone(), Arc::clone(&shared)));
+        let id = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = ConnectionHandle::new(id, handle.clone());
+        let task = tokio::spawn(serve_connection(
+            stream,
+            connection.clone(),
+            Arc::clone(&shared),
+        ));
         let mut open = lock(&shared.open);
         open.retain(|(_, task)| !task.is_finished());
-        open.push((line, task));
+        open.push((connection, task));
     }
 }
 
-async fn connection(stream: TcpStream, line: Line, shared: Arc<Shared>) {
-    // Small answers leave at once, as they do at any server that cares.
+async fn serve_connection(stream: TcpStream, connection: ConnectionHandle, shared: Arc<Shared>) {
+    // Small responses leave at once. If this fails, they leave later.
     let _ = stream.set_nodelay(true);
-    let present = match (shared.gate)() {
-        Some(Fault::TlsFailure) => Present::Nothing,
-        Some(Fault::WrongHost) => Present::WrongHost,
-        Some(Fault::UntrustedCertificate) => Present::Untrusted,
+    let certificate = match (shared.connection_fault)() {
+        Some(Fault::TlsFailure) => CertificateKind::HandshakeFailure,
+        Some(Fault::WrongHost) => CertificateKind::WrongHost,
+        Some(Fault::UntrustedCertificate) => CertificateKind::Untrusted,
         Some(_) => return reset_on_close(&stream),
-        None => Present::Good,
+        None => CertificateKind::Valid,
     };
-    let wire = delay::line(
-        Wire::new(stream, line.clone()),
-        shared.conditions.round_trip,
-    );
-    match &shared.conditions.tls {
-        None => serve(wire, line, &shared).await,
+    let stream = FaultyStream::new(stream, connection.clone());
+    let stream = delay::delayed(stream, shared.options.round_trip);
+    let router = shared.router.clone().layer(Extension(connection));
+    match &shared.options.tls {
+        None => serve_http(stream, router).await,
         Some(certificates) => {
-            if let Ok(stream) = certificates.accept(wire, present).await {
-                serve(stream, line, &shared).await;
+            if let Ok(stream) = certificates.accept(stream, certificate).await {
+                serve_http(stream, router).await;
             }
         }
     }
 }
 
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    line: Line,
-    shared: &Arc<Shared>,
-) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (handler, line) = (Arc::clone(&shared.handler), line.clone());
-        async move {
-            let (parts, body) = request.into_parts();
-            // A body that breaks off has no answer: the connection is gone.
-            let body = body
-                .collect()
-                .await
-                .map(http_body_util::Collected::to_bytes)
-                .unwrap_or_default();
-            Ok::<_, Infallible>(handler(Request::from_parts(parts, body), line).await)
-        }
-    });
-    // A client that goes away is no fault of the server.
+async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    // A client that disconnects is not an error of the server.
     let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;
 }

@@ -1,4 +1,4 @@
-//! The healthy day that every scenario begins with: one App on one account, its key in SSM.
+//! The state that every scenario starts from: one App, installed on one account, with its key in SSM.
 
 use crate::aws::ssm::Parameter;
 use crate::github::GitHub;
@@ -7,16 +7,16 @@ use crate::github::private_key::PrivateKey;
 
 /// The App's client ID in a scenario.
 pub const CLIENT_ID: &str = "Iv23liSandboxSandbox";
-/// The installation's ID in a scenario.
+/// The installation ID in a scenario.
 pub const INSTALLATION_ID: u64 = 12_345_678;
-/// The three parameters' default names: client ID, installation ID, private key.
+/// The default names of the three parameters: client ID, installation ID, private key.
 pub const PARAMETERS: [&str; 3] = [
     "/github-token-broker/app/client-id",
     "/github-token-broker/app/installation-id",
     "/github-token-broker/app/private-key-pem",
 ];
 
-/// What GitHub has, on the healthy day: one App on `octo-org` with three repositories.
+/// GitHub with one App, installed on `octo-org` with its three repositories.
 pub(crate) fn github(key: &PrivateKey) -> GitHub {
     let repository = |id, name: &str, private| Repository {
         id,
@@ -59,7 +59,7 @@ pub(crate) fn github(key: &PrivateKey) -> GitHub {
     }
 }
 
-/// The three parameters, on the healthy day.
+/// The three parameters.
 pub(crate) fn parameters(key: &PrivateKey) -> [(String, Parameter); 3] {
     let [client_id, installation_id, private_key] = PARAMETERS.map(str::to_owned);
     [

@@ -1,55 +1,58 @@
-//! What came of an invocation, for a test to look at: the answer, the requests it made, what it wrote, and when.
+//! The outcome of an invocation for a test to inspect: the result, the requests, the output, the times.
 
 use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::lambda::invoke_result::Answer;
-use crate::net::recorder::{Call, Recorded};
+use crate::lambda::invoke_result::InvokeResult;
+use crate::net::recorder::{Call, RecordedRequest};
 
-/// One invocation, when it is over and its outputs were searched for secrets.
+/// One finished invocation, after its output was searched for secrets.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// What the caller of the function sees.
-    pub answer: Answer,
-    /// The ID that Lambda gave the invocation.
+    pub result: InvokeResult,
+    /// The invocation's request ID.
     pub request_id: String,
-    /// What was asked of AWS and GitHub, in order; with a cold start from its beginning.
-    pub requests: Vec<Recorded>,
+    /// The requests to AWS and GitHub in order, including those of the init phase after a cold start.
+    pub requests: Vec<RecordedRequest>,
     /// The JSON lines on stdout.
     pub log: Vec<Value>,
-    /// All that was written to stdout.
+    /// Everything on stdout.
     pub stdout: String,
-    /// All that was written to stderr.
+    /// Everything on stderr.
     pub stderr: String,
-    /// When what happened.
-    pub times: Times,
-    /// The most memory the process had so far, in KiB.
+    /// When each step happened.
+    pub timing: Timing,
+    /// The peak memory of the process so far, in KiB.
     pub peak_memory: u64,
 }
 
-/// The moments of an invocation, by the sandbox's clock.
+/// The times of an invocation, by the sandbox's clock.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct Timing {
     /// The process was started.
     pub spawned: Instant,
-    /// The function first asked for work; nothing when it never did.
+    /// The function first asked for an invocation; `None` if it never did.
     pub ready: Option<Instant>,
-    /// The function was given this invocation.
+    /// The function received this invocation.
     pub delivered: Instant,
-    /// The function had answered, or Lambda gave up.
-    pub answered: Instant,
+    /// The function returned its result, or Lambda gave up.
+    pub finished: Instant,
 }
 
 impl Outcome {
-    /// The function's response. Panics, with the error, when there is none.
+    /// The function's response.
+    ///
+    /// # Panics
+    /// If the invocation failed.
     pub fn response(&self) -> Value {
-        match &self.answer {
-            Answer::Response(body) => {
+        match &self.result {
+            InvokeResult::Response(body) => {
                 serde_json::from_slice(body).expect("the function's response is JSON")
             }
             other => panic!(
-                "the function did not answer but: {other:?}\nits log:\n{}{}",
+                "the invocation failed: {other:?}\nits log:\n{}{}",
                 self.stdout, self.stderr
             ),
         }
@@ -63,38 +66,37 @@ impl Outcome {
             .to_owned()
     }
 
-    /// The error's type and message, whoever reported it. Panics when the function answered.
+    /// The type and message of the error, whether the function or Lambda reported it.
+    ///
+    /// # Panics
+    /// If the invocation succeeded.
     pub fn error(&self) -> (String, String) {
-        let error = match &self.answer {
-            Answer::Response(_) => panic!("the function answered where an error was expected"),
-            Answer::FunctionError(error)
-            | Answer::InitError(error)
-            | Answer::TimedOut(error)
-            | Answer::Crashed(error) => error,
+        let Some(error) = self.result.error() else {
+            panic!("the function returned a response instead of an error")
         };
         let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
         (text("errorType"), text("errorMessage"))
     }
 
-    /// How many calls of this kind were made.
+    /// The number of calls of this kind.
     pub fn calls(&self, call: Call) -> usize {
         self.requests_of(call).count()
     }
 
     /// The calls of this kind, in order.
-    pub fn requests_of(&self, call: Call) -> impl Iterator<Item = &Recorded> {
+    pub fn requests_of(&self, call: Call) -> impl Iterator<Item = &RecordedRequest> {
         self.requests
             .iter()
-            .filter(move |recorded| recorded.call == call)
+            .filter(move |request| request.call == call)
     }
 
-    /// The log lines of this level, as the function writes levels, whatever the case.
+    /// The log lines of this level, in any case.
     pub fn lines(&self, level: &str) -> Vec<&Value> {
-        let is = |line: &&Value| {
+        let has_level = |line: &&Value| {
             line["level"]
                 .as_str()
                 .is_some_and(|found| found.eq_ignore_ascii_case(level))
         };
-        self.log.iter().filter(is).collect()
+        self.log.iter().filter(has_level).collect()
     }
 }

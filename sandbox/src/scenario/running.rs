@@ -1,11 +1,17 @@
-//! A scenario that runs. Comes in: payloads, and changes between them. Goes out: outcomes, each searched for secrets and
-//! held against the contract. When this is dropped, the process is killed and the servers stop.
+//! A scenario that is running.
+//!
+//! Input: payloads, and changes between them. Output: outcomes, each checked against the invariants. Dropping it kills the
+//! process and stops the servers.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, Once};
 
 use bytes::Bytes;
 
+use super::Scenario;
+use super::fixtures::{self, PARAMETERS};
+use super::invariants::Invariants;
+use super::outcome::{Outcome, Timing};
 use crate::aws::ssm::{Parameter, Ssm};
 use crate::faults::Fault;
 use crate::faults::schedule::Schedule;
@@ -16,13 +22,8 @@ use crate::lambda::environment::{BeforeDelivery, Configuration};
 use crate::lambda::variables::Variables;
 use crate::lock;
 use crate::net::client;
-use crate::net::gateway::Signer;
 use crate::net::recorder::Call;
 use crate::sandbox::Sandbox;
-use crate::scenario::Scenario;
-use crate::scenario::fixtures::{self, PARAMETERS};
-use crate::scenario::invariants::Watch;
-use crate::scenario::outcome::{Outcome, Times};
 
 /// The function's name in a scenario.
 const FUNCTION_NAME: &str = "github-token-broker";
@@ -31,63 +32,56 @@ const FUNCTION_NAME: &str = "github-token-broker";
 pub struct Running {
     sandbox: Sandbox,
     function: Arc<Function>,
-    watch: Watch,
-    seen: usize,
+    invariants: Invariants,
+    requests_checked: usize,
 }
 
 impl Running {
     /// Starts the servers; no process yet.
     pub(crate) async fn launch(mut scenario: Scenario) -> Self {
         let (github, ssm) = initial_state(&mut scenario);
-        let needs_tls =
-            |fault: &Fault| fault.is_at_connection() && !matches!(fault, Fault::RefusedConnection);
         assert!(
-            scenario.setting.tls || !scenario.faults.any(needs_tls),
-            "a fault in TLS needs `.tls()`"
+            scenario.options.tls || !scenario.faults.any(Fault::needs_tls),
+            "a TLS fault needs `.tls()`"
         );
         let parameters: Vec<_> = ssm
-            .newest()
+            .latest()
             .map(|(name, parameter)| (name.clone(), parameter.clone()))
             .collect();
-        let region = scenario
-            .variables
-            .get("AWS_REGION")
-            .map_or("us-east-1", String::as_str);
+        let region = scenario.variables.get("AWS_REGION").cloned().flatten();
+        let region = region.as_deref().unwrap_or("us-east-1");
         let mut variables = Variables::new(FUNCTION_NAME, region, scenario.memory);
         variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "octo-org");
         variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "octo-repo");
-        // The credentials are known before the endpoints are: those are the sandbox's to tell.
+        // AWS must know the signer before its endpoint, another variable, is known.
         let mut configured = variables.clone();
         scenario.configure(&mut configured);
-        let signer = Signer::of(&configured);
         let sandbox = Sandbox::start(
-            &scenario.setting,
+            &scenario.options,
             github,
             ssm,
             scenario.faults.clone(),
-            Some(signer),
+            Some(configured.signer()),
         )
         .await;
         if let Some(endpoint) = &scenario.ssm_endpoint {
             client::put_parameters(endpoint, &variables.region, &parameters).await;
         }
-        let slash = if scenario.trailing_slash { "/" } else { "" };
+        let aws_url = scenario.ssm_endpoint.clone();
         variables.set(
             "AWS_ENDPOINT_URL",
-            scenario
-                .ssm_endpoint
-                .clone()
-                .unwrap_or_else(|| sandbox.aws_url()),
+            aws_url.unwrap_or_else(|| sandbox.aws_url()),
         );
+        let slash = if scenario.trailing_slash { "/" } else { "" };
         variables.set(
             "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
             format!("{}{slash}", sandbox.github_url()),
         );
-        if let Some(bundle) = sandbox.bundle() {
+        if let Some(bundle) = sandbox.ca_bundle() {
             variables.set("SSL_CERT_FILE", bundle.display().to_string());
         }
         scenario.configure(&mut variables);
-        let watch = Watch::new(&scenario.key, &variables, scenario.any_log);
+        let invariants = Invariants::new(&scenario.key, &variables, scenario.allow_text_log);
         let function = sandbox.lambda.put(Configuration {
             name: FUNCTION_NAME.to_owned(),
             launcher: scenario.launcher,
@@ -101,111 +95,115 @@ impl Running {
         Self {
             sandbox,
             function,
-            watch,
-            seen: 0,
+            invariants,
+            requests_checked: 0,
         }
     }
 
-    /// Gets an environment ready. One that fails is thrown away: the next invocation sees why.
+    /// Initializes an environment. If that fails, the next invocation starts another one and shows the failure.
     pub(crate) async fn warm_up(&mut self) {
         if let Err(output) = self.function.warm_up().await {
-            self.watch.check_rest(&self.sandbox, &[], output);
+            self.invariants.check_output(&self.sandbox, &[], output);
         }
     }
 
     /// Invokes the function with exactly these bytes.
     ///
     /// # Panics
-    /// When a secret reached the output, a line on stdout is not JSON, or the contract with AWS or GitHub was broken.
+    /// If a secret is in the output, a line on stdout is not JSON, or a call violates the contract with AWS or GitHub.
     pub async fn invoke(&mut self, payload: impl AsRef<[u8]>) -> Outcome {
-        let invocation = self
-            .function
-            .invoke(Bytes::copy_from_slice(payload.as_ref()))
-            .await;
-        let requests = self.sandbox.recorder.since(self.seen);
-        self.seen = self.sandbox.recorder.count();
-        let log = self.watch.check(&self.sandbox, &requests, &invocation);
-        let times = Times {
-            spawned: invocation.spawned,
-            ready: invocation.ready,
-            delivered: invocation.delivered,
-            answered: invocation.answered,
-        };
+        let payload = Bytes::copy_from_slice(payload.as_ref());
+        let invocation = self.function.invoke(payload).await;
+        let requests = self.sandbox.recorder.since(self.requests_checked);
+        self.requests_checked = self.sandbox.recorder.count();
+        let log = self.invariants.check(&self.sandbox, &requests, &invocation);
         Outcome {
-            answer: invocation.answer,
+            result: invocation.result,
             request_id: invocation.request_id,
             requests,
             log,
             stdout: invocation.stdout,
             stderr: invocation.stderr,
-            times,
+            timing: Timing {
+                spawned: invocation.spawned,
+                ready: invocation.ready,
+                delivered: invocation.delivered,
+                finished: invocation.finished,
+            },
             peak_memory: invocation.peak_memory,
         }
     }
 
-    /// AWS's endpoint.
+    /// The endpoint of AWS.
     pub fn aws_url(&self) -> String {
         self.sandbox.aws_url()
     }
 
-    /// GitHub's API, base path included.
+    /// The base URL of GitHub's API.
     pub fn github_url(&self) -> String {
         self.sandbox.github_url()
     }
 
-    /// GitHub, to look at or to change.
+    /// GitHub, to inspect or to change.
     pub fn github(&self) -> MutexGuard<'_, GitHub> {
         lock(&self.sandbox.github)
     }
 
-    /// SSM, to look at or to change.
+    /// SSM, to inspect or to change.
     pub fn ssm(&self) -> MutexGuard<'_, Ssm> {
         lock(&self.sandbox.ssm)
     }
 
-    /// From now on, calls of this kind meet a fault by this schedule.
+    /// From now on, applies a fault to calls of this kind, by this schedule.
     pub fn faults(&self, call: Call, schedule: Schedule) {
         self.sandbox.faults.add(call, schedule);
     }
 
-    /// From now on, so many in a hundred calls meet a fault that can be survived.
+    /// From now on, applies a transient fault to this percentage of calls.
     pub fn random_faults(&self, seed: u64, percent: u64) {
-        self.sandbox.faults.at_random(seed, percent);
+        self.sandbox.faults.add_random(seed, percent);
     }
 
-    /// The process that the next invocation goes to, where there is one.
+    /// The process that the next invocation goes to, if there is one.
     pub fn pid(&self) -> Option<u32> {
         self.function.process().map(|(pid, _)| pid)
     }
 
-    /// Whether that process is stopped.
-    pub fn frozen(&self) -> bool {
+    /// Whether that process is frozen.
+    pub fn is_frozen(&self) -> bool {
         self.function.process().is_some_and(|(_, frozen)| frozen)
     }
 
-    /// Gives the App a new key, at GitHub and in SSM, and takes the old one away.
+    /// Gives the App a new key, on GitHub and in SSM, and removes the old one.
     pub fn rotate_key(&mut self) {
         let key = PrivateKey::fresh(2048);
-        self.watch.hide(&key);
+        self.invariants.add_key(&key);
         self.github().app_mut().keys = vec![key.public()];
-        self.ssm()
-            .put(PARAMETERS[2], Parameter::secure_string(key.pem()));
+        let parameter = Parameter::secure_string(key.pem());
+        self.ssm().put(PARAMETERS[2], parameter);
     }
 
-    /// Forgets what was recorded and issued so far: a soak must not grow.
-    pub fn forget(&mut self) {
-        self.sandbox.recorder.forget();
+    /// Clears the recorded requests and the issued tokens: a soak test must not grow.
+    pub fn clear_history(&mut self) {
+        self.sandbox.recorder.clear();
         self.github().tokens.clear();
     }
 
-    /// Ends the process, and looks at the last it wrote.
+    /// Ends the process and checks its last output.
     ///
     /// # Panics
     /// As [`Running::invoke`] does.
     pub async fn finish(mut self) {
         let output = self.function.end().await;
-        let requests = self.sandbox.recorder.since(self.seen);
-        self.watch.check_rest(&self.sandbox, &requests, output);
+        let requests = self.sandbox.recorder.since(self.requests_checked);
+        self.invariants
+            .check_output(&self.sandbox, &requests, output);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.function.kill();
     }
 }
 
@@ -233,16 +231,19 @@ fn before_delivery(
     sandbox: &Sandbox,
     after_init: Option<Box<dyn Fn(u32) + Send + Sync>>,
 ) -> BeforeDelivery {
-    let (arrange, first) = (sandbox.before_delivery(), Once::new());
+    let (arm_faults, first) = (sandbox.before_delivery(), Once::new());
     Arc::new(move |pid| {
         if let Some(after_init) = &after_init {
             first.call_once(|| after_init(pid));
         }
-        arrange();
+        arm_faults();
     })
 }
 
-/// `$BROKER_UNDER_TEST`, else the release build of the workspace.
+/// `$BROKER_UNDER_TEST`, or the release build of the workspace.
+///
+/// # Panics
+/// If the file does not exist.
 pub fn binary_under_test() -> PathBuf {
     if let Some(path) = std::env::var_os("BROKER_UNDER_TEST").filter(|path| !path.is_empty()) {
         return std::path::absolute(path).expect("the current folder exists");
@@ -255,7 +256,7 @@ pub fn binary_under_test() -> PathBuf {
     let binary = target.join("release").join("bootstrap");
     assert!(
         binary.is_file(),
-        "{} is not there: `make build` makes it, or name another in BROKER_UNDER_TEST",
+        "{} does not exist: run `make build`, or set BROKER_UNDER_TEST",
         binary.display()
     );
     binary

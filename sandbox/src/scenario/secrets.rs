@@ -1,14 +1,15 @@
-//! The search for secrets in what a function wrote. Comes in: every secret there was, and a text. It fails a scenario, and
-//! names what leaked by kind, never by value.
+//! The search for secrets in a function's output.
+//!
+//! Input: every secret of a scenario, and a text. Output: the kinds of secrets in the text, never their values.
 
 use std::collections::BTreeSet;
 
-/// Shorter texts are in any log by chance.
-const SHORTEST: usize = 8;
-/// Any leak of twice this length holds one of the pieces that a long secret is cut into.
+/// A shorter text might be in any log by chance.
+const MIN_LENGTH: usize = 8;
+/// Long secrets are cut into pieces of this length: any leak of twice the length contains a whole piece.
 const PIECE: usize = 24;
 
-/// The secrets of a scenario, each with the name of its kind.
+/// The secrets of a scenario, each with its kind.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets {
     known: BTreeSet<(String, &'static str)>,
@@ -17,26 +18,25 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Adds a secret.
     pub(crate) fn add(&mut self, kind: &'static str, value: &str) {
-        if value.len() >= SHORTEST {
+        if value.len() >= MIN_LENGTH {
             self.known.insert((value.to_owned(), kind));
         }
     }
 
-    /// Adds a value of many lines: each of them is secret, but for the armour of a PEM file, which is the same in all.
+    /// Adds each line of a secret, except the BEGIN and END lines of a PEM, which are the same in every key.
     pub(crate) fn add_lines(&mut self, kind: &'static str, value: &str) {
         for line in value.split(['\n', '\r']).flat_map(|line| line.split("\\n")) {
             if line.contains("-----") {
                 continue;
             }
             self.add(kind, line.trim());
-            // A part of a long line is as secret as the line.
             for piece in line.trim().as_bytes().chunks_exact(PIECE) {
                 self.add(kind, &String::from_utf8_lossy(piece));
             }
         }
     }
 
-    /// Adds a JWT: whole, and each of its parts but the header, which is no secret.
+    /// Adds a JWT: the whole and each part, except the header, which is not secret.
     pub(crate) fn add_jwt(&mut self, jwt: &str) {
         self.add("a JWT", jwt);
         jwt.split('.')
