@@ -83,6 +83,7 @@ async fn handle(payload: &str) -> (&'static str, Value) {
             println!("not JSON");
             ("response", json!({}))
         }
+        Some("pid") => ("response", json!(std::process::id())),
         Some("meet") => {
             let mut meeting = TcpStream::connect(variable("MEETING")).expect("the test listens");
             meeting
