@@ -6,6 +6,7 @@
 
 mod clock;
 mod configuration;
+mod demo;
 mod fault_matrix;
 mod installation;
 mod main_path;
