@@ -95,7 +95,7 @@ fn json_of(output: &Output) -> Value {
 #[tokio::test]
 async fn broker_mints_with_parameters_from_moto() {
     let moto = Moto::start().await;
-    let outcome = Scenario::default().ssm_endpoint(&moto.url).run().await;
+    let outcome = Scenario::default().aws_endpoint(&moto.url).run().await;
     outcome.token();
     assert_eq!(
         outcome.calls(Call::GetParameters),
@@ -103,7 +103,7 @@ async fn broker_mints_with_parameters_from_moto() {
         "no call to the sandbox's SSM"
     );
     let missing = Scenario::default()
-        .ssm_endpoint(&moto.url)
+        .aws_endpoint(&moto.url)
         .variable("GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM", "/no/such/parameter");
     let (error_type, message) = missing.run().await.error();
     assert_eq!(error_type, "ParametersMissing");
@@ -118,7 +118,7 @@ async fn broker_mints_with_parameters_from_moto() {
 async fn plain_http_endpoint_works_with_a_warning() {
     let moto = Moto::start().await;
     let not_loopback = moto.url.replace("127.0.0.1", "0.0.0.0");
-    let outcome = Scenario::default().ssm_endpoint(&not_loopback).run().await;
+    let outcome = Scenario::default().aws_endpoint(&not_loopback).run().await;
     outcome.token();
     let [line] = outcome.lines("warn")[..] else {
         panic!("{}", outcome.stdout)

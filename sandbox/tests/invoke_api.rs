@@ -1,9 +1,5 @@
 //! Lambda's Invoke API over HTTP, with a scripted function behind it.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a panic fails the test"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
 mod scripted;
 
@@ -155,7 +151,9 @@ async fn frozen_function_ends_with_the_sandbox_program_by_any_signal() {
         let aws_url = description["aws_url"].as_str().expect("a URL");
         let response = invoke_at(aws_url, "github-token-broker", r#""pid""#).await;
         let body = String::from_utf8_lossy(response.body());
-        let pid = body.parse().unwrap_or_else(|_| panic!("no process ID: {body}"));
+        let pid = body
+            .parse()
+            .unwrap_or_else(|_| panic!("no process ID: {body}"));
         let id = serving.id().expect("it is running").to_string();
         let killed = Command::new("kill").args([signal, &id]).status().await;
         assert!(killed.expect("kill runs").success());

@@ -40,6 +40,14 @@ impl Signer {
             region: region.to_owned(),
         }
     }
+
+    /// The same principal in this region.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            ..self.clone()
+        }
+    }
 }
 
 /// Signs a request: adds `Authorization`, `X-Amz-Date` and the session token, if there is one.
