@@ -151,6 +151,20 @@ impl Running {
         lock(&self.sandbox.github)
     }
 
+    /// The host and port of GitHub, at which git and the client find it: `127.0.0.1:PORT`.
+    pub fn github_host(&self) -> String {
+        self.sandbox.github_host()
+    }
+
+    /// The bare git repository behind a repository of GitHub.
+    ///
+    /// # Panics
+    /// If GitHub has no such repository.
+    pub async fn bare_repository(&self, full_name: &str) -> PathBuf {
+        let id = self.github().repository_mut(full_name).id;
+        self.sandbox.repositories.path(id, full_name).await
+    }
+
     /// SSM, to inspect or to change.
     pub fn ssm(&self) -> MutexGuard<'_, Ssm> {
         lock(&self.sandbox.aws.ssm)
