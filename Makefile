@@ -88,6 +88,7 @@ check: $(VENV)/packaging ## Check formatting, lints, module layers, style, licen
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	PATH=$(VENV)/bin:$$PATH cargo deny --locked --workspace check --hide-inclusion-graph licenses bans sources
+	PATH=$(VENV)/bin:$$PATH cargo deny --locked --manifest-path broker/Cargo.toml --exclude-dev check --hide-inclusion-graph bans
 	$(VENV)/bin/zizmor --offline --no-progress --persona auditor .github
 
 # Not part of `check`: it needs the advisory database from the network, and can fail although nothing changed here.

@@ -1,8 +1,8 @@
-"""Builds what a release publishes for one architecture, and refuses to write what would not run on Lambda.
+"""Builds the files that a release publishes for an architecture, and rejects a program that cannot run on Lambda.
 
-In: the architectures to build, and the sources. Out, in the folder named by --into: the zip that Lambda takes, its SBOM
-and the licence notices of what is in it. The same sources and the same compilers give the same bytes. It must never
-write a zip whose program needs more than `provided.al2023` has, or names a path of the machine that built it.
+Input: the architectures, and the sources. Output, in the folder --into: the zip for Lambda, its SBOM, and the license notices
+of its crates. The same sources and compilers give the same bytes. Invariant: it never writes a zip whose program needs more
+than `provided.al2023` has, or contains a path of the machine that built it.
 """
 
 import argparse
@@ -31,17 +31,17 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from packageurl import PackageURL
 
-# arm64 is the module's default architecture, so its zip has the plain name.
+# The Terraform module defaults to arm64, so that zip has the plain name.
 ARCHITECTURES = {
     "x86_64": {"cpu": "x86_64", "asset": "github-token-broker-x86_64"},
     "arm64": {"cpu": "aarch64", "asset": "github-token-broker"},
 }
-# What Amazon Linux 2023 has in every image: glibc 2.34 ("Building with Amazon Linux 2023" in the Lambda guide), and
-# libgcc, without which its glibc package cannot be installed.
+# Every Amazon Linux 2023 image has glibc 2.34 ("Building with Amazon Linux 2023" in the Lambda guide) and libgcc, which its
+# glibc package requires.
 NEWEST_GLIBC = (2, 34)
 BASE_LIBRARIES = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
-# What `cargo auditable` sets, but for the wrapper's folder: cargo hashes that path into our crate's symbols, and another
-# folder for the tool would then be other bytes.
+# The variables that `cargo auditable` sets, but with a relative path to the wrapper: cargo hashes that path into the symbols
+# of our crate, so an absolute path would make the bytes depend on the tool's folder.
 AUDITABLE = {
     "RUSTC_WORKSPACE_WRAPPER": "cargo-auditable",
     "CARGO_AUDITABLE_ORIG_ARGS": json.dumps({"offline": False, "locked": True, "frozen": False, "config": []}),
@@ -51,7 +51,7 @@ SOURCE_SUFFIXES = {".rs", ".toml", ".c", ".h", ".py", ".json"}
 
 
 class CannotBuild(Exception):
-    """This machine lacks something; the text says what, and how to get it."""
+    """This machine lacks a tool. The text names it, and says how to install it."""
 
 
 def main():
@@ -64,7 +64,7 @@ def main():
     missing = {}
     for architecture in arguments.architectures:
         asset = arguments.into / ARCHITECTURES[architecture]["asset"]
-        for suffix in (".zip", ".cdx.json", ".NOTICES.txt"):  # what an earlier run left is never taken for this one's
+        for suffix in (".zip", ".cdx.json", ".NOTICES.txt"):  # the files of an earlier run must not pass for those of this one
             asset.with_name(asset.name + suffix).unlink(missing_ok=True)
         try:
             path, rustc = build(ARCHITECTURES[architecture]["cpu"])
@@ -81,16 +81,16 @@ def main():
         print(f"{architecture}: {asset}.zip, {len(program):,} bytes of program, {len(crates):,} crates in it and its build")
         compiler = subprocess.check_output([rustc, "--version"], text=True).strip()
         if compiler.split()[1] != os.environ["RELEASE_RUST"]:
-            print(f"{architecture}: made by {compiler}, not by the release's {os.environ['RELEASE_RUST']}: not a release's bytes")
+            print(f"{architecture}: built by {compiler}. A release is built by {os.environ['RELEASE_RUST']}, which gives different bytes")
     for architecture, reason in missing.items():
         print(f"{architecture}: NOT BUILT. {reason}", file=sys.stderr)
     sys.exit(1 if missing else 0)
 
 
 def build(cpu):
-    """Natively, exactly as `make build` does, so that both share their objects; else with a cross compiler.
+    """Builds natively, with the settings of `make build`, so that both share compiled crates; or else with a cross compiler.
 
-    Returns the program and the compiler that made it.
+    Returns the path of the program, and the compiler.
     """
     command = ["cargo", "build", "--locked", "--release", "--package", "broker", "--bin", "bootstrap"]
     folder, environment = pathlib.Path(os.environ["CARGO_TARGET_DIR"]), os.environ | AUDITABLE
@@ -100,7 +100,7 @@ def build(cpu):
         command += ["--target", target]
         folder = folder / target
     if subprocess.run(command, env=environment).returncode:
-        raise CannotBuild("The compiler says why, above.")
+        raise CannotBuild("The compiler's error is above.")
     return folder / "release" / "bootstrap", environment.get("RUSTC", "rustc")
 
 
@@ -109,7 +109,7 @@ def cross_compiler(cpu, target):
     apt = (
         f"On Debian, as root: dpkg --add-architecture {debian} && apt-get update && apt-get install --no-install-recommends "
         f"rustc-web libstd-rust-web-dev:{debian} gcc-{cpu.replace('_', '-')}-linux-gnu libc6-dev-{debian}-cross "
-        f"(make cross-tools). Elsewhere: rustup target add {target}, and a GNU cross compiler."
+        f"(make cross-tools). On other systems: rustup target add {target}, and a GNU cross compiler."
     )
     if not shutil.which(gcc):
         raise CannotBuild(f"There is no {gcc}. {apt}")
@@ -118,7 +118,7 @@ def cross_compiler(cpu, target):
         f"CC_{target.replace('-', '_')}": gcc,
         f"AR_{target.replace('-', '_')}": f"{cpu}-linux-gnu-ar",
     }
-    for rustc in (os.environ.get("RUSTC", "rustc"), "/usr/bin/rustc"):  # Debian's compiler has Debian's standard library
+    for rustc in (os.environ.get("RUSTC", "rustc"), "/usr/bin/rustc"):  # only Debian's compiler finds Debian's standard library
         if shutil.which(rustc) and list(standard_library(rustc, target).glob("libstd-*")):
             return environment | {"RUSTC": rustc}
     raise CannotBuild(f"Rust's standard library for {target} is not installed. {apt}")
@@ -154,20 +154,20 @@ def check_names_no_path_of_this_machine(program):
     for folder in {os.getcwd(), os.environ["CARGO_HOME"], os.environ["CARGO_TARGET_DIR"]}:
         found = re.search(re.escape(os.path.abspath(folder).encode()) + rb"/[ -~]{0,80}", program)
         if found:
-            sys.exit(f"the program names a path of this machine: {found[0].decode()}")
+            sys.exit(f"the program contains a path of this machine: {found[0].decode()}")
 
 
 def embedded_crates(program):
-    """The list that cargo-auditable wrote into the program: read from the bytes that are shipped, not from a plan."""
+    """The list of crates that cargo-auditable wrote into the program: it comes from the bytes that are shipped."""
     section = ELFFile(io.BytesIO(program)).get_section_by_name(".dep-v0")
     if section is None:
-        sys.exit("the program has no list of crates in it: another build, `make build` perhaps, replaced it in the meantime. Run this again")
+        sys.exit("the program contains no list of crates: another build, such as `make build`, replaced it. Run this again")
     return json.loads(zlib.decompress(section.data()))["packages"]
 
 
 def compiled(crates, cpu):
-    """Of the program's own list, what cargo compiles for it. The list says more than is true: it comes from `cargo metadata`,
-    which counts what other members of the workspace ask for, and what nothing asks for. What stays in the compiler is `build`."""
+    """The part of the program's list that cargo compiles for it. The list is too long: it comes from `cargo metadata`, which
+    includes the features that other members of the workspace enable. The kind of a crate that only runs at build time is `build`."""
     everything, linked = tree(cpu, "normal,build"), tree(cpu, "normal,no-proc-macro")
     names = [(crate["name"], crate["version"]) for crate in crates]
     if everything - set(names):
@@ -188,7 +188,7 @@ def tree(cpu, edges):
 
 
 def zipped(program):
-    """One entry, one time, one mode; deflated by a pinned implementation, since zlib's output differs between systems."""
+    """One entry with a fixed time and mode. The deflate implementation is pinned, because zlib's output differs between systems."""
     archive = io.BytesIO()
     entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system, entry.external_attr, entry.compress_type = 3, 0o100755 << 16, zipfile.ZIP_DEFLATED
@@ -198,7 +198,7 @@ def zipped(program):
 
 
 def sources():
-    """Licence, checksum and folder of each crate that Cargo.lock names."""
+    """The license, checksum and folder of each crate in Cargo.lock."""
     metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--locked", "--format-version", "1"]))
     lock = re.findall(r'name = "(.+)"\nversion = "(.+)"\nsource = .+\nchecksum = "(.+)"', pathlib.Path("Cargo.lock").read_text())
     checksums = {(name, version): checksum for name, version, checksum in lock}
@@ -225,7 +225,7 @@ def sbom(crates, program):
             )
         )
     root = next(c for c in components if c.type is ComponentType.APPLICATION)
-    # The same program has the same document: its serial number is derived from it, and it has no time of its own.
+    # The same program gives the same document: the serial number is derived from the program, and there is no timestamp.
     serial = uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(program).hexdigest())
     bom = Bom(components=[c for c in components if c is not root], serial_number=serial)
     bom.metadata.component, bom.metadata.timestamp = root, None
@@ -235,12 +235,12 @@ def sbom(crates, program):
 
 
 def notices(crates, rustc):
-    """Each crate's own licence files, word for word, each distinct text once; then what the compiler linked in of its own."""
+    """The license files of each crate, verbatim, each distinct text once; then the notices of Rust's standard library."""
     known, texts = sources(), {}
     for crate in crates:
         source = known[crate["name"], crate["version"]]
         folder = pathlib.Path(source["manifest_path"]).parent
-        files = folder.rglob("*") if source["source"] else folder.glob("*")  # below our own folder are builds, too
+        files = folder.rglob("*") if source["source"] else folder.glob("*")  # our own folders also contain builds
         files = [f for f in files if f.is_file() and NOTICE.match(f.name) and f.suffix not in SOURCE_SUFFIXES] or [None]
         for file in files:
             text = file.read_text(errors="replace").strip() if file else ""
@@ -248,13 +248,13 @@ def notices(crates, rustc):
     none = texts.pop("", set())
     parts = [f"{chr(10).join(sorted(who))}\n\n{text}" for text, who in sorted(texts.items(), key=lambda item: sorted(item[1]))]
     if none:
-        parts.append("These crates carry no licence file; their licence is the one in brackets:\n" + "\n".join(sorted(none)))
+        parts.append("These crates have no license file. Their license is in parentheses:\n" + "\n".join(sorted(none)))
     parts.append(standard_library_notice(rustc))
     return f"\n\n{'-' * 100}\n\n".join(parts) + "\n"
 
 
 def standard_library_notice(rustc):
-    """Rust's standard library is in every program, and in no list of crates. Its notices come with the compiler."""
+    """Rust's standard library is in every program, but in no list of crates. Its notices come with the compiler."""
     documents = pathlib.Path(subprocess.check_output([rustc, "--print", "sysroot"], text=True).strip(), "share", "doc")
     page, debian = documents / "rust" / "COPYRIGHT-library.html", documents / "rustc-web" / "copyright"
     if page.exists():
@@ -262,7 +262,7 @@ def standard_library_notice(rustc):
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
     if debian.exists():
         return f"Copyright notices for The Rust Standard Library\n\n{debian.read_text().strip()}"
-    sys.exit(f"there are no notices of Rust's standard library: {page} came with rustc until now")
+    sys.exit(f"the notices of Rust's standard library are missing: {page} should be part of rustc")
 
 
 if __name__ == "__main__":

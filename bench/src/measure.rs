@@ -77,10 +77,11 @@ pub(crate) async fn start(
     share: Option<&Arc<Share>>,
     warm: usize,
 ) -> Start {
-    let limit = share.cloned();
     let mut scenario = scenario(binary, far);
-    if let Some(share) = limit {
-        scenario = scenario.after_init(move |_| share.limit());
+    if let Some(share) = share {
+        // The sandbox keeps what it calls, and the group has to be removed at the end.
+        let share = Arc::downgrade(share);
+        scenario = scenario.after_init(move |_| share.upgrade().expect("the bench runs").limit());
     }
     let mut running = scenario.prepare().await;
     if let Some(share) = share {
