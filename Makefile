@@ -99,15 +99,26 @@ advisories: $(VENV)/packaging ## Report known vulnerabilities in the dependencie
 .PHONY: package
 package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
 package: export RELEASE_RUST := $(RELEASE_RUST)
+package-client test-package-client: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
 package: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Build zips, SBOMs, notices and checksums into dist/ (ARCH=x86_64 or ARCH=arm64: only that one)
 	status=0; PATH="$(TOOLS)/bin:$$PATH" $(VENV)/bin/python packaging/package.py --into $(DIST) $(or $(ARCH),x86_64 arm64) || status=$$?; \
 	$(CHECKSUMS) || status=1; exit $$status
 
-CHECKSUMS = cd $(DIST) && sha256sum -- *.zip *.cdx.json *.NOTICES.txt > checksums.txt
+CHECKSUMS = PYTHONDONTWRITEBYTECODE=1 python3 packaging/assets.py checksums $(DIST)
 
 .PHONY: checksums
 checksums: ## Write dist/checksums.txt for the files in dist/
 	$(CHECKSUMS)
+
+# A release is built for musl. Here, without a musl standard library, it is a static build with glibc.
+CLIENT = $(PYTHON) packaging/client.py --into $(DIST) --target $(TARGET)
+TARGET := $(shell uname -m)-unknown-linux-gnu
+.PHONY: package-client test-package-client
+package-client: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Build the client's archive and SBOM into dist/ (TARGET=...: for that target)
+	PATH="$(TOOLS)/bin:$$PATH" $(CLIENT) pack
+	$(CHECKSUMS)
+test-package-client: package-client ## Build the client's archive, check it and run the client without shared libraries
+	$(PYTHON) packaging/test_package.py --into $(DIST) --client $(TARGET)
 
 # For Debian 12, as root. The release does not use these: it builds each architecture on a native runner.
 .PHONY: cross-tools
@@ -148,14 +159,23 @@ release-draft: release-check ## (workflow) Create a draft release for the tag, w
 	sed -n '/^## \[$(VERSION)\]/,/^## \[/{//!p}' CHANGELOG.md > "$$notes"; \
 	test "$$draft" = true || $(GH) release create v$(VERSION) --draft --verify-tag --title v$(VERSION) --notes-file "$$notes"
 
-# The command that the docs give to users. A file that fails it is not uploaded.
+.PHONY: release-sums release-collect
+release-sums: ## (workflow) Print the checksums of dist/ into the job's output NAME
+	python3 packaging/assets.py sums $(DIST) >> "$${GITHUB_OUTPUT:-/dev/stdout}"
+release-collect: ## (workflow) Compare dist/ with the checksums of the build jobs, in SUMS_*, and write dist/checksums.txt
+	python3 packaging/assets.py collect $(DIST)
+
+# The command that the docs give to users. A file that fails it is not uploaded. Exact: the workflow file, the tag and the
+# commit of the sources, and a runner of GitHub.
 SLUG := $(shell sed -n 's|^repository = "https://github.com/\(.*\)"|\1|p' Cargo.toml)
-VERIFY = $(GH) attestation verify "$$zip" --repo $(SLUG) --signer-workflow $(SLUG)/.github/workflows/release.yml --source-ref refs/tags/v$(VERSION)
+VERIFY = $(GH) attestation verify "$$file" --repo $(SLUG) --deny-self-hosted-runners --source-ref refs/tags/v$(VERSION) \
+	--cert-identity https://github.com/$(SLUG)/.github/workflows/release.yml@refs/tags/v$(VERSION) $(if $(GITHUB_SHA),--source-digest $(GITHUB_SHA))
 
 .PHONY: release-publish
-release-publish: release-check ## (workflow) Verify the files in dist/, upload them to the draft, and publish it
+release-publish: release-check release-collect ## (workflow) Verify the files in dist/, upload them to the draft, and publish it
 	draft=$(IS_DRAFT); test "$$draft" != false || $(IS_PUBLISHED); test "$$draft" = true
-	for zip in $(DIST)/*.zip; do $(VERIFY); $(VERIFY) --predicate-type https://cyclonedx.org/bom; done
+	for file in $(DIST)/*; do $(VERIFY); done
+	for file in $(DIST)/*.zip $(DIST)/*.tar.gz; do $(VERIFY) --predicate-type https://cyclonedx.org/bom; done
 	$(GH) release upload v$(VERSION) --clobber $(DIST)/*
 	$(GH) release edit v$(VERSION) --draft=false
 
