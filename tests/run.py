@@ -2,8 +2,8 @@
 """Runs the suites of `make test` or `make test-release`, and prints a summary.
 
 Input: the name of a set of suites. With CI=true, a missing program is a failure, except for the arm64 cross build. Output:
-the suites' own output, then one line for each suite, the slowest first, and `N passed, N failed`. The status is 0 only if
-each suite passed and ran at least one test.
+the progress of each suite, the whole output of a suite that fails, then one line for each suite, the slowest first, and
+`N passed, N failed`. The status is 0 only if each suite passed and ran at least one test.
 """
 
 import os
@@ -59,49 +59,69 @@ COUNTS = [
     re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed"),
     re.compile(r"^(?P<passed>\d+) passed, (?P<failed>\d+) failed"),
 ]
+# One finished test, in the words of cargo's test harness and of our own scripts.
+FINISHED = re.compile(r"^(test \S.* \.\.\. ok|ok     )")
+# Without a terminal, a line this often shows that a suite still runs.
+HEARTBEAT_SECONDS = 30
 
 
-def run(suite: Suite) -> None:
-    """Runs a suite, prints its output, and fills in what it counted."""
-    began = time.monotonic()
-    with subprocess.Popen(suite.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+def run(suite: Suite, log: pathlib.Path) -> None:
+    """Runs a suite with its output in `log`, shows its progress, and fills in what it counted."""
+    began, shown, finished = time.monotonic(), time.monotonic(), 0
+    with log.open("w", encoding="utf-8") as output, subprocess.Popen(
+        suite.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
         for line in process.stdout:
-            print(line, end="", flush=True)
+            output.write(line)
+            finished += bool(FINISHED.match(line))
             for count in COUNTS:
                 if found := count.match(line):
                     suite.passed += int(found["passed"])
                     suite.failed += int(found["failed"])
             if (at := line.find("budget: ")) >= 0:
                 suite.budget.append(line[at:].rstrip())
+            now = time.monotonic()
+            if sys.stdout.isatty() or now - shown > HEARTBEAT_SECONDS:
+                shown = now
+                text = f"    {now - began:4.0f} s, {finished} tests: {line.strip()[:80]}"
+                print(f"\r\x1b[K{text}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
+    if sys.stdout.isatty():
+        print("\r\x1b[K", end="")
     suite.seconds = time.monotonic() - began
     if process.returncode and not suite.failed:
         suite.failed = 1  # it ended before it could count: a build error, for example
     suite.verdict = "ok" if suite.passed and not suite.failed else "FAILED"
+    print(f"    {suite.verdict}: {suite.passed} passed, {suite.failed} failed in {suite.seconds:.0f} s", flush=True)
+    if suite.verdict == "FAILED":
+        print(log.read_text(encoding="utf-8"), flush=True)
 
 
 def main() -> int:
     suites = {"product": PRODUCT, "release": RELEASE}[sys.argv[1]]
+    logs = TARGET.absolute() / "test-logs"
+    logs.mkdir(parents=True, exist_ok=True)
     # The sandbox writes its exchanges there, for the suite that compares them with the vendors' models.
     exchanges = TARGET.absolute() / "exchanges.jsonl"
     exchanges.unlink(missing_ok=True)
     os.environ |= {"SANDBOX_EXCHANGES": str(exchanges), "PATH": f"{TARGET.absolute() / 'venv' / 'bin'}:{os.environ['PATH']}"}
     for number, suite in enumerate(suites, 1):
-        if suite.programs and not any(map(shutil.which, suite.programs)):
-            print(f"\n=== {number}/{len(suites)} {suite.name}: not run: {suite.remedy}", flush=True)
-            if os.environ.get("CI") == "true" and suite.remedy is not CROSS_TOOLS:
-                suite.failed, suite.verdict = 1, "FAILED"
+        print(f"[{number}/{len(suites)}] {suite.name}: {' '.join(suite.command)}", flush=True)
+        if not suite.programs or any(map(shutil.which, suite.programs)):
+            run(suite, logs / f"{sys.argv[1]}-{number}.log")
             continue
-        print(f"\n=== {number}/{len(suites)} {suite.name}: {' '.join(suite.command)}", flush=True)
-        run(suite)
-        print(f"=== {suite.verdict} in {suite.seconds:.0f} s", flush=True)
+        print(f"    not run: {suite.remedy}", flush=True)
+        if os.environ.get("CI") == "true" and suite.remedy is not CROSS_TOOLS:
+            suite.failed, suite.verdict = 1, "FAILED"
 
-    print("\nSuites, slowest first:")
+    print(f"\nSuites, slowest first (their output is in {logs}):")
     for suite in sorted(suites, key=lambda suite: -suite.seconds):
-        what = f"{suite.passed:4} passed, {suite.failed} failed" if suite.verdict != "not run" else suite.remedy
+        what = suite.remedy if suite.verdict == "not run" else f"{suite.passed:4} passed, {suite.failed} failed"
         print(f"  {suite.seconds:4.0f} s  {suite.verdict:7}  {suite.name:38} {what}")
     for line in (line for suite in suites for line in suite.budget):
         print(f"  {line}")
-    print(f"  {'fault matrix':16} {TARGET / 'tmp' / 'fault-matrix.md'}" if sys.argv[1] == "product" else "", end="\n")
+    matrix = TARGET / "tmp" / "fault-matrix.md"
+    if sys.argv[1] == "product" and matrix.exists():
+        print(f"  fault matrix, as found: {matrix}")
     passed, failed = sum(suite.passed for suite in suites), sum(suite.failed for suite in suites)
     failed += sum(suite.verdict == "FAILED" and not suite.failed for suite in suites)
     print(f"{passed} passed, {failed} failed")
