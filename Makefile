@@ -74,6 +74,7 @@ fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (nee
 # --- Checks and packages -------------------------------------------------------------------------------------------
 
 CARGO_AUDITABLE := cargo-auditable@0.7.7
+NFPM := nfpm@v2.48.0
 RELEASE_RUST := 1.95.0
 DIST := dist
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
@@ -124,7 +125,7 @@ checksums: ## Write dist/checksums.txt for the files in dist/
 CLIENT = $(PYTHON) packaging/client.py --into $(DIST) --target $(TARGET)
 TARGET := $(shell uname -m)-unknown-linux-gnu
 .PHONY: package-client test-package-client
-package-client: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Build the client's archive and SBOM into dist/ (TARGET=...: for that target)
+package-client: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(if $(shell command -v go),$(TOOLS)/installed/$(NFPM)) $(VENV)/packaging ## Build the client's archive, deb, rpm (with Go) and SBOM into dist/ (TARGET=...: for that target)
 	PATH="$(TOOLS)/bin:$$PATH" $(CLIENT) pack
 	$(CHECKSUMS)
 test-package-client: package-client ## Build the client's archive, check it and run the client without shared libraries
@@ -205,6 +206,10 @@ test-reproducible: ## Build twice in two folders, and compare the bytes (this ma
 # third of the time, and a run takes a second more at most. All tools share one build folder.
 $(TOOLS)/installed/%:
 	CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build $(FEATURES) $*
+	mkdir -p $(@D) && touch $@
+
+$(TOOLS)/installed/$(NFPM):
+	GOFLAGS=-mod=mod GOBIN=$(TOOLS)/bin go install github.com/goreleaser/nfpm/v2/cmd/$(NFPM)
 	mkdir -p $(@D) && touch $@
 
 $(VENV)/packaging: packaging/requirements.txt

@@ -27,8 +27,8 @@ def function_files(architecture):
 
 
 def client_files(target):
-    archive = ".zip" if "windows" in target else ".tar.gz"
-    return [f"github-token-broker-cli-{target}{suffix}" for suffix in (archive, ".cdx.json")]
+    suffixes = [".zip" if "windows" in target else ".tar.gz", ".cdx.json", *([".deb", ".rpm"] if "linux" in target else [])]
+    return [f"github-token-broker-cli-{target}{suffix}" for suffix in suffixes]
 
 
 def release_files():

@@ -1,7 +1,7 @@
 """Builds, tests and packs the command-line client for one target.
 
 Input: the target, and the sources. Output, in the folder --into: an archive with the client, its man page, its shell
-completions and all licenses, and the SBOM. On Linux, the same sources and compiler give the same bytes, and the client needs no
+completions and all licenses; on Linux, the same as deb and rpm; and the SBOM. On Linux, the same sources and compiler give the same bytes, and the client needs no
 shared library: it is linked with musl in a release, and with a static glibc (`*-gnu`) where the machine has no musl.
 """
 
@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
+import tomllib
 import zipfile
 
 import zopfli
@@ -41,18 +43,20 @@ def main():
     arguments.add_argument("--into", type=pathlib.Path, default=pathlib.Path("dist"))
     arguments.add_argument("steps", nargs="+", choices=["toolchain", "test", "pack"])
     arguments = arguments.parse_args()
+    os.environ["PATH"] += os.pathsep + str(pathlib.Path.home() / "go" / "bin")  # where `go install` puts nfpm
     for step in arguments.steps:
         {"toolchain": install_toolchain, "test": test, "pack": pack}[step](arguments)
 
 
 def install_toolchain(arguments):
     """On a runner of the release: the exact compiler, the target, and a C compiler for musl."""
-    settings = dict(re.findall(r"^(RELEASE_RUST|CARGO_AUDITABLE) := (.+)$", pathlib.Path("Makefile").read_text(), re.MULTILINE))
+    settings = dict(re.findall(r"^(RELEASE_RUST|CARGO_AUDITABLE|NFPM) := (.+)$", pathlib.Path("Makefile").read_text(), re.MULTILINE))
     version = settings["RELEASE_RUST"]
     run("rustup", "toolchain", "install", version, "--profile", "minimal", "--target", arguments.target)
     run("rustup", "default", version)
     run("cargo", "install", "--locked", settings["CARGO_AUDITABLE"])
     if "musl" in arguments.target:
+        run("go", "install", f"github.com/goreleaser/nfpm/v2/cmd/{settings['NFPM']}")
         run("sudo", "apt-get", "update", "-qq")
         run("sudo", "apt-get", "install", "-qq", "--yes", "--no-install-recommends", "musl-tools")
 
@@ -78,12 +82,14 @@ def pack(arguments):
     files[f"man/{PACKAGE}.1"] = (output_of(native, "man"), 0o644)
     for shell, name in COMPLETIONS.items():
         files[f"completions/{name}"] = (output_of(native, "completions", shell), 0o644)
-    archive, bom = client_files(target)
+    archive, bom, *packages = client_files(target)
     folder = archive.removesuffix(".zip").removesuffix(".tar.gz")
     arguments.into.mkdir(parents=True, exist_ok=True)
     packed = zipped(folder, files) if archive.endswith(".zip") else tarred(folder, files)
     (arguments.into / archive).write_bytes(packed)
     (arguments.into / bom).write_text(sbom(crates, program))
+    for name in packages:
+        pack_with_nfpm(arguments.into / name, target, files)
     print(f"{target}: {arguments.into / archive}, {len(program):,} bytes of program, {len(packed):,} packed, {len(crates):,} crates")
 
 
@@ -141,6 +147,31 @@ def zipped(folder, files):
             entry.create_system, entry.external_attr, entry.compress_type = 3, (0o100000 | mode) << 16, zipfile.ZIP_DEFLATED
             writer.writestr(entry, content)
     return archive.getvalue()
+
+
+def pack_with_nfpm(package, target, files):
+    """A deb or an rpm, by its suffix. nfpm is a Go program; a release has it."""
+    package.unlink(missing_ok=True)
+    if not shutil.which("nfpm"):
+        print(f"{package.name}: NOT BUILT: there is no nfpm, which `make package-client` installs if there is Go")
+        return
+    workspace = tomllib.loads(pathlib.Path("Cargo.toml").read_text())["workspace"]["package"]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (content, mode) in files.items():
+            file = pathlib.Path(folder, name)
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(content)
+            file.chmod(mode)
+            os.utime(file, (0, 0))
+        environment = {
+            "ARCH": {"x86_64": "amd64", "aarch64": "arm64"}[target.split("-")[0]],
+            "VERSION": workspace["version"],
+            "HOMEPAGE": workspace["repository"],
+            "FOLDER": folder,
+            "SOURCE_DATE_EPOCH": "315532800",
+        }
+        command = ["nfpm", "package", "--config", "packaging/nfpm.yaml", "--packager", package.suffix[1:], "--target", str(package)]
+        subprocess.run(command, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
 
 
 def output_of(command, *arguments):

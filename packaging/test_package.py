@@ -65,7 +65,7 @@ def check_function(folder, architecture):
 
 
 def check_client(folder, target):
-    archive, bom = (folder / name for name in client_files(target))
+    archive, bom, *packages = (folder / name for name in client_files(target))
     size, most = archive.stat().st_size, BUDGET["client_program"]
     with tarfile.open(archive) as tar:
         top = archive.name.removesuffix(".tar.gz")
@@ -80,10 +80,26 @@ def check_client(folder, target):
     shells = sorted(name for name in files if name.startswith("completions/") and b"github-token-broker" in files[name])
     check(len(shells) == 4, f"{target}: it has completions: {', '.join(shells)}")
     check(files["LICENSE-MIT"] and files["LICENSE-APACHE"], f"{target}: it has both licenses")
-    check_files(target, [archive, bom], bom.read_text(), files["NOTICES.txt"].decode(), program.read_bytes(), {"openssl-sys", "native-tls", "ring"})
+    for package in packages:
+        if not shutil.which("nfpm") and not package.exists():
+            print(f"{package.name}: NOT BUILT")
+            continue
+        list_files = ["dpkg-deb", "--fsys-tarfile", package] if package.suffix == ".deb" else ["rpm2cpio", package]
+        check_package(package, list_files, files)
+    check_files(target, [archive, bom, *filter(pathlib.Path.exists, packages)], bom.read_text(), files["NOTICES.txt"].decode(), program.read_bytes(), {"openssl-sys", "native-tls", "ring"})
     version = subprocess.run([program, "version"], capture_output=True, text=True).stdout
     check(VERSION in version, f"{target}: `version` prints {version.strip()!r}")
     check_names_without_libraries(program, target)
+
+
+def check_package(package, unpack, files):
+    """A deb or an rpm has the same program as the archive. The tool that unpacks it may be missing."""
+    if not shutil.which(unpack[0]):
+        print(f"{package.name}: NOT UNPACKED: there is no {unpack[0]}")
+        return
+    content = subprocess.run(unpack, stdout=subprocess.PIPE, check=True).stdout
+    for name in ("github-token-broker", "man/github-token-broker.1", "LICENSE-MIT"):
+        check(files[name] in content, f"{package.name} has the {name} of the archive")
 
 
 def check_names_without_libraries(program, target):
