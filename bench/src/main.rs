@@ -8,6 +8,7 @@
     reason = "a command-line tool that prints what it finds, and stops if it cannot measure"
 )]
 
+mod client;
 mod cpu;
 mod measure;
 mod program;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use sandbox::binary_under_test;
 
+use client::Client;
 use measure::{Process, RoundTrips};
 use program::{CONDITIONS, Program};
 use report::Report;
@@ -66,6 +68,8 @@ struct Plan {
     long: usize,
     /// How many of those, the last ones, alternate with a fresh process.
     alternating: usize,
+    /// Runs of each command of the client.
+    client: usize,
 }
 
 /// The invocations that share one measurement of F, so that both see the same CPU speed.
@@ -78,6 +82,7 @@ const FULL: Plan = Plan {
     warm: 100,
     long: 20_000,
     alternating: 1_000,
+    client: 50,
 };
 const SHORT: Plan = Plan {
     starts: 1,
@@ -86,6 +91,7 @@ const SHORT: Plan = Plan {
     warm: 4,
     long: 8,
     alternating: 4,
+    client: 1,
 };
 
 fn main() -> ExitCode {
@@ -117,8 +123,15 @@ async fn run(options: &Options) -> ExitCode {
     start(&mut programs, share.as_ref().ok(), &plan, &key).await;
     invoke(&mut programs, &plan, &key).await;
     live_long(&mut programs[0], &plan).await;
+    let client = binary.with_file_name("github-token-broker");
+    let client = Client::measure(&client, plan.client).await;
 
-    let report = Report::new(&programs, &how, &options.project.join("dist"));
+    let report = Report::new(
+        &programs,
+        client.as_ref(),
+        &how,
+        &options.project.join("dist"),
+    );
     print!("\n{}", report.markdown());
     if options.short {
         let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::ROUND;
+use crate::client::Client;
 use crate::program::{InSignatures, Program};
 use crate::statistics::{median, ms};
 
@@ -48,11 +49,16 @@ pub(crate) struct Report {
 
 impl Report {
     /// `share` is how 128 MB's share was enforced, or why it was not; `dist` has the packages.
-    pub(crate) fn new(programs: &[Program], share: &str, dist: &Path) -> Self {
+    pub(crate) fn new(
+        programs: &[Program],
+        client: Option<&Client>,
+        share: &str,
+        dist: &Path,
+    ) -> Self {
         let ours = &programs[0];
         Self {
             programs: programs.iter().map(|program| program.name).collect(),
-            rows: rows(programs, dist),
+            rows: rows(programs, client, dist),
             notes: vec![
                 format!(
                     "F = {:.3} ms of CPU next to the warm invocations, {:.3} ms next to the starts; G = 20 ms.",
@@ -141,8 +147,9 @@ impl Report {
     /// Whether the bench itself works: how many of its rows have a figure, or a reason to have none, and how many do not.
     pub(crate) fn check(&self, with_share: bool) -> (usize, usize) {
         let works = |row: &&Row| {
-            let is_optional =
-                row.what.starts_with("zip") || row.what.contains("128 MB") && !with_share;
+            let is_optional = row.what.starts_with("zip")
+                || row.what.starts_with("client")
+                || row.what.contains("128 MB") && !with_share;
             let has_figures = row
                 .found
                 .iter()
@@ -161,7 +168,7 @@ impl Report {
 const REQUESTS: &str = "requests of an invocation";
 
 /// The rows, in the order of the issue that set the targets.
-fn rows(programs: &[Program], dist: &Path) -> Vec<Row> {
+fn rows(programs: &[Program], client: Option<&Client>, dist: &Path) -> Vec<Row> {
     let (ours, mut table) = (
         &programs[0],
         Table {
@@ -233,6 +240,7 @@ fn rows(programs: &[Program], dist: &Path) -> Vec<Row> {
             (number > 0).then_some(Figure { text, value, pass })
         },
     );
+    table.client_rows(client);
     table.rows
 }
 
@@ -279,6 +287,54 @@ impl Table<'_> {
     ) {
         self.row(what, format!("<= {target} = {limit:.0} ms"), |program| {
             at_most(limit, figure(program), format!("{:.1} ms", figure(program)))
+        });
+    }
+
+    fn client_rows(&mut self, client: Option<&Client>) {
+        self.client(
+            "client: cached `token`, wall",
+            5.0,
+            "ms",
+            client.map(|client| client.cached_token),
+        );
+        self.client(
+            "client: cached `git-credential get`, wall",
+            5.0,
+            "ms",
+            client.map(|client| client.git_credential),
+        );
+        self.client(
+            "client: `exec` adds, wall",
+            8.0,
+            "ms",
+            client.map(|client| client.exec_adds),
+        );
+        self.client(
+            "client: uncached `token`, CPU",
+            60.0,
+            "ms",
+            client.map(|client| client.uncached_cpu),
+        );
+        let ratio = client.map(|client| client.cached_token / client.aws_lambda_invoke);
+        self.client(
+            "client: cached `token` relative to `aws lambda invoke`, wall",
+            0.02,
+            "x",
+            ratio,
+        );
+        self.client(
+            "client: size of the program",
+            14.0,
+            "MB",
+            client.map(|client| client.size),
+        );
+    }
+
+    /// A row about the client, which no other program has.
+    fn client(&mut self, what: &'static str, limit: f64, unit: &str, value: Option<f64>) {
+        self.row(what, format!("<= {limit} {unit}"), |program| {
+            let value = value.filter(|_| program.name == "ours")?;
+            at_most(limit, value, format!("{value:.3} {unit}"))
         });
     }
 
