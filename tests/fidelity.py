@@ -62,9 +62,14 @@ class GitHub:
         self.operations.sort(key=lambda operation: operation[1].count("{"))  # a literal path before a template
 
     def deviations(self, schema, instance):
-        validator = OAS30Validator(schema, registry=self.registry)
-        for error in validator.iter_errors(instance):
-            yield f"{error.json_path}: {error.message[:200]}"
+        missing = collections.defaultdict(list)
+        for error in OAS30Validator(schema, registry=self.registry).iter_errors(instance):
+            if error.validator == "required":
+                missing[error.json_path].append(error.message.split("'")[1])
+            else:
+                yield f"{error.json_path}: {error.message[:200]}"
+        for path, names in missing.items():
+            yield f"{path}: it lacks {len(names)} required fields: {', '.join(names)}"
 
     def resolve(self, node):
         return self.registry.resolver().lookup(node["$ref"]).contents if "$ref" in node else node
