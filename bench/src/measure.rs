@@ -96,7 +96,7 @@ pub(crate) async fn start(
     }
     running.finish().await;
     Start {
-        to_response: outcome.times.answered - outcome.times.spawned,
+        to_response: outcome.timing.finished - outcome.timing.spawned,
         first: took(&outcome),
         cpu,
         warm: warm_ones,
@@ -134,7 +134,7 @@ impl Process {
 
     pub(crate) async fn invoke(&mut self) -> Invocation {
         let outcome = minted(self.running.invoke("null").await);
-        self.running.forget();
+        self.running.clear_history();
         let pid = pid_of(&self.running);
         let used = cpu::of_process(pid);
         Invocation {
@@ -177,7 +177,7 @@ fn pid_of(running: &Running) -> u32 {
 }
 
 fn took(outcome: &Outcome) -> Duration {
-    outcome.times.answered - outcome.times.delivered
+    outcome.timing.finished - outcome.timing.delivered
 }
 
 fn minted(outcome: Outcome) -> Outcome {
@@ -200,7 +200,7 @@ fn steps(outcome: &Outcome) -> BTreeMap<String, f64> {
 fn connections(outcome: &Outcome) -> usize {
     let requests = outcome.requests.iter();
     let connections: BTreeSet<_> = requests
-        .map(|request| (request.call == Call::Ssm, request.connection))
+        .map(|request| (request.call == Call::GetParameters, request.connection))
         .collect();
     connections.len()
 }

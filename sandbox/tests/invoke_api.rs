@@ -1,143 +1,164 @@
-//! Lambda's Invoke API as its callers use it, over HTTP, with a scripted function behind it.
-#![expect(clippy::expect_used, reason = "a test that cannot go on has to stop")]
+//! Lambda's Invoke API over HTTP, with a scripted function behind it.
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
-use std::path::PathBuf;
+mod scripted;
+
+use std::process::Stdio;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
 use sandbox::{Running, Scenario};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::time::timeout;
 
-async fn scripted(variables: &[(&str, &str)]) -> Running {
-    let test = std::env::current_exe().expect("a test is a program");
-    let profile: PathBuf = test
-        .ancestors()
-        .nth(2)
-        .expect("target/<profile>/deps/<test>")
-        .to_owned();
-    let scenario = Scenario::default().binary(profile.join("examples/scripted_function"));
-    let configured = variables.iter().fold(scenario, |scenario, (name, value)| {
-        scenario.variable(name, *value)
-    });
-    configured.start().await
+fn scripted() -> Scenario {
+    Scenario::default().binary(scripted::binary())
 }
 
-/// One `POST .../invocations`: the head of the answer in lower case, and its body.
-async fn invoke(url: String, name: &str, headers: &str, payload: &str) -> (String, String) {
-    let authority = url.strip_prefix("http://").expect("no TLS here");
-    let mut stream = TcpStream::connect(authority)
-        .await
-        .expect("the sandbox listens");
-    let length = payload.len();
-    let request = format!(
-        "POST /2015-03-31/functions/{name}/invocations HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\
-         content-length: {length}\r\n{headers}\r\n{payload}"
-    );
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("it reads");
-    let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .await
-        .expect("it answers");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-    (head.to_lowercase(), body.to_owned())
+async fn invoke(running: &Running, name: &str, payload: &'static str) -> Response<Bytes> {
+    invoke_at(&running.aws_url(), name, payload).await
+}
+
+async fn invoke_at(aws_url: &str, name: &str, payload: &'static str) -> Response<Bytes> {
+    let url = format!("{aws_url}/2015-03-31/functions/{name}/invocations");
+    let request = Request::post(url)
+        .header("x-amz-log-type", "Tail")
+        .body(Bytes::from_static(payload.as_bytes()))
+        .expect("a request");
+    sandbox::send(request).await.expect("Lambda responds")
+}
+
+fn header<'a>(response: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }
 
 #[tokio::test]
-async fn an_answer_an_error_and_a_missing_payload_look_as_on_lambda() {
-    let running = scripted(&[]).await;
-    let call = |payload| invoke(running.aws_url(), "github-token-broker", "", payload);
-    let (head, body) = call(r#""hello""#).await;
-    assert!(
-        head.starts_with("http/1.1 200") && head.contains("x-amz-executed-version: $latest"),
-        "{head}"
-    );
-    assert!(!head.contains("x-amz-function-error"));
-    assert_eq!(body, r#""hello""#);
-    let (head, body) = call("").await;
-    assert!(
-        head.starts_with("http/1.1 200") && head.contains("x-amz-function-error: unhandled"),
-        "{head}"
-    );
-    assert!(
-        body.contains(r#""errorMessage":"{}""#),
-        "a missing payload arrives as an object: {body}"
-    );
-    let (head, _) = call("not JSON").await;
-    assert!(
-        head.starts_with("http/1.1 400") && head.contains("invalidrequestcontentexception"),
-        "{head}"
-    );
-    let (head, _) = invoke(running.aws_url(), "nobody", "", "null").await;
-    assert!(
-        head.starts_with("http/1.1 404") && head.contains("resourcenotfoundexception"),
-        "{head}"
-    );
+async fn response_is_returned_with_the_executed_version() {
+    let running = scripted().start().await;
+    let response = invoke(&running, "github-token-broker", r#""hello""#).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(header(&response, "x-amz-executed-version"), Some("$LATEST"));
+    assert_eq!(header(&response, "x-amz-function-error"), None);
+    assert_eq!(response.body(), r#""hello""#);
     running.finish().await;
 }
 
 #[tokio::test]
-async fn the_tail_of_the_log_comes_with_the_answer() {
-    let running = scripted(&[]).await;
+async fn missing_payload_reaches_the_function_as_an_empty_object() {
+    let running = scripted().start().await;
+    let response = invoke(&running, "github-token-broker", "").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(header(&response, "x-amz-function-error"), Some("Unhandled"));
+    let body = String::from_utf8_lossy(response.body());
+    assert!(body.contains(r#""errorMessage":"{}""#), "{body}");
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn invalid_json_and_unknown_function_are_rejected() {
+    let running = scripted().start().await;
+    for (name, payload, status, error_type) in [
+        (
+            "github-token-broker",
+            "not JSON",
+            StatusCode::BAD_REQUEST,
+            "InvalidRequestContentException",
+        ),
+        (
+            "unknown",
+            "null",
+            StatusCode::NOT_FOUND,
+            "ResourceNotFoundException",
+        ),
+    ] {
+        let response = invoke(&running, name, payload).await;
+        assert_eq!(response.status(), status);
+        assert_eq!(header(&response, "x-amzn-errortype"), Some(error_type));
+    }
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn function_arn_selects_the_function_and_the_log_tail_is_returned() {
+    let running = scripted().start().await;
     let arn = "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Agithub-token-broker";
-    let authority = running.aws_url();
-    let mut stream = TcpStream::connect(authority.trim_start_matches("http://"))
-        .await
-        .expect("the sandbox listens");
-    let request = format!(
-        "POST /2015-03-31/functions/{arn}/invocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
-         x-amz-log-type: Tail\r\ncontent-length: 3\r\n\r\n\"a\""
-    );
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("it reads");
-    let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .await
-        .expect("it answers");
-    let encoded = answer
-        .lines()
-        .find_map(|line| line.strip_prefix("x-amz-log-result: "))
-        .expect("a log");
-    let log = String::from_utf8(STANDARD.decode(encoded).expect("base64")).expect("text");
-    let lines: Vec<_> = log
+    let response = invoke(&running, arn, r#""a""#).await;
+    let log = header(&response, "x-amz-log-result").expect("a log");
+    let log = String::from_utf8(STANDARD.decode(log).expect("base64")).expect("text");
+    let words: Vec<_> = log
         .lines()
         .map(|line| line.split([' ', '"']).next().unwrap_or_default())
         .collect();
-    assert_eq!(lines, ["START", "{", "END", "REPORT"], "{log}");
-    assert!(
-        log.contains("Memory Size: 128 MB\t") && log.contains(" ms\tBilled Duration: "),
-        "{log}"
-    );
+    assert_eq!(words, ["START", "{", "END", "REPORT"], "{log}");
+    assert!(log.contains("Memory Size: 128 MB\t"), "{log}");
+    assert!(log.contains(" ms\tBilled Duration: "), "{log}");
     running.finish().await;
 }
 
 #[tokio::test]
-async fn concurrent_callers_get_environments_of_their_own() {
-    let meeting = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
-    let place = meeting.local_addr().expect("it is bound").to_string();
-    let running = scripted(&[("MEETING", &place)]).await;
-    let call = || invoke(running.aws_url(), "github-token-broker", "", r#""meet""#);
+async fn concurrent_callers_get_separate_environments() {
+    let meeting = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = meeting.local_addr().expect("it is bound").to_string();
+    let scenario = scripted().variable("MEETING", address);
+    let running = scenario.start().await;
+    let call = async || invoke(&running, "github-token-broker", r#""meet""#).await;
     // Neither invocation ends before both have begun.
-    let host = async {
-        let (mut first, _) = meeting.accept().await.expect("the first came");
-        let (mut second, _) = meeting.accept().await.expect("the second came");
-        first.write_all(b"!").await.expect("it waits");
-        second.write_all(b"!").await.expect("it waits");
+    let release_both = async {
+        let (mut first, _) = meeting.accept().await.expect("the first connects");
+        let (mut second, _) = meeting.accept().await.expect("the second connects");
+        for function in [&mut first, &mut second] {
+            function.write_all(b"!").await.expect("it waits");
+        }
     };
-    let ((), first, second) = tokio::join!(host, call(), call());
-    assert_ne!(first.1, second.1, "two processes");
-    assert!(
-        first.1.parse::<u32>().is_ok() && second.1.parse::<u32>().is_ok(),
-        "{first:?} {second:?}"
-    );
+    let ((), first, second) = tokio::join!(release_both, call(), call());
+    assert_ne!(first.body(), second.body(), "two processes");
+    for response in [first, second] {
+        let id = String::from_utf8_lossy(response.body()).parse::<u32>();
+        assert!(id.is_ok(), "{id:?}");
+    }
     running.finish().await;
+}
+
+/// A killed sandbox cannot end its functions; the kernel hangs up on their orphaned process group.
+#[tokio::test]
+async fn frozen_function_ends_with_the_sandbox_program_by_any_signal() {
+    for signal in ["-TERM", "-HUP", "-INT", "-KILL"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let described = folder.path().join("sandbox.json");
+        // In a session of its own, as a terminal or a CI runner starts it.
+        let mut serving = Command::new("setsid")
+            .arg(env!("CARGO_BIN_EXE_sandbox"))
+            .args(["serve", "--describe"])
+            .arg(&described)
+            .env("BROKER_UNDER_TEST", scripted::binary())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let mut stdout = serving.stdout.take().expect("piped");
+        stdout
+            .read_exact(&mut [0])
+            .await
+            .expect("it prints when it is running");
+        let description = std::fs::read(&described).expect("written before the first output");
+        let description: Value = serde_json::from_slice(&description).expect("JSON");
+        let aws_url = description["aws_url"].as_str().expect("a URL");
+        let response = invoke_at(aws_url, "github-token-broker", r#""pid""#).await;
+        let body = String::from_utf8_lossy(response.body());
+        let pid = body
+            .parse()
+            .unwrap_or_else(|_| panic!("no process ID: {body}"));
+        let id = serving.id().expect("it is running").to_string();
+        let killed = Command::new("kill").args([signal, &id]).status().await;
+        assert!(killed.expect("kill runs").success());
+        let ended = timeout(Duration::from_secs(5), serving.wait()).await;
+        assert!(ended.is_ok(), "the sandbox ignores {signal}");
+        scripted::assert_ends(pid).await;
+    }
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use sandbox::{Answer, Scenario};
+use sandbox::{InvokeResult, Scenario};
 
 const INVOCATIONS: usize = 20_000;
 /// By then, every pool and buffer has its final size.
@@ -29,8 +29,8 @@ async fn main() -> Result<(), String> {
     let process = running.pid();
     for number in 1..=INVOCATIONS {
         let outcome = running.invoke("null").await;
-        match &outcome.answer {
-            Answer::Response(_) => {
+        match &outcome.result {
+            InvokeResult::Response(_) => {
                 let token = outcome.token();
                 let newest = running
                     .github()
@@ -43,10 +43,10 @@ async fn main() -> Result<(), String> {
                     ));
                 }
             }
-            Answer::FunctionError(_) if is_survivable(&outcome.error().0) => failed += 1,
+            InvokeResult::FunctionError(_) if is_survivable(&outcome.error().0) => failed += 1,
             other => return Err(format!("invocation {number}: {other:?}")),
         }
-        running.forget();
+        running.clear_history();
         let memory = resident_kib(running.pid());
         if number == SETTLED {
             settled = memory;
