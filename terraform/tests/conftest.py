@@ -6,7 +6,7 @@ import pytest
 
 import rig
 
-rig.leave_the_machine_out()
+rig.clean_environment()
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +30,13 @@ def releases(tmp_path: Path) -> rig.Releases:
 
 @pytest.fixture(params=rig.VERSIONS)
 def version(request) -> str:
-    """Each version of the provider's schemas in turn."""
+    """Each version of the provider's schemas."""
     return request.param
 
 
 @pytest.fixture
 def workspace(aws, releases, tmp_path):
-    """Makes a root module; by default with the newest schemas, since two versions are for the main path."""
+    """Creates root modules, with the newest schemas by default: only the main path is tested with both versions."""
 
     made = []
 

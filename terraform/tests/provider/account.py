@@ -1,14 +1,26 @@
-"""One AWS account in one region, on loopback: makes, changes, shows and deletes what the stand-in provider manages.
+"""One AWS account in one region, on loopback: creates, updates, reads and deletes what the stand-in provider manages.
 
-In: a resource type and its planned values. Out: boto3 calls (resources.py). A resource that is gone is None, not an error.
+Input: a resource type and its planned values. Output: boto3 calls (resources.py). A missing resource is None, not an error.
 """
 
 import threading
 
 import resources
 
+# AWS's names for "it does not exist", by service.
+GONE = (
+    "NoSuchEntity",
+    "NotFoundException",
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "ParameterNotFound",
+    "InvalidGroup.NotFound",
+    "InvalidSecurityGroupRuleId.NotFound",
+    "InvalidVpcEndpointId.NotFound",
+)
+
 _clients = {}
-_making_clients = threading.Lock()  # boto3's default session is not made for two threads at once
+_making_clients = threading.Lock()  # boto3's default session is not safe for two threads at once
 
 
 def _client(service: str, endpoint: str, region: str):
@@ -40,13 +52,13 @@ class Aws:
         getattr(resources, f"delete_{kind}")(self, state)
 
     def read(self, kind: str, state: dict) -> dict | None:
-        """What AWS shows, None if it is gone."""
+        """The resource as AWS shows it, or None if it does not exist."""
         import botocore.exceptions
 
         try:
             seen = getattr(resources, f"read_{kind}")(self, state)
         except botocore.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound"):
+            if error.response["Error"]["Code"] in GONE:
                 return None
             raise
         if seen is not None:
@@ -55,10 +67,26 @@ class Aws:
                 seen["tags_all"] = seen["tags"]
         return seen
 
-    def data(self, kind: str) -> dict:
+    def data(self, kind: str, config: dict) -> dict:
+        if kind == "aws_s3_object":
+            return self._s3_object(config)
         if kind == "aws_caller_identity":
             me = self.sts.get_caller_identity()
             return {"id": me["Account"], "account_id": me["Account"], "arn": me["Arn"], "user_id": me["UserId"]}
         if kind == "aws_partition":
             return {"id": "aws", "partition": "aws", "dns_suffix": "amazonaws.com", "reverse_dns_prefix": "com.amazonaws"}
         return {"id": self.region, "name": self.region, "region": self.region, "description": self.region}
+
+    def _s3_object(self, config: dict) -> dict:
+        named = {"Bucket": config["bucket"], "Key": config["key"]}
+        if config["version_id"]:
+            named["VersionId"] = config["version_id"]
+        shown = self.s3.head_object(**named, ChecksumMode=config["checksum_mode"])
+        self.s3.get_object_tagging(**named)
+        return {
+            **config,
+            "id": f"{config['bucket']}/{config['key']}",
+            "version_id": shown.get("VersionId"),
+            "checksum_sha256": shown.get("ChecksumSHA256", ""),
+            "etag": shown["ETag"],
+        }
