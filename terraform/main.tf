@@ -91,10 +91,6 @@ resource "aws_lambda_function" "broker" {
   depends_on = [terraform_data.release, data.aws_s3_object.zip, aws_iam_role_policy.lambda]
 
   lifecycle {
-    # Lambda encrypts the environment with a grant for the role's unique ID. A role that was deleted and created again has a new ID,
-    # and the function could no longer start (KMSAccessDeniedException).
-    replace_triggered_by = [aws_iam_role.lambda.unique_id]
-
     # --- Where the App's credentials come from ---
 
     precondition {

@@ -487,10 +487,10 @@ def read_aws_kms_external_key(aws, state):
         "enabled": key["Enabled"],
         "key_state": key["KeyState"],
         "key_usage": key["KeyUsage"],
-        "key_spec": key["KeySpec"],
+        "key_spec": key.get("KeySpec", key["CustomerMasterKeySpec"]),
         "expiration_model": "",
         "valid_to": "",
-        "multi_region": key["MultiRegion"],
+        "multi_region": key.get("MultiRegion", False),
         "policy": aws.kms.get_key_policy(KeyId=state["id"], PolicyName="default")["Policy"],
         "tags": {tag["TagKey"]: tag["TagValue"] for tag in tags},
     }
