@@ -40,8 +40,8 @@ def workspace(aws, releases, tmp_path):
 
     made = []
 
-    def make(version: str = rig.VERSIONS[-1], name: str = "root", installed: bool = False) -> rig.Workspace:
-        made.append(rig.Workspace(tmp_path / name, aws, version, releases, installed))
+    def make(version: str = rig.VERSIONS[-1], name: str = "root", installed: bool = False, record: Path | None = None) -> rig.Workspace:
+        made.append(rig.Workspace(tmp_path / name, aws, version, releases, installed, record))
         return made[-1]
 
     yield make

@@ -34,7 +34,7 @@ def pages() -> dict[Path, str]:
     for what, table in (("inputs", book_inputs()), ("outputs", book_outputs())):
         start, end = f"<!-- {what} -->\n", f"<!-- end of {what} -->\n"
         before, rest = book.split(start)
-        book = f"{before}{start}{table}{end}{rest.split(end)[1]}"
+        book = f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}"
     found[BOOK_PAGE] = book
     return found
 

@@ -118,7 +118,7 @@ class Workspace:
     version and launches it, as it does for users.
     """
 
-    def __init__(self, folder: Path, aws: Aws, version: str, releases: "Releases", installed: bool = False):
+    def __init__(self, folder: Path, aws: Aws, version: str, releases: "Releases", installed: bool = False, record: Path | None = None):
         self.folder, self.aws, self.version, self.provider = folder, aws, version, None
         folder.mkdir(parents=True, exist_ok=True)
         home = folder.parent / f"{folder.name}.home"
@@ -139,6 +139,8 @@ class Workspace:
             PLUGINS.mkdir(parents=True, exist_ok=True)
         else:
             self.environment["STANDIN_VERSION"] = version
+        if record:
+            self.environment["STANDIN_CALLS"] = str(record)
         # Tests this version, whatever versions the configuration allows.
         (folder / "version_override.tf").write_text(
             "terraform {\n required_providers {\n aws = {\n"

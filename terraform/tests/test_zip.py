@@ -26,14 +26,14 @@ def deflated(data: bytes, level: int = 9, strategy: int = zlib.Z_DEFAULT_STRATEG
     return packer.compress(data) + packer.flush()
 
 
-def write(path, data=ARM64, packed=None, method=8, mode=0o100755, host=3, name=b"bootstrap", extra=b"", before=b"", comment=b""):
-    """A zip with one entry, with full control over its fields; `before` is what a self-extracting zip has in front."""
+def write(path, data=ARM64, packed=None, method=8, mode=0o100755, host=3, name=b"bootstrap", extra=b"", comment=b""):
+    """A zip with one entry, with full control over its fields."""
     packed = deflated(data) if packed is None else packed
     common = struct.pack("<HHHHHIIIH", 20, 0, method, 0, 33, zlib.crc32(data), len(packed), len(data), len(name))
     local = b"PK\x03\x04" + common + struct.pack("<H", len(extra)) + name + extra
-    directory = b"PK\x01\x02" + bytes([20, host]) + common + struct.pack("<HHHHII", 0, 0, 0, 0, mode << 16, len(before)) + name
-    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(directory), len(before + local + packed), len(comment)) + comment
-    path.write_bytes(before + local + packed + directory + end)
+    directory = b"PK\x01\x02" + bytes([20, host]) + common + struct.pack("<HHHHII", 0, 0, 0, 0, mode << 16, 0) + name
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(directory), len(local + packed), len(comment)) + comment
+    path.write_bytes(local + packed + directory + end)
     return path
 
 

@@ -3,6 +3,8 @@
 Input: a resource type and its planned values. Output: boto3 calls (resources.py). A missing resource is None, not an error.
 """
 
+import json
+import os
 import threading
 
 import resources
@@ -30,7 +32,16 @@ def _client(service: str, endpoint: str, region: str):
         key = (service, endpoint, region)
         if key not in _clients:
             _clients[key] = boto3.client(service, endpoint_url=endpoint, region_name=region)
+            _clients[key].meta.events.register(f"provide-client-params.{service}", _record)
         return _clients[key]
+
+
+def _record(params: dict, model, **_) -> None:
+    """Appends the call to the file in STANDIN_CALLS, if set: a test compares the calls with the deployer's policy."""
+    if path := os.environ.get("STANDIN_CALLS"):
+        call = {"service": model.service_model.endpoint_prefix, "operation": model.name, "params": params}
+        with open(path, "a", encoding="utf-8") as calls:
+            calls.write(json.dumps(call, default=lambda value: f"{len(value)} bytes") + "\n")
 
 
 class Aws:
