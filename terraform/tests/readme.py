@@ -70,7 +70,7 @@ def terraform_docs(folder: Path) -> str:
     source = "\n".join(path.read_text() for path in sorted(folder.glob("*.tf")))
     kinds = {"resource": "resource", "data": "data source"}
     resources = sorted((kind, name, kinds[block]) for block, kind, name in re.findall(r'^(resource|data) "(\w+)" "(\w+)"', source, re.MULTILINE))
-    modules = re.findall(r'^module "(\w+)" \{\n  source = "([^"]+)"', source, re.MULTILINE)
+    modules = re.findall(r'^module "(\w+)" \{\n(?:  for_each .*\n\n)?  source = "([^"]+)"', source, re.MULTILINE)
     used = {kind.split("_")[0] for kind, _, _ in resources} | {"aws"}
     providers = [(name, dict(requirements).get(name, "n/a") if name != "terraform" else "n/a") for name in sorted(used)]
     inputs = [(*row, "no" if row[3] else "yes") for row in sorted(input_rows(folder))]

@@ -6,8 +6,9 @@ provider "aws" {
 }
 
 module "broker" {
-  source   = "../.." # outside this repository: github.com/meigma/github-token-broker//terraform?ref=v1.1.0
   for_each = var.brokers
+
+  source = "../.." # outside this repository: github.com/meigma/github-token-broker//terraform?ref=v1.1.0
 
   function_name     = "github-token-broker-${each.key}"
   repository_owner  = each.value.repository_owner

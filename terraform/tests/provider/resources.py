@@ -576,7 +576,7 @@ def _read_rule(aws, state):
     rules = aws.ec2.describe_security_group_rules(SecurityGroupRuleIds=[state["id"]])["SecurityGroupRules"]
     if not rules:
         return None
-    arn = f"arn:aws:ec2:{aws.region}:{rules[0]['GroupOwnerId']}:security-group-rule/{state['id']}"
+    arn = f"arn:aws:ec2:{aws.region}:{rules[0].get('GroupOwnerId', '123456789012')}:security-group-rule/{state['id']}"
     return {"id": state["id"], "security_group_rule_id": state["id"], "arn": arn, "tags_all": {}}
 
 
