@@ -63,7 +63,7 @@ resource "terraform_data" "release" {
   }
 }
 
-# With a pinned hash, the object in S3 is checked before Lambda is told to use it: S3 keeps the SHA-256 of an object that was uploaded
+# With a pinned hash, the object in S3 is checked before Lambda uses it: S3 keeps the SHA-256 of an object that was uploaded
 # with one. The function's postcondition then compares what Lambda has read, in case the object was replaced in between.
 data "aws_s3_object" "zip" {
   count = local.is_s3 && var.lambda_artifact.sha256 != null ? 1 : 0

@@ -177,7 +177,7 @@ def test_checksums_of_each_notation_are_accepted_and_downloaded_once(workspace, 
     assert releases.downloads() == 1
 
 
-# What stands in for sha256sum on the machine: its text, and whether the download is accepted.
+# Variants of sha256sum on different systems; REAL is this machine's program.
 SHA256SUMS = {
     "macOS, without --check": 'case "$*" in *-*) echo "illegal option" >&2; exit 1;; esac; exec REAL "$@"',
     "uppercase digits": "REAL \"$@\" | tr a-f A-F",

@@ -1,4 +1,4 @@
-"""What zip.tf reads in a local zip at plan time: the program's name, its mode and its processor, whoever made the zip."""
+"""What zip.tf reads in a local zip at plan time: the program's name, mode and processor, for zips from various tools."""
 
 import os
 import struct
