@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "terraform" / "test
 
 import rig  # noqa: E402
 
-rig.leave_the_machine_out()
+rig.clean_environment()
 
 
 def pytest_terminal_summary(terminalreporter):
