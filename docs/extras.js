@@ -1,4 +1,4 @@
-// Two things that mdBook does not do: HCL highlighting, and column names inside the cells of a stacked table.
+// What mdBook does not do: HCL highlighting, column names inside the cells of a stacked table, and line breaks in long names.
 (() => {
   "use strict";
 
@@ -32,5 +32,11 @@
     for (const row of table.querySelectorAll("tbody tr")) {
       [...row.cells].forEach((cell, column) => cell.setAttribute("data-label", names[column] || ""));
     }
+  }
+
+  // A long name in a cell breaks after an underscore or a slash. `<wbr>` does not change what a reader copies.
+  for (const code of document.querySelectorAll("main td code")) {
+    const parts = code.textContent.split(/(?<=[_/])/);
+    code.replaceChildren(...parts.flatMap((part) => [part, document.createElement("wbr")]));
   }
 })();

@@ -4,12 +4,14 @@ Input: docs/book, served on loopback. With SCREENSHOTS=folder, each page is also
 Chromium or its driver is missing, the tests are skipped, and with CI=true they fail.
 """
 
+import base64
 import json
 import os
 import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -97,8 +99,9 @@ def test_page_renders(browser, site, page, size, theme):
     show(browser, site, page, size, theme)
     if folder := os.environ.get("SCREENSHOTS"):
         os.makedirs(folder, exist_ok=True)
-        picture = f"{folder}/{page.replace('/', '-')}-{size[0]}-{theme}.png"
-        assert browser.save_screenshot(picture), f"{picture} was not written"
+        picture = Path(folder, f"{page.replace('/', '-')}-{size[0]}-{theme}.png")
+        whole = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+        picture.write_bytes(base64.b64decode(whole["data"]))
     heading = browser.find_element(By.CSS_SELECTOR, "main h1")
     assert heading.is_displayed() and heading.text
     assert theme_of(browser) == THEMES[theme]
@@ -108,6 +111,7 @@ def test_page_renders(browser, site, page, size, theme):
     for diagram in browser.find_elements(By.CSS_SELECTOR, "pre.mermaid svg"):
         assert diagram.size["width"] > 100 and diagram.size["height"] > 50, "a diagram is invisible"
         assert diagram.get_attribute("aria-roledescription") != "error", "a diagram shows a syntax error"
+        assert "Unsupported markdown" not in diagram.get_attribute("textContent"), "a label starts a list"
 
     errors = [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
     assert not errors, f"{page} logs errors: {errors}"

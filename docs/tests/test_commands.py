@@ -108,7 +108,7 @@ def test_commands_of_other_pages_that_need_no_real_account(deployment, page):
 def test_clone_without_a_valid_token_fails(deployment):
     (clone,) = [block for block in USE.under("With git") if block.language == "sh"]
     with pytest.raises(AssertionError, match="Authentication failed"):
-        deployment.terminal.run("TOKEN=ghs_made_up\n" + clone.text.replace("your-repo", "your-repo again"))
+        deployment.terminal.run("TOKEN=ghs_made_up\n" + clone.text.rstrip() + " elsewhere\n")
 
 
 def test_mint_token_fails_with_the_error_of_the_broker(deployment):
