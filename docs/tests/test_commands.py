@@ -8,8 +8,11 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import textwrap
+from pathlib import Path
 
 import hcl2
 import pytest
@@ -24,6 +27,9 @@ from tutorial import MARK, RAN, Page, Reader, assert_like, assert_printed, end_a
 
 SEE_IT_WORK = Page("tutorials/see-it-work.md")
 USE = Page("how-to/use-the-token.md")
+PLAIN = Page("how-to/use-the-token-without-the-client.md")
+INSTALL = Page("how-to/install-the-client.md")
+KMS = Page("how-to/keep-the-key-in-kms.md")
 ACTIONS = Page("how-to/use-the-token-in-github-actions.md")
 RESPOND = Page("how-to/respond-to-a-leak.md")
 ERRORS = Page("reference/errors.md")
@@ -65,7 +71,7 @@ def test_steps_2_to_4_of_see_it_work(visitor):
     try:
         printed = ""
         with limited(lambda: end_all(terminal)):
-            while "Ctrl-C ends" not in printed:
+            while "Ctrl-C to stop" not in printed:
                 line = terminal.stdout.readline()
                 assert line, printed
                 printed += line
@@ -85,19 +91,63 @@ def test_steps_2_to_4_of_see_it_work(visitor):
 
 
 def test_token_is_minted_used_and_revoked(deployment):
-    deployment.terminal.follow(USE, "Use the token")
-    printed = deployment.terminal.follow(USE, "Mint")
-    assert "ghs_" not in printed, "the token was shown"
+    deployment.terminal.follow(PLAIN, "Use the token")
+    printed = deployment.terminal.follow(PLAIN, "Mint")
+    assert "ghs_" not in printed, "the token was printed"
     token = deployment.terminal.value("TOKEN")
     for heading in ("With git", "With gh", "With anything else"):
-        deployment.terminal.follow(USE, heading)
+        deployment.terminal.follow(PLAIN, heading)
+    assert_clone_has_no_token(deployment, token)
+    assert deployment.status("/repos/your-org/your-repo", token) == 200
+    assert deployment.status("/repos/your-org/your-other-repo", token) == 404
+    deployment.terminal.follow(PLAIN, "Revoke it")
+    assert deployment.status("/repos/your-org/your-repo", token) == 401
+
+
+def assert_clone_has_no_token(deployment, token: str) -> None:
     cloned = deployment.terminal.folder / "your-repo"
     assert (cloned / ".git").is_dir()
     assert token not in "".join(path.read_text(errors="replace") for path in cloned.rglob("*") if path.is_file())
+    shutil.rmtree(cloned)
+
+
+def test_client_is_installed_and_used(deployment):
+    printed = deployment.terminal.follow(INSTALL)
+    assert "your-org/your-repo" in printed and "ghs_" not in printed
+    printed = ""
+    deployment.terminal.run("export REPOSITORY=your-org/your-repo")
+    for heading in ("Use the token", "Clone with git", "Configure git once"):
+        printed += deployment.terminal.follow(USE, heading)
+    printed += deployment.terminal.follow(USE, "Print a token")
+    assert "ghs_" not in printed, "the token was printed"
+    token = deployment.terminal.value("TOKEN")
+    assert_clone_has_no_token(deployment, token)
     assert deployment.status("/repos/your-org/your-repo", token) == 200
-    assert deployment.status("/repos/your-org/your-other-repo", token) == 404
     deployment.terminal.follow(USE, "Revoke it")
     assert deployment.status("/repos/your-org/your-repo", token) == 401
+    deployment.terminal.follow(Page("how-to/recipes.md"))
+
+
+def test_setup_git_serves_fetches_until_it_is_removed(deployment):
+    set_up, remove = (block.text for block in USE.under("Configure git once") if block.language == "sh")
+    fetch = "git ls-remote https://github.com/your-org/your-repo"
+    deployment.terminal.run("export REPOSITORY=your-org/your-repo\n" + set_up)
+    assert "HEAD" in deployment.terminal.run(fetch)
+    deployment.terminal.run(remove)
+    with pytest.raises(AssertionError, match="could not read Username"):
+        deployment.terminal.run(fetch)
+
+
+def test_key_is_imported_into_kms(deployment, tmp_path):
+    (tmp_path / "work").mkdir()
+    for name in ("key.pem", "kept.pem"):
+        shutil.copy(deployment.key, tmp_path / "work" / name)
+    terminal = Terminal(tmp_path / "work", dict(deployment.terminal.environment))
+    printed = terminal.follow(KMS, "Import the key")
+    der = "openssl rsa -in kept.pem -pubout -outform DER 2>/dev/null"
+    fingerprint = terminal.run(f"{der} | openssl dgst -sha256 -binary | openssl base64")
+    assert fingerprint.strip() in printed.splitlines()
+    assert not (tmp_path / "work" / "import").exists()
 
 
 @pytest.mark.parametrize("page", ["how-to/give-a-role-permission-to-invoke.md", "how-to/upgrade-from-go.md"])
@@ -106,7 +156,7 @@ def test_commands_of_other_pages_that_need_no_real_account(deployment, page):
 
 
 def test_clone_without_a_valid_token_fails(deployment):
-    (clone,) = [block for block in USE.under("With git") if block.language == "sh"]
+    (clone,) = [block for block in PLAIN.under("With git") if block.language == "sh"]
     with pytest.raises(AssertionError, match="Authentication failed"):
         deployment.terminal.run("TOKEN=ghs_made_up\n" + clone.text.rstrip() + " elsewhere\n")
 
@@ -156,7 +206,7 @@ def test_workflow_fails_if_the_broker_fails(deployment, steps, tmp_path):
 
 
 def test_leaked_token_is_revoked(deployment):
-    deployment.terminal.run("REPOSITORY=your-org/your-repo; TOKEN=$(./mint-token)")
+    deployment.terminal.run("export REPOSITORY=your-org/your-repo FUNCTION=github-token-broker; TOKEN=$(./mint-token)")
     printed = deployment.terminal.follow(RESPOND, "A token leaked")
     assert "HTTP 401" in printed and "your-org/your-repo" not in printed.splitlines()
 
@@ -233,6 +283,32 @@ def test_terraform_on_a_page_uses_existing_inputs(page):
         for given in called + bare:
             unknown = {name for name in given if not name.startswith("__")} - inputs
             assert not unknown, f"{block.where}: the module has no input named {unknown}"
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if "```hcl" in (SRC / page).read_text()])
+def test_terraform_on_a_page_is_formatted(page):
+    if not (tool := shutil.which("terraform") or shutil.which("tofu")):
+        pytest.skip("neither terraform nor tofu is on PATH")
+    for block in blocks(page, "hcl"):
+        text = textwrap.dedent(block.text)
+        if text.count("\n") == 1:
+            continue  # one line is aligned with lines that the reader has
+        done = subprocess.run([tool, "fmt", "-"], input=text, capture_output=True, text=True)
+        assert done.returncode == 0, f"{block.where}: {done.stderr}"
+        assert done.stdout == text, f"{block.where} should be\n{done.stdout}"
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if "```yaml" in (SRC / page).read_text()])
+def test_actions_on_a_page_are_pinned_like_those_of_our_workflows(page):
+    ours = dict(re.findall(r"uses: (\S+)@([0-9a-f]{40})", "".join(map(Path.read_text, (ROOT / ".github/workflows").glob("*.yml")))))
+    assert "actions/checkout" in ours
+    for block in blocks(page, "yaml"):
+        assert yaml.safe_load(block.text)
+        for action, version in re.findall(r"uses: (\S+)@(\S+)", block.text):
+            if action.startswith("meigma/github-token-broker"):
+                continue  # this project's own action is named by its release
+            assert re.fullmatch(r"[0-9a-f]{40}", version), f"{block.where}: pin {action} by commit"
+            assert version == ours.get(action, version), f"{block.where}: our workflows use {action}@{ours[action]}"
 
 
 def test_every_command_is_run_or_marked():

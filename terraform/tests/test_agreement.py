@@ -76,31 +76,6 @@ def test_the_pages_on_policies_say_what_is_made(workspace, aws, releases):
     assert json.loads(root.outputs()["invoke_policy_json"]) == invoke
 
 
-def test_the_override_for_a_private_network_is_laid_over_the_module(workspace, releases):
-    """The block of the page, in a copy of the module. Planned, not applied: the layer, subnet and group are made up."""
-    releases.publish("v1.1.0")
-    blocks = [block for block in Page("how-to/use-it-with-github-enterprise.md").blocks if block.language == "hcl"]
-    module, override = (block.text for block in blocks)
-    root = workspace()
-    shutil.copytree(rig.MODULE, root.folder / "broker", ignore=shutil.ignore_patterns("tests", "examples"))
-    (root.folder / "broker" / "network_override.tf").write_text(override)
-    source = "github.com/meigma/github-token-broker//terraform?ref=v1.1.0"
-    assert source in module
-    provider = f'provider "aws" {{\n  region = "{rig.REGION}"\n}}\n'
-    (root.folder / "main.tf").write_text(provider + module.replace(source, "./broker"))
-    root.run("init", "-input=false")
-    assert root.plan()["aws_lambda_function.broker"] == ["create"]
-    changes = json.loads(root.run("show", "-json", "plan"))["resource_changes"]
-    (function,) = [change["change"]["after"] for change in changes if change["type"] == "aws_lambda_function"]
-    (environment,) = function["environment"]
-    given = environment["variables"]
-    assert given["GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL"] == "https://github.example.com/api/v3"
-    assert given["GITHUB_TOKEN_BROKER_REPOSITORY_OWNER"] == "your-org"
-    assert {"SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY"} < set(given)
-    assert len(function["layers"]) == len(function["vpc_config"]) == 1
-    assert function["runtime"] == "provided.al2023"
-
-
 def test_files_are_formatted():
     done = subprocess.run([rig.TOOL, "fmt", "-check", "-recursive", "-diff", str(rig.MODULE)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
