@@ -75,7 +75,7 @@ def test_links_of_a_markdown_file_work(page):
     wrong = []
     for number, line in enumerate(without_code(page.read_text()).splitlines(), 1):
         for link in re.findall(r"\]\(([^)\s]+)\)", line):
-            parts = urlsplit(link)
+            parts = urlsplit(link.replace("\\_", "_"))  # terraform-docs escapes underscores
             if parts.scheme:
                 good = works(page, link)
             else:
@@ -91,7 +91,7 @@ def anchors(page: Path) -> set[str]:
     text = page.read_text()
     headings = re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE)
     slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
+    return slugs | set(re.findall(r'<a (?:id|name)="([^"]+)">', text))
 
 
 def without_code(text: str) -> str:
