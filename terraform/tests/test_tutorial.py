@@ -73,6 +73,8 @@ class Desk:
         self.reader.environment |= {
             "STANDIN_LAMBDA_URL": self.sandboxes[-1].urls["aws_url"],
             "GH_API_URL": self.sandboxes[-1].urls["github_url"],
+            "FUNCTION": "github-token-broker",
+            "KEY_PARAMETER": "/github-token-broker/app/private-key-pem",
         }
 
     def invoke(self, payload: str = "null") -> dict:
@@ -154,8 +156,9 @@ def test_step_4_mints_a_token_that_works(desk):
     desk.reader.follow(TUTORIAL, "Step 4")
 
 
-def test_the_token_cannot_read_another_repository(desk):
-    other = TUTORIAL.under("Step 4")[2].text.replace("your-repo", "your-other-repo")
+def test_the_token_reads_no_other_repository(desk):
+    (use,) = [block.text for block in TUTORIAL.under("Step 4") if "gh api" in block.text]
+    other = use.replace("your-repo", "your-other-repo")
     with pytest.raises(AssertionError, match="HTTP 404"):
         desk.reader.run(other)
 
