@@ -20,7 +20,10 @@ use clap_complete::Shell;
 )]
 pub struct Arguments {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "a doc comment here would replace the program's help text")]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the program's help text"
+    )]
     pub options: Options,
     #[command(subcommand)]
     #[expect(missing_docs, reason = "as above")]
@@ -32,7 +35,12 @@ pub struct Arguments {
 #[command(next_help_heading = "Global options")]
 pub struct Options {
     /// The Lambda function: NAME or ARN, with an optional :QUALIFIER [default: github-token-broker]
-    #[arg(long, global = true, value_name = "NAME|ARN[:QUALIFIER]", env = "GITHUB_TOKEN_BROKER_FUNCTION")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME|ARN[:QUALIFIER]",
+        env = "GITHUB_TOKEN_BROKER_FUNCTION"
+    )]
     pub function: Option<String>,
 
     /// The AWS region. The region in a function ARN takes precedence [default: from the AWS configuration]
@@ -44,7 +52,12 @@ pub struct Options {
     pub profile: Option<String>,
 
     /// Assume this IAM role first. In GitHub Actions with `id-token: write`, by OIDC
-    #[arg(long, global = true, value_name = "ARN", env = "GITHUB_TOKEN_BROKER_ROLE_ARN")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ARN",
+        env = "GITHUB_TOKEN_BROKER_ROLE_ARN"
+    )]
     pub role_arn: Option<String>,
 
     /// The GitHub server [default: github.com]

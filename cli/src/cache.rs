@@ -51,8 +51,15 @@ pub enum CacheError {
 }
 
 impl CacheError {
-    pub(crate) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + use<'a> {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + use<'a> {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -84,7 +91,11 @@ impl Entry {
             return Ok(None);
         };
         let name = key::of(settings, |name| std::env::var_os(name));
-        Ok(Some(Self { folder, name, diagnostics }))
+        Ok(Some(Self {
+            folder,
+            name,
+            diagnostics,
+        }))
     }
 
     /// The cached token, of any age. Content that is not a token counts as no entry.
@@ -94,7 +105,8 @@ impl Entry {
     pub fn read(&self) -> Result<Option<Grant>, CacheError> {
         let path = self.path();
         let Some(file) = self.folder.open_file(&path)? else {
-            self.diagnostics.detail(format!("no token in the cache ({})", path.display()));
+            self.diagnostics
+                .detail(format!("no token in the cache ({})", path.display()));
             return Ok(None);
         };
         let mut body = Zeroizing::new(Vec::with_capacity(4096));
@@ -102,7 +114,8 @@ impl Entry {
         read.map_err(CacheError::io("read", &path))?;
         let grant = Grant::parse(&body).ok();
         if grant.is_none() {
-            self.diagnostics.detail(format!("the cache entry is damaged ({})", path.display()));
+            self.diagnostics
+                .detail(format!("the cache entry is damaged ({})", path.display()));
         }
         Ok(grant)
     }
@@ -126,12 +139,15 @@ impl Entry {
                     std::thread::sleep(LOCK_POLL);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    self.diagnostics.detail("another process holds the cache lock for too long; going on without it");
+                    self.diagnostics.detail(
+                        "another process holds the cache lock for too long; going on without it",
+                    );
                     return Ok(None);
                 }
                 // Some network file systems have no locks: two processes might then mint at once, and that is all.
                 Err(TryLockError::Error(error)) => {
-                    self.diagnostics.detail(format!("cannot lock {}: {error}", path.display()));
+                    self.diagnostics
+                        .detail(format!("cannot lock {}: {error}", path.display()));
                     return Ok(None);
                 }
             }
@@ -146,13 +162,16 @@ impl Entry {
         let path = self.path();
         let failed = CacheError::io("write", &path);
         let mut builder = tempfile::Builder::new();
-        let temporary = builder.prefix(&self.temporary_prefix()).tempfile_in(self.folder.path());
+        let temporary = builder
+            .prefix(&self.temporary_prefix())
+            .tempfile_in(self.folder.path());
         let written = temporary.and_then(|mut file| {
             file.write_all(grant.body().as_bytes())?;
             file.persist(&path).map_err(|error| error.error)
         });
         written.map_err(failed)?;
-        self.diagnostics.detail(format!("the token is in the cache ({})", path.display()));
+        self.diagnostics
+            .detail(format!("the token is in the cache ({})", path.display()));
         Ok(())
     }
 
@@ -163,9 +182,14 @@ impl Entry {
     pub fn forget(&self) -> Result<(), CacheError> {
         let path = self.path();
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(CacheError::io("remove", &path)(error))
+            }
             _ => {
-                self.diagnostics.detail(format!("the cache has forgotten the token ({})", path.display()));
+                self.diagnostics.detail(format!(
+                    "the cache has forgotten the token ({})",
+                    path.display()
+                ));
                 Ok(())
             }
         }
@@ -182,8 +206,16 @@ impl Entry {
     /// Removes what a process left that was killed while it wrote. Only the owner of the lock writes.
     fn remove_leftovers(&self) {
         let prefix = self.temporary_prefix();
-        for file in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
-            if file.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+        for file in fs::read_dir(self.folder.path())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if file
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(&prefix))
+            {
                 let _ = fs::remove_file(file.path());
             }
         }

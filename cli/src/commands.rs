@@ -49,5 +49,8 @@ fn failed(error: &Error) -> ExitCode {
 
 /// Writes a command's result to stdout.
 fn print(text: &str) -> Result<(), Error> {
-    output::print_result(text).map_err(|source| Error::Stdio { what: "cannot write to standard output", source })
+    output::print_result(text).map_err(|source| Error::Stdio {
+        what: "cannot write to standard output",
+        source,
+    })
 }

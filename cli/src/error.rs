@@ -2,7 +2,10 @@
 //!
 //! Each folder has an error type of its own; this one joins them. Each message says what failed, why, and what to do next.
 
-use crate::{aws::AwsError, cache::CacheError, git::config::ConfigError, github::client::GitHubError, response::ResponseError};
+use crate::{
+    aws::AwsError, cache::CacheError, git::config::ConfigError, github::client::GitHubError,
+    response::ResponseError,
+};
 
 /// The exit code for a command line that cannot be understood.
 pub const USAGE: u8 = 2;

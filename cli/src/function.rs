@@ -24,9 +24,16 @@ impl Function {
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.trim().split(':').collect();
         let (name, qualifier, region) = match parts.as_slice() {
-            ["arn", partition, "lambda", region, account, "function", name, rest @ ..]
-                if !partition.is_empty() && is_region(region) && is_account(account) =>
-            {
+            [
+                "arn",
+                partition,
+                "lambda",
+                region,
+                account,
+                "function",
+                name,
+                rest @ ..,
+            ] if !partition.is_empty() && is_region(region) && is_account(account) => {
                 let arn = format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
                 (arn, rest, Some((*region).to_owned()))
             }
@@ -34,18 +41,35 @@ impl Function {
                 (format!("{account}:function:{name}"), rest, None)
             }
             [name, rest @ ..] if *name != "arn" => ((*name).to_owned(), rest, None),
-            _ => return Err(format!("{} is not the ARN of a Lambda function", printable(text))),
+            _ => {
+                return Err(format!(
+                    "{} is not the ARN of a Lambda function",
+                    printable(text)
+                ));
+            }
         };
         let bare = name.rsplit(':').next().unwrap_or_default();
         if !is_name(bare) {
-            return Err(format!("{} is not the name of a Lambda function", printable(text)));
+            return Err(format!(
+                "{} is not the name of a Lambda function",
+                printable(text)
+            ));
         }
         let qualifier = match qualifier {
             [] => None,
             [qualifier] if is_qualifier(qualifier) => Some((*qualifier).to_owned()),
-            _ => return Err(format!("{} does not end in a version or an alias", printable(text))),
+            _ => {
+                return Err(format!(
+                    "{} does not end in a version or an alias",
+                    printable(text)
+                ));
+            }
         };
-        Ok(Self { name, qualifier, region })
+        Ok(Self {
+            name,
+            qualifier,
+            region,
+        })
     }
 }
 
@@ -97,7 +121,10 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(parts("broker"), ("broker".into(), None, None));
         assert_eq!(parts("broker:live"), ("broker".into(), some("live"), None));
-        assert_eq!(parts("broker:$LATEST"), ("broker".into(), some("$LATEST"), None));
+        assert_eq!(
+            parts("broker:$LATEST"),
+            ("broker".into(), some("$LATEST"), None)
+        );
         assert_eq!(parts(ARN), (ARN.into(), None, some("eu-west-1")));
         assert_eq!(
             parts(&format!("{ARN}:7")),

@@ -13,7 +13,10 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    http::{
+        HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+        http_client_fn,
+    },
     orchestrator::HttpRequest,
     result::ConnectorError,
 };
@@ -80,7 +83,9 @@ pub enum HttpError {
         host: String,
     },
     /// The request cannot be built.
-    #[error("the URL {url} is not valid. Check the endpoint in the environment and in the AWS configuration")]
+    #[error(
+        "the URL {url} is not valid. Check the endpoint in the environment and in the AWS configuration"
+    )]
     InvalidUrl {
         /// The URL.
         url: String,
@@ -98,8 +103,13 @@ impl HttpClient {
     /// A client that waits this long for a response.
     pub fn new(timeout: Duration) -> Self {
         // The deadline of `send` covers the body too; the connector's own read timeout ends at the headers.
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-        Self { connector: connector(&settings), timeout }
+        let settings = HttpConnectorSettings::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build();
+        Self {
+            connector: connector(&settings),
+            timeout,
+        }
     }
 
     /// Sends a request, once.
@@ -107,25 +117,40 @@ impl HttpClient {
     /// # Errors
     /// There is no complete response.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response, HttpError> {
-        let host = request.uri().authority().map_or_else(String::new, ToString::to_string);
+        let host = request
+            .uri()
+            .authority()
+            .map_or_else(String::new, ToString::to_string);
         let url = request.uri().to_string();
         let deadline = Instant::now() + self.timeout;
-        let late = |_| HttpError::TimedOut { host: host.clone(), after: self.timeout };
+        let late = |_| HttpError::TimedOut {
+            host: host.clone(),
+            after: self.timeout,
+        };
         let request = HttpRequest::try_from(request.map(SdkBody::from));
         let request = request.map_err(|_| HttpError::InvalidUrl { url })?;
-        let response = timeout_at(deadline, self.connector.call(request)).await.map_err(late)?;
+        let response = timeout_at(deadline, self.connector.call(request))
+            .await
+            .map_err(late)?;
         let response = response.map_err(|error| no_response(host.clone(), &error))?;
-        let response = response.try_into_http1x().map_err(|error| HttpError::Interrupted {
-            host: host.clone(),
-            why: innermost(&error),
-        })?;
+        let response = response
+            .try_into_http1x()
+            .map_err(|error| HttpError::Interrupted {
+                host: host.clone(),
+                why: innermost(&error),
+            })?;
         let (head, body) = response.into_parts();
-        let body = timeout_at(deadline, Limited::new(body, BODY_LIMIT).collect()).await.map_err(late)?;
+        let body = timeout_at(deadline, Limited::new(body, BODY_LIMIT).collect())
+            .await
+            .map_err(late)?;
         let body = body.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 HttpError::TooLong { host: host.clone() }
             } else {
-                HttpError::Interrupted { host: host.clone(), why: innermost(error.as_ref()) }
+                HttpError::Interrupted {
+                    host: host.clone(),
+                    why: innermost(error.as_ref()),
+                }
             }
         })?;
         Ok(Response {
@@ -152,7 +177,9 @@ fn connector(settings: &HttpConnectorSettings) -> Connector {
 
 fn no_response(host: String, error: &ConnectorError) -> HttpError {
     let why = innermost(error);
-    let mut sources = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    let mut sources = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| {
+        error.source()
+    });
     let is_unsent = sources.any(|source| {
         source
             .downcast_ref::<hyper_util::client::legacy::Error>()

@@ -19,6 +19,11 @@
 //! Invariant: a token appears on stdout if the user asked for it, in the environment of a child process, and in the cache.
 //! It never appears in an argument list, on stderr or in another file.
 
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test stops where its own setup fails")
+)]
+
 pub mod arguments;
 pub mod aws;
 pub mod cache;

@@ -82,7 +82,10 @@ impl Progress {
     /// Shows `text` after one second, if stderr is a terminal.
     pub fn start(text: impl Into<Arc<str>>) -> Self {
         if !io::stderr().is_terminal() {
-            return Self { ended: None, thread: None };
+            return Self {
+                ended: None,
+                thread: None,
+            };
         }
         let (text, (ended, end)) = (text.into(), std::sync::mpsc::channel());
         let thread = std::thread::spawn(move || {
@@ -94,7 +97,10 @@ impl Progress {
             // Back to the start of the line, and erase it.
             let _ = write!(io::stderr(), "\r\x1b[K");
         });
-        Self { ended: Some(ended), thread: Some(thread) }
+        Self {
+            ended: Some(ended),
+            thread: Some(thread),
+        }
     }
 }
 

@@ -27,7 +27,9 @@ pub struct Grant {
 
 /// The function's response is not a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the function's response is malformed: {0}. Check that the function is a github-token-broker")]
+#[error(
+    "the function's response is malformed: {0}. Check that the function is a github-token-broker"
+)]
 pub struct ResponseError(&'static str);
 
 #[derive(Deserialize)]
@@ -45,19 +47,28 @@ impl Grant {
     /// A field is missing, or has characters that must not reach a terminal or a header.
     pub fn parse(body: &[u8]) -> Result<Self, ResponseError> {
         let text = std::str::from_utf8(body).map_err(|_| ResponseError("it is not UTF-8"))?;
-        let parsed: Body = serde_json::from_str(text)
-            .map_err(|_| ResponseError("it is not JSON with token, expires_at, repositories and permissions"))?;
+        let parsed: Body = serde_json::from_str(text).map_err(|_| {
+            ResponseError("it is not JSON with token, expires_at, repositories and permissions")
+        })?;
         let token = parsed.token.expose_secret();
         if token.is_empty() || token.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(ResponseError("the token is empty, or contains control characters or spaces"));
+            return Err(ResponseError(
+                "the token is empty, or contains control characters or spaces",
+            ));
         }
         let [repository] = parsed.repositories.as_slice() else {
             return Err(ResponseError("repositories does not hold exactly one name"));
         };
-        let repository =
-            Repository::parse(repository).ok_or(ResponseError("repositories does not hold an OWNER/REPO"))?;
-        let texts = parsed.permissions.iter().flat_map(|(name, level)| [name, level]);
-        if texts.chain([&parsed.expires_at]).any(|text| text.contains(char::is_control)) {
+        let repository = Repository::parse(repository)
+            .ok_or(ResponseError("repositories does not hold an OWNER/REPO"))?;
+        let texts = parsed
+            .permissions
+            .iter()
+            .flat_map(|(name, level)| [name, level]);
+        if texts
+            .chain([&parsed.expires_at])
+            .any(|text| text.contains(char::is_control))
+        {
             return Err(ResponseError("a field contains control characters"));
         }
         Ok(Self {
@@ -104,7 +115,10 @@ mod tests {
     #[test]
     fn unreadable_expiry_is_kept_as_text() {
         let grant = Grant::parse(body("ghs_x", "tomorrow").as_bytes()).unwrap();
-        assert_eq!((grant.expires_at.as_str(), grant.expiry()), ("tomorrow", None));
+        assert_eq!(
+            (grant.expires_at.as_str(), grant.expiry()),
+            ("tomorrow", None)
+        );
     }
 
     #[test]
@@ -126,8 +140,14 @@ mod tests {
             format!("{good} trailing"),
         ];
         for text in bodies {
-            let error = Grant::parse(text.as_bytes()).map(|_| ()).unwrap_err().to_string();
-            assert!(error.contains("malformed") && !error.contains("secret"), "{text:?}: {error}");
+            let error = Grant::parse(text.as_bytes())
+                .map(|_| ())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("malformed") && !error.contains("secret"),
+                "{text:?}: {error}"
+            );
         }
     }
 }

@@ -45,25 +45,32 @@ impl TryFrom<&Options> for Settings {
         let role_arn = set(options.role_arn.as_ref());
         if let Some(role) = role_arn.as_ref().filter(|role| !is_role_arn(role)) {
             let role = crate::output::escape(role);
-            return Err(Error::Usage(format!("--role-arn: {role} is not the ARN of an IAM role")));
+            return Err(Error::Usage(format!(
+                "--role-arn: {role} is not the ARN of an IAM role"
+            )));
         }
         Ok(Self {
-            function: Function::parse(&function).map_err(|reason| Error::Usage(format!("--function: {reason}")))?,
+            function: Function::parse(&function)
+                .map_err(|reason| Error::Usage(format!("--function: {reason}")))?,
             region: set(options.region.as_ref()),
             profile: set(options.profile.as_ref()),
             role_arn,
-            host: Host::parse(&host).map_err(|reason| Error::Usage(format!("--github-host: {reason}")))?,
+            host: Host::parse(&host)
+                .map_err(|reason| Error::Usage(format!("--github-host: {reason}")))?,
             min_ttl: options.min_ttl,
             use_cache: !options.no_cache,
             timeout: options.timeout,
-            diagnostics: Diagnostics { is_verbose: options.verbose },
+            diagnostics: Diagnostics {
+                is_verbose: options.verbose,
+            },
             json: options.json,
         })
     }
 }
 
 fn set(text: Option<&String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 fn is_role_arn(text: &str) -> bool {

@@ -25,7 +25,9 @@ pub fn obtain(settings: &Settings) -> Result<Grant, Error> {
     if let Some(grant) = fresh(settings, &entry)? {
         return Ok(grant);
     }
-    let waiting = Progress::start("Waiting for another github-token-broker process that mints the same token");
+    let waiting = Progress::start(
+        "Waiting for another github-token-broker process that mints the same token",
+    );
     let lock = entry.lock(settings.timeout)?;
     drop(waiting);
     // Another process might have minted one while this one waited.
@@ -34,7 +36,9 @@ pub fn obtain(settings: &Settings) -> Result<Grant, Error> {
     }
     let grant = mint(settings)?;
     if grant.expiry().is_none() {
-        settings.diagnostics.detail("the token's expiry cannot be read: it is not cached");
+        settings
+            .diagnostics
+            .detail("the token's expiry cannot be read: it is not cached");
     } else if let Err(error) = entry.write(&grant) {
         settings.diagnostics.warn(error);
     }
@@ -61,7 +65,9 @@ pub fn mint(settings: &Settings) -> Result<Grant, Error> {
 
 /// The time in epoch seconds.
 pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -76,6 +82,8 @@ fn fresh(settings: &Settings, entry: &Entry) -> Result<Option<Grant>, Error> {
     let wanted = i64::try_from(settings.min_ttl.as_secs()).unwrap_or(i64::MAX);
     let is_fresh = left > 0 && left >= wanted;
     let decision = if is_fresh { "is used" } else { "is replaced" };
-    settings.diagnostics.detail(format!("the cached token has {left} s left and {decision}"));
+    settings
+        .diagnostics
+        .detail(format!("the cached token has {left} s left and {decision}"));
     Ok(is_fresh.then_some(grant))
 }

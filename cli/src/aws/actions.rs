@@ -37,7 +37,10 @@ impl TokenRequest {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = variable("ACTIONS_ID_TOKEN_REQUEST_URL");
         let bearer = variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
-        Ok(url.zip(bearer).map(|(url, bearer)| Self { url, bearer: SecretString::from(bearer) }))
+        Ok(url.zip(bearer).map(|(url, bearer)| Self {
+            url,
+            bearer: SecretString::from(bearer),
+        }))
     }
 
     async fn send(&self) -> Result<SecretString, AwsError> {
@@ -46,8 +49,11 @@ impl TokenRequest {
             .map_err(|_| failed("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL".to_owned()))?;
         url.query_pairs_mut().append_pair("audience", AUDIENCE);
         let bearer = format!("bearer {}", self.bearer.expose_secret());
-        let mut bearer = HeaderValue::try_from(bearer)
-            .map_err(|_| failed("ACTIONS_ID_TOKEN_REQUEST_TOKEN has characters that no header can have".to_owned()))?;
+        let mut bearer = HeaderValue::try_from(bearer).map_err(|_| {
+            failed(
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN has characters that no header can have".to_owned(),
+            )
+        })?;
         bearer.set_sensitive(true);
         let request = Request::get(url.as_str())
             .header(header::AUTHORIZATION, bearer)
@@ -80,7 +86,13 @@ pub async fn assume_role(
     let sts = aws_sdk_sts::Client::new(sdk);
     let session = std::env::var("GITHUB_RUN_ID").map_or_else(
         |_| SESSION_NAME.to_owned(),
-        |run| format!("{SESSION_NAME}-{run}").chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect(),
+        |run| {
+            format!("{SESSION_NAME}-{run}")
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+                .take(64)
+                .collect()
+        },
     );
     let assumed = sts
         .assume_role_with_web_identity()
@@ -95,12 +107,17 @@ pub async fn assume_role(
             code: refused.err().code().unwrap_or("no error code").to_owned(),
         },
         other => AwsError::CredentialsFailed {
-            why: super::error::chain(other).last().cloned().unwrap_or_default(),
+            why: super::error::chain(other)
+                .last()
+                .cloned()
+                .unwrap_or_default(),
         },
     })?;
-    let issued = output.credentials.ok_or_else(|| AwsError::CredentialsFailed {
-        why: "AWS STS returned no credentials".to_owned(),
-    })?;
+    let issued = output
+        .credentials
+        .ok_or_else(|| AwsError::CredentialsFailed {
+            why: "AWS STS returned no credentials".to_owned(),
+        })?;
     Ok(Credentials::new(
         issued.access_key_id,
         issued.secret_access_key,

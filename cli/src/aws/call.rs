@@ -35,9 +35,16 @@ impl Session {
     /// # Errors
     /// The request cannot be signed, or there is no response.
     pub async fn call(&self, call: &Call<'_>) -> Result<Response, AwsError> {
-        let url = format!("{}{}", self.endpoint(call.service).trim_end_matches('/'), call.path_and_query);
+        let url = format!(
+            "{}{}",
+            self.endpoint(call.service).trim_end_matches('/'),
+            call.path_and_query
+        );
         let request = self.signed(&url, call, SystemTime::now())?;
-        let (method, host) = (call.method.as_str(), request.uri().authority().map(ToString::to_string));
+        let (method, host) = (
+            call.method.as_str(),
+            request.uri().authority().map(ToString::to_string),
+        );
         self.diagnostics.detail(format!(
             "{method} {} to {} ({}, {})",
             call.path_and_query,
@@ -46,12 +53,23 @@ impl Session {
             self.region
         ));
         let response = self.http.send(request).await?;
-        self.diagnostics.detail(format!("{} returned HTTP {}", call.service.name(), response.status));
+        self.diagnostics.detail(format!(
+            "{} returned HTTP {}",
+            call.service.name(),
+            response.status
+        ));
         Ok(response)
     }
 
-    fn signed(&self, url: &str, call: &Call<'_>, now: SystemTime) -> Result<Request<Vec<u8>>, AwsError> {
-        let unsigned = || AwsError::Signing { service: call.service };
+    fn signed(
+        &self,
+        url: &str,
+        call: &Call<'_>,
+        now: SystemTime,
+    ) -> Result<Request<Vec<u8>>, AwsError> {
+        let unsigned = || AwsError::Signing {
+            service: call.service,
+        };
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -67,20 +85,26 @@ impl Session {
             call.headers.iter().copied(),
             SignableBody::Bytes(call.body),
         );
-        let signed = signable.and_then(|signable| sign(signable, &params.into()).map_err(Into::into));
+        let signed = signable.and_then(|signable| sign(signable, &params.into()));
         let (instructions, _) = signed.map_err(|_| unsigned())?.into_parts();
 
         let mut request = Request::new(call.body.to_vec());
         *request.method_mut() = call.method.clone();
-        *request.uri_mut() =
-            url.parse().map_err(|_| AwsError::Http(HttpError::InvalidUrl { url: url.to_owned() }))?;
+        *request.uri_mut() = url.parse().map_err(|_| {
+            AwsError::Http(HttpError::InvalidUrl {
+                url: url.to_owned(),
+            })
+        })?;
         for (name, value) in call.headers {
             let value = HeaderValue::from_str(value).map_err(|_| unsigned())?;
-            request.headers_mut().insert(HeaderName::from_static(name), value);
+            request
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
         }
-        request
-            .headers_mut()
-            .insert(http::header::USER_AGENT, HeaderValue::from_static("github-token-broker"));
+        request.headers_mut().insert(
+            http::header::USER_AGENT,
+            HeaderValue::from_static("github-token-broker"),
+        );
         instructions.apply_to_request_http1x(&mut request);
         Ok(request)
     }

@@ -45,8 +45,16 @@ const OTHERS: [Partition; 6] = [
     partition("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
-const fn partition(regions: &'static str, suffix: &'static str, dual_stack_suffix: &'static str) -> Partition {
-    Partition { regions, suffix, dual_stack_suffix }
+const fn partition(
+    regions: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
+) -> Partition {
+    Partition {
+        regions,
+        suffix,
+        dual_stack_suffix,
+    }
 }
 
 /// The endpoint of a service in a region.
@@ -55,7 +63,11 @@ pub fn regional(service: Service, region: &str, use_fips: bool, use_dual_stack: 
         .iter()
         .find(|partition| region.starts_with(partition.regions))
         .unwrap_or(&AWS);
-    let suffix = if use_dual_stack { partition.dual_stack_suffix } else { partition.suffix };
+    let suffix = if use_dual_stack {
+        partition.dual_stack_suffix
+    } else {
+        partition.suffix
+    };
     let fips = if use_fips { "-fips" } else { "" };
     format!("https://{}{fips}.{region}.{suffix}", service.name())
 }
@@ -68,14 +80,49 @@ mod tests {
     #[test]
     fn lambda_has_its_documented_endpoints() {
         for (region, fips, dual_stack, url) in [
-            ("us-east-1", false, false, "https://lambda.us-east-1.amazonaws.com"),
-            ("us-east-1", true, false, "https://lambda-fips.us-east-1.amazonaws.com"),
+            (
+                "us-east-1",
+                false,
+                false,
+                "https://lambda.us-east-1.amazonaws.com",
+            ),
+            (
+                "us-east-1",
+                true,
+                false,
+                "https://lambda-fips.us-east-1.amazonaws.com",
+            ),
             ("us-east-1", false, true, "https://lambda.us-east-1.api.aws"),
-            ("us-east-1", true, true, "https://lambda-fips.us-east-1.api.aws"),
-            ("cn-north-1", false, false, "https://lambda.cn-north-1.amazonaws.com.cn"),
-            ("us-gov-west-1", true, false, "https://lambda-fips.us-gov-west-1.amazonaws.com"),
-            ("us-iso-east-1", false, false, "https://lambda.us-iso-east-1.c2s.ic.gov"),
-            ("us-isob-east-1", false, false, "https://lambda.us-isob-east-1.sc2s.sgov.gov"),
+            (
+                "us-east-1",
+                true,
+                true,
+                "https://lambda-fips.us-east-1.api.aws",
+            ),
+            (
+                "cn-north-1",
+                false,
+                false,
+                "https://lambda.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                "us-gov-west-1",
+                true,
+                false,
+                "https://lambda-fips.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                "us-iso-east-1",
+                false,
+                false,
+                "https://lambda.us-iso-east-1.c2s.ic.gov",
+            ),
+            (
+                "us-isob-east-1",
+                false,
+                false,
+                "https://lambda.us-isob-east-1.sc2s.sgov.gov",
+            ),
         ] {
             assert_eq!(regional(Service::Lambda, region, fips, dual_stack), url);
         }

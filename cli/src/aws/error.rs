@@ -27,8 +27,13 @@ pub enum AwsError {
         profile: Option<String>,
     },
     /// The profile does not exist, or is not complete.
-    #[error("the AWS credentials cannot be loaded: {why}. Check the profile in ~/.aws/config, or choose another with --profile")]
+    #[error(
+        "the AWS credentials{} cannot be loaded: {why}. Check ~/.aws/config and ~/.aws/credentials, or choose another profile \
+         with --profile", of_profile(.profile.as_deref())
+    )]
     CredentialsInvalid {
+        /// The profile that was asked for.
+        profile: Option<String>,
         /// The SDK's reason.
         why: String,
     },
@@ -42,13 +47,17 @@ pub enum AwsError {
     #[error("no AWS region is configured. Pass --region or the function's ARN, or set AWS_REGION")]
     NoRegion,
     /// The region cannot be part of a host name.
-    #[error("{region} is not the name of an AWS region. Check --region, AWS_REGION and the profile")]
+    #[error(
+        "{region} is not the name of an AWS region. Check --region, AWS_REGION and the profile"
+    )]
     InvalidRegion {
         /// What is configured.
         region: String,
     },
     /// STS refuses the role.
-    #[error("AWS STS does not allow this identity to assume {role}: {code}. Check the role's trust policy")]
+    #[error(
+        "AWS STS does not allow this identity to assume {role}: {code}. Check the role's trust policy"
+    )]
     RoleRefused {
         /// The role's ARN.
         role: String,
@@ -67,7 +76,9 @@ pub enum AwsError {
         code: String,
     },
     /// GitHub Actions does not issue an OIDC token.
-    #[error("GitHub Actions issued no OIDC token: {why}. Check that the job has `permissions: id-token: write`")]
+    #[error(
+        "GitHub Actions issued no OIDC token: {why}. Check that the job has `permissions: id-token: write`"
+    )]
     NoOidcToken {
         /// Why.
         why: String,
@@ -94,7 +105,9 @@ pub enum AwsError {
         region: String,
     },
     /// The function, or the account, is at its concurrency limit.
-    #[error("Lambda throttled the invocation of {function} {attempts} times. Retry later, or raise the function's concurrency")]
+    #[error(
+        "Lambda throttled the invocation of {function} {attempts} times. Retry later, or raise the function's concurrency"
+    )]
     Throttled {
         /// The function.
         function: Function,
@@ -105,13 +118,17 @@ pub enum AwsError {
     #[error("the AWS credentials have expired. Sign in again")]
     ExpiredCredentials,
     /// AWS does not know the access key, or the signature is wrong.
-    #[error("AWS does not accept the credentials: {code}. Check the access key, the secret key and this machine's clock")]
+    #[error(
+        "AWS does not accept the credentials: {code}. Check the access key, the secret key and this machine's clock"
+    )]
     InvalidCredentials {
         /// AWS's error code.
         code: String,
     },
     /// Lambda cannot run the function.
-    #[error("Lambda cannot run {function}: {code} (HTTP {status}). Check the function's state in the AWS console")]
+    #[error(
+        "Lambda cannot run {function}: {code} (HTTP {status}). Check the function's state in the AWS console"
+    )]
     Refused {
         /// The function.
         function: Function,
@@ -121,7 +138,9 @@ pub enum AwsError {
         status: StatusCode,
     },
     /// The response is not Lambda's.
-    #[error("the endpoint {url} returned HTTP {status} without an AWS error code. Check AWS_ENDPOINT_URL and the proxy")]
+    #[error(
+        "the endpoint {url} returned HTTP {status} without an AWS error code. Check AWS_ENDPOINT_URL and the proxy"
+    )]
     NotAws {
         /// The endpoint.
         url: String,
@@ -138,7 +157,9 @@ pub enum AwsError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// No response to an `Invoke` within `--timeout`.
-    #[error("{0}. The function might still be running: the token that it mints expires within an hour. Raise --timeout if that is too short")]
+    #[error(
+        "{0}. The function might still be running: the token that it mints expires within an hour. Raise --timeout if that is too short"
+    )]
     InvokeTimedOut(HttpError),
 }
 
@@ -148,50 +169,79 @@ impl AwsError {
         let texts = chain(error);
         let is = |text: &str| texts.iter().any(|of_chain| of_chain.contains(text));
         if is("SSO token") || is("sso session") || is("UnauthorizedException") {
-            return Self::SsoExpired { profile: profile.map(str::to_owned) };
+            return Self::SsoExpired {
+                profile: profile.map(str::to_owned),
+            };
         }
         let why = crate::output::escape(&texts.last().cloned().unwrap_or_default()).into_owned();
+        let profile = profile.map(str::to_owned);
         match error {
             CredentialsError::CredentialsNotLoaded(_) if profile.is_none() => Self::NoCredentials,
-            CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
-                Self::CredentialsInvalid { why }
+            CredentialsError::CredentialsNotLoaded(_)
+            | CredentialsError::InvalidConfiguration(_) => {
+                Self::CredentialsInvalid { profile, why }
             }
             _ => Self::CredentialsFailed { why },
         }
     }
 
     /// Sorts Lambda's refusals to invoke.
-    pub fn from_invoke(status: StatusCode, code: Option<&str>, function: &Function, region: &str, url: &str) -> Self {
+    pub fn from_invoke(
+        status: StatusCode,
+        code: Option<&str>,
+        function: &Function,
+        region: &str,
+        url: &str,
+    ) -> Self {
         let Some(code) = code else {
-            return Self::NotAws { url: url.to_owned(), status };
+            return Self::NotAws {
+                url: url.to_owned(),
+                status,
+            };
         };
         match code {
-            "ResourceNotFoundException" => Self::NoFunction { function: function.clone(), region: region.to_owned() },
-            "AccessDeniedException" | "AccessDenied" => {
-                Self::InvokeDenied { function: function.clone(), region: region.to_owned() }
-            }
+            "ResourceNotFoundException" => Self::NoFunction {
+                function: function.clone(),
+                region: region.to_owned(),
+            },
+            "AccessDeniedException" | "AccessDenied" => Self::InvokeDenied {
+                function: function.clone(),
+                region: region.to_owned(),
+            },
             "ExpiredTokenException" | "ExpiredToken" => Self::ExpiredCredentials,
             "UnrecognizedClientException"
             | "InvalidClientTokenId"
             | "InvalidSignatureException"
             | "SignatureDoesNotMatch"
             | "IncompleteSignatureException"
-            | "MissingAuthenticationTokenException" => Self::InvalidCredentials { code: code.to_owned() },
-            code => Self::Refused { function: function.clone(), code: code.to_owned(), status },
+            | "MissingAuthenticationTokenException" => Self::InvalidCredentials {
+                code: code.to_owned(),
+            },
+            code => Self::Refused {
+                function: function.clone(),
+                code: code.to_owned(),
+                status,
+            },
         }
     }
 }
 
 /// The code of an AWS error response, if it is one.
 pub fn code(headers: &HeaderMap, body: &[u8]) -> Option<String> {
-    let in_header = headers.get("x-amzn-errortype").and_then(|code| code.to_str().ok());
+    let in_header = headers
+        .get("x-amzn-errortype")
+        .and_then(|code| code.to_str().ok());
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let in_body = ["__type", "code", "Code"].into_iter().find_map(|name| body[name].as_str());
+    let in_body = ["__type", "code", "Code"]
+        .into_iter()
+        .find_map(|name| body[name].as_str());
     let code = in_header.or(in_body)?;
     // `namespace#Code:http://...`: only the code is always there.
     let code = code.split(':').next().unwrap_or_default();
     let code = code.rsplit('#').next().unwrap_or_default();
-    let plain = !code.is_empty() && code.len() <= 80 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    let plain = !code.is_empty()
+        && code.len() <= 80
+        && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
     plain.then(|| code.to_owned())
 }
 
@@ -206,6 +256,14 @@ pub fn chain(error: &dyn std::error::Error) -> Vec<String> {
     texts
 }
 
+fn of_profile(profile: Option<&str>) -> String {
+    profile
+        .map(|profile| format!(" of the profile {profile}"))
+        .unwrap_or_default()
+}
+
 fn profile_flag(profile: Option<&str>) -> String {
-    profile.map(|profile| format!(" --profile {profile}")).unwrap_or_default()
+    profile
+        .map(|profile| format!(" --profile {profile}"))
+        .unwrap_or_default()
 }

@@ -54,8 +54,14 @@ impl Session {
         let call = Call {
             service: Service::Lambda,
             method: Method::POST,
-            path_and_query: format!("/2015-03-31/functions/{name}/invocations{}", qualifier.unwrap_or_default()),
-            headers: &[("content-type", "application/json"), ("x-amz-invocation-type", "RequestResponse")],
+            path_and_query: format!(
+                "/2015-03-31/functions/{name}/invocations{}",
+                qualifier.unwrap_or_default()
+            ),
+            headers: &[
+                ("content-type", "application/json"),
+                ("x-amz-invocation-type", "RequestResponse"),
+            ],
             body: b"null",
         };
         let mut attempt = 1;
@@ -63,30 +69,48 @@ impl Session {
             let why = match self.call(&call).await {
                 Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
                     if attempt == ATTEMPTS {
-                        return Err(AwsError::Throttled { function: function.clone(), attempts: attempt });
+                        return Err(AwsError::Throttled {
+                            function: function.clone(),
+                            attempts: attempt,
+                        });
                     }
                     "Lambda throttled the request".to_owned()
                 }
                 Ok(response) if response.status.is_success() => {
                     if response.headers.contains_key("x-amz-function-error") {
-                        return Ok(Outcome::FunctionError(function_error(&response.body, function)));
+                        return Ok(Outcome::FunctionError(function_error(
+                            &response.body,
+                            function,
+                        )));
                     }
                     return Ok(Outcome::Response(response.body));
                 }
                 Ok(response) => {
                     let code = error::code(&response.headers, &response.body);
                     let url = self.endpoint(Service::Lambda);
-                    return Err(AwsError::from_invoke(response.status, code.as_deref(), function, &self.region, &url));
+                    return Err(AwsError::from_invoke(
+                        response.status,
+                        code.as_deref(),
+                        function,
+                        &self.region,
+                        &url,
+                    ));
                 }
-                Err(AwsError::Http(error)) if error.is_unsent() && attempt < ATTEMPTS => error.to_string(),
+                Err(AwsError::Http(error)) if error.is_unsent() && attempt < ATTEMPTS => {
+                    error.to_string()
+                }
                 Err(AwsError::Http(error @ HttpError::TimedOut { .. })) => {
                     return Err(AwsError::InvokeTimedOut(error));
                 }
                 Err(error) => return Err(error),
             };
-            let wait = FIRST_WAIT.mul_f64(f64::from(1 << (attempt - 1)) * (0.5 + fastrand::f64() / 2.0));
+            let wait =
+                FIRST_WAIT.mul_f64(f64::from(1 << (attempt - 1)) * (0.5 + fastrand::f64() / 2.0));
             attempt += 1;
-            self.diagnostics.detail(format!("{why}; attempt {attempt} in {} ms", wait.as_millis()));
+            self.diagnostics.detail(format!(
+                "{why}; attempt {attempt} in {} ms",
+                wait.as_millis()
+            ));
             sleep(wait).await;
         }
     }
@@ -95,9 +119,20 @@ impl Session {
 /// The line that scripts match. Anything but the two documented fields is not repeated.
 fn function_error(body: &[u8], function: &Function) -> String {
     match serde_json::from_slice(body) {
-        Ok(FunctionError { error_type: Some(kind), error_message: Some(message) }) => format!("{kind}: {message}"),
-        Ok(FunctionError { error_type: None, error_message: Some(message) }) => message,
-        Ok(FunctionError { error_type: Some(kind), error_message: None }) => kind,
-        _ => format!("Lambda reports that {function} failed, without a reason. Check the function's log"),
+        Ok(FunctionError {
+            error_type: Some(kind),
+            error_message: Some(message),
+        }) => format!("{kind}: {message}"),
+        Ok(FunctionError {
+            error_type: None,
+            error_message: Some(message),
+        }) => message,
+        Ok(FunctionError {
+            error_type: Some(kind),
+            error_message: None,
+        }) => kind,
+        _ => format!(
+            "Lambda reports that {function} failed, without a reason. Check the function's log"
+        ),
     }
 }

@@ -4,10 +4,8 @@
 //! the region in a function's ARN takes precedence over everything.
 
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
-    profile::ProfileFileCredentialsProvider,
-    sts::AssumeRoleProvider,
-    timeout::TimeoutConfig,
+    BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
+    sts::AssumeRoleProvider, timeout::TimeoutConfig,
 };
 use aws_credential_types::{
     Credentials,
@@ -45,8 +43,14 @@ impl Session {
     /// # Errors
     /// There is no region, or there are no credentials, or the role cannot be assumed.
     pub async fn open(settings: &Settings) -> Result<Self, AwsError> {
-        let region = settings.function.region.clone().or_else(|| settings.region.clone());
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
+        let region = settings
+            .function
+            .region
+            .clone()
+            .or_else(|| settings.region.clone());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http::sdk_client())
             .timeout_config(timeouts);
@@ -57,7 +61,9 @@ impl Session {
             loader = loader.region(Region::new(region.clone()));
         }
         let sdk = loader.load().await;
-        let region = region.or_else(|| sdk.region().map(ToString::to_string)).ok_or(AwsError::NoRegion)?;
+        let region = region
+            .or_else(|| sdk.region().map(ToString::to_string))
+            .ok_or(AwsError::NoRegion)?;
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if !region.chars().all(allowed) {
             let region = crate::output::escape(&region).into_owned();
@@ -80,12 +86,18 @@ impl Session {
             .env("AWS_ENDPOINT_URL")
             .profile("endpoint_url")
             .build();
-        let configured = self.sdk.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
-        configured.or_else(|| self.sdk.endpoint_url().map(str::to_owned)).unwrap_or_else(|| {
-            let use_fips = self.sdk.use_fips().unwrap_or_default();
-            let use_dual_stack = self.sdk.use_dual_stack().unwrap_or_default();
-            endpoint::regional(service, &self.region, use_fips, use_dual_stack)
-        })
+        let configured = self
+            .sdk
+            .service_config()
+            .zip(key.ok())
+            .and_then(|(config, key)| config.load_config(key));
+        configured
+            .or_else(|| self.sdk.endpoint_url().map(str::to_owned))
+            .unwrap_or_else(|| {
+                let use_fips = self.sdk.use_fips().unwrap_or_default();
+                let use_dual_stack = self.sdk.use_dual_stack().unwrap_or_default();
+                endpoint::regional(service, &self.region, use_fips, use_dual_stack)
+            })
     }
 }
 
@@ -94,7 +106,9 @@ async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials
     if let Some(role) = &settings.role_arn
         && let Some(request) = actions::TokenRequest::from_environment()?
     {
-        settings.diagnostics.detail(format!("assuming {role} with the OIDC token of GitHub Actions"));
+        settings.diagnostics.detail(format!(
+            "assuming {role} with the OIDC token of GitHub Actions"
+        ));
         return actions::assume_role(&request, role, sdk, settings.diagnostics).await;
     }
     let base = match profile {
@@ -113,7 +127,10 @@ async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials
         return Ok(credentials);
     };
     settings.diagnostics.detail(format!("assuming {role}"));
-    let sdk = sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+    let sdk = sdk
+        .to_builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
     let provider = AssumeRoleProvider::builder(role.as_str())
         .session_name(SESSION_NAME)
         .configure(&sdk)
@@ -125,7 +142,8 @@ async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials
 
 /// What a credentials provider needs of the configuration.
 fn provider_config(sdk: &SdkConfig) -> aws_config::provider_config::ProviderConfig {
-    let config = aws_config::provider_config::ProviderConfig::default().with_region(sdk.region().cloned());
+    let config =
+        aws_config::provider_config::ProviderConfig::default().with_region(sdk.region().cloned());
     match sdk.http_client() {
         Some(client) => config.with_http_client(client),
         None => config,
@@ -134,14 +152,27 @@ fn provider_config(sdk: &SdkConfig) -> aws_config::provider_config::ProviderConf
 
 fn role_refused(role: &str, error: &CredentialsError) -> AwsError {
     let texts = chain(error);
-    let known = ["AccessDenied", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "RegionDisabledException"];
-    let code = known.into_iter().find(|code| texts.iter().any(|text| text.contains(code)));
+    let known = [
+        "AccessDenied",
+        "ExpiredToken",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "RegionDisabledException",
+    ];
+    let code = known
+        .into_iter()
+        .find(|code| texts.iter().any(|text| text.contains(code)));
     match code {
         Some("ExpiredToken") => AwsError::ExpiredCredentials,
         Some(code @ ("InvalidClientTokenId" | "SignatureDoesNotMatch")) => {
-            AwsError::InvalidCredentials { code: code.to_owned() }
+            AwsError::InvalidCredentials {
+                code: code.to_owned(),
+            }
         }
-        Some(code) => AwsError::RoleRefused { role: role.to_owned(), code: code.to_owned() },
+        Some(code) => AwsError::RoleRefused {
+            role: role.to_owned(),
+            code: code.to_owned(),
+        },
         None => AwsError::CredentialsFailed {
             why: crate::output::escape(&texts.last().cloned().unwrap_or_default()).into_owned(),
         },

@@ -31,12 +31,19 @@ impl Folder {
         };
         let path = parent.join(NAME);
         if let Err(error) = create(&path) {
-            diagnostics.detail(format!("no cache: cannot create {}: {error}", path.display()));
+            diagnostics.detail(format!(
+                "no cache: cannot create {}: {error}",
+                path.display()
+            ));
             return Ok(None);
         }
         let metadata = fs::symlink_metadata(&path).map_err(CacheError::io("inspect", &path))?;
         if metadata.is_symlink() || !metadata.is_dir() {
-            return Err(refused(&path, "is a symbolic link or a file, not a folder", "Remove it"));
+            return Err(refused(
+                &path,
+                "is a symbolic link or a file, not a folder",
+                "Remove it",
+            ));
         }
         check_owner_and_mode(&path, &metadata)?;
         Ok(Some(Self(path)))
@@ -87,7 +94,11 @@ fn checked(path: &Path, opened: io::Result<File>) -> Result<File, CacheError> {
 }
 
 fn refused(path: &Path, why: &'static str, remedy: &'static str) -> CacheError {
-    CacheError::Unsafe { path: path.to_owned(), why, remedy }
+    CacheError::Unsafe {
+        path: path.to_owned(),
+        why,
+        remedy,
+    }
 }
 
 /// The folder above ours.
@@ -112,7 +123,9 @@ fn parent(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 fn is_own(folder: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     // A folder that does not exist cannot be created either, but the reason belongs in --verbose.
-    fs::metadata(folder).map_or(true, |metadata| metadata.uid() == rustix::process::geteuid().as_raw())
+    fs::metadata(folder).map_or(true, |metadata| {
+        metadata.uid() == rustix::process::geteuid().as_raw()
+    })
 }
 
 /// The variable is not one of Windows.
@@ -126,7 +139,10 @@ fn create(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(()),
-        Err(_) => fs::DirBuilder::new().recursive(true).mode(0o700).create(path),
+        Err(_) => fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path),
     }
 }
 
@@ -140,7 +156,10 @@ fn open(mut options: OpenOptions, path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     // A named pipe in the file's place must not block.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    options.mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)
+    options
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
 }
 
 #[cfg(not(unix))]
@@ -155,7 +174,11 @@ fn check_owner_and_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Cach
         return Err(refused(path, "belongs to another user", "Remove it"));
     }
     if metadata.mode() & 0o077 != 0 {
-        let remedy = if metadata.is_dir() { "Run `chmod 700` on it" } else { "Remove it" };
+        let remedy = if metadata.is_dir() {
+            "Run `chmod 700` on it"
+        } else {
+            "Remove it"
+        };
         return Err(refused(path, "can be accessed by other users", remedy));
     }
     Ok(())
@@ -166,7 +189,11 @@ fn check_links(path: &Path, metadata: &fs::Metadata) -> Result<(), CacheError> {
     use std::os::unix::fs::MetadataExt as _;
     // 0 links: another process has just replaced it.
     if metadata.nlink() > 1 {
-        return Err(refused(path, "has a second name (a hard link)", "Remove it"));
+        return Err(refused(
+            path,
+            "has a second name (a hard link)",
+            "Remove it",
+        ));
     }
     Ok(())
 }
@@ -191,16 +218,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().to_owned();
         let with = |set: Vec<(&'static str, PathBuf)>| {
-            parent(move |name| set.iter().find(|(set, _)| *set == name).map(|(_, path)| path.clone()))
+            parent(move |name| {
+                set.iter()
+                    .find(|(set, _)| *set == name)
+                    .map(|(_, path)| path.clone())
+            })
         };
         let home = PathBuf::from("/home/octo");
         assert_eq!(with(vec![]), None);
-        assert_eq!(with(vec![("HOME", home.clone())]), Some(home.join(".cache")));
-        assert_eq!(with(vec![("XDG_RUNTIME_DIR", own.clone()), ("HOME", home.clone())]), Some(own));
         assert_eq!(
-            with(vec![("XDG_RUNTIME_DIR", "run".into()), ("XDG_CACHE_HOME", "c".into()), ("HOME", home.clone())]),
+            with(vec![("HOME", home.clone())]),
             Some(home.join(".cache"))
         );
-        assert_eq!(with(vec![("XDG_CACHE_HOME", "/c".into()), ("HOME", home)]), Some("/c".into()));
+        assert_eq!(
+            with(vec![
+                ("XDG_RUNTIME_DIR", own.clone()),
+                ("HOME", home.clone())
+            ]),
+            Some(own)
+        );
+        assert_eq!(
+            with(vec![
+                ("XDG_RUNTIME_DIR", "run".into()),
+                ("XDG_CACHE_HOME", "c".into()),
+                ("HOME", home.clone())
+            ]),
+            Some(home.join(".cache"))
+        );
+        assert_eq!(
+            with(vec![("XDG_CACHE_HOME", "/c".into()), ("HOME", home)]),
+            Some("/c".into())
+        );
     }
 }

@@ -12,6 +12,8 @@ use crate::settings::Settings;
 /// Part of every hash. Another version of the client with another format gets other names.
 const FORMAT: &str = "github-token-broker cache 1";
 
+const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
+
 /// What the AWS SDK reads to find the function and the identity. Of the keys, only the ID: the secret stays out.
 const VARIABLES: [&str; 16] = [
     "AWS_REGION",
@@ -45,14 +47,27 @@ pub fn of(settings: &Settings, variable: impl Fn(&str) -> Option<OsString>) -> S
     let function = &settings.function;
     add(Some(function.name.as_bytes()));
     // The region in an ARN takes precedence: it is in the name already.
-    for part in [&function.qualifier, &settings.region, &settings.profile, &settings.role_arn] {
+    for part in [
+        &function.qualifier,
+        &settings.region,
+        &settings.profile,
+        &settings.role_arn,
+    ] {
         add(part.as_deref().map(str::as_bytes));
     }
     for name in VARIABLES {
         let value = variable(name).filter(|value| !value.is_empty());
         add(value.as_ref().map(|value| value.as_encoded_bytes()));
     }
-    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finish()
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut name, byte| {
+            name.extend(
+                [byte >> 4, byte & 15].map(|digit| char::from(HEXADECIMAL[usize::from(digit)])),
+            );
+            name
+        })
 }
 
 #[cfg(test)]
@@ -63,6 +78,9 @@ mod tests {
 
     use super::*;
     use crate::arguments::Arguments;
+
+    /// Options and environment.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
 
     fn name(options: &[&str], environment: &[(&str, &str)]) -> String {
         let words = ["github-token-broker", "token"].iter().chain(options);
@@ -85,7 +103,10 @@ mod tests {
             &["--region", "eu-west-1"],
             &["--profile", "eu-west-1"],
             &["--role-arn", "arn:aws:iam::123456789012:role/caller"],
-            &["--function", "arn:aws:lambda:eu-west-1:123456789012:function:github-token-broker"],
+            &[
+                "--function",
+                "arn:aws:lambda:eu-west-1:123456789012:function:github-token-broker",
+            ],
         ];
         let mut names: BTreeSet<_> = options.iter().map(|options| name(options, &[])).collect();
         names.extend(VARIABLES.map(|variable| name(&[], &[(variable, "x")])));
@@ -95,20 +116,37 @@ mod tests {
     #[test]
     fn nothing_else_changes_the_name() {
         let unset = name(&[], &[]);
-        let same: [(&[&str], &[(&str, &str)]); 4] = [
-            (&["--min-ttl", "1h", "--timeout", "9s", "--verbose", "--json"], &[]),
+        let same: [Case<'_>; 4] = [
+            (
+                &["--min-ttl", "1h", "--timeout", "9s", "--verbose", "--json"],
+                &[],
+            ),
             (&["--function", "github-token-broker"], &[]),
-            (&[], &[("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_SESSION_TOKEN", "x"), ("PATH", "x")]),
+            (
+                &[],
+                &[
+                    ("AWS_SECRET_ACCESS_KEY", "x"),
+                    ("AWS_SESSION_TOKEN", "x"),
+                    ("PATH", "x"),
+                ],
+            ),
             (&[], &[("AWS_PROFILE", "")]),
         ];
         for (options, environment) in same {
-            assert_eq!(name(options, environment), unset, "{options:?} {environment:?}");
+            assert_eq!(
+                name(options, environment),
+                unset,
+                "{options:?} {environment:?}"
+            );
         }
     }
 
     #[test]
     fn the_name_is_hexadecimal() {
         let name = name(&[], &[]);
-        assert!(name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
+        assert!(
+            name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit()),
+            "{name}"
+        );
     }
 }

@@ -8,6 +8,11 @@ use crate::{arguments::Arguments, error::Error};
 
 pub(super) fn run(shell: Shell) -> Result<(), Error> {
     let mut script = Vec::new();
-    generate(shell, &mut Arguments::command(), "github-token-broker", &mut script);
+    generate(
+        shell,
+        &mut Arguments::command(),
+        "github-token-broker",
+        &mut script,
+    );
     print(&String::from_utf8_lossy(&script))
 }

@@ -32,7 +32,11 @@ pub(super) fn run(settings: &Settings, arguments: &Exec) -> ExitCode {
     let Some((program, rest)) = arguments.command.split_first() else {
         return ExitCode::from(USAGE);
     };
-    let obtained = if arguments.revoke { tokens::mint(settings) } else { tokens::obtain(settings) };
+    let obtained = if arguments.revoke {
+        tokens::mint(settings)
+    } else {
+        tokens::obtain(settings)
+    };
     let grant = match obtained {
         Ok(grant) => grant,
         Err(error) => {
@@ -47,7 +51,10 @@ pub(super) fn run(settings: &Settings, arguments: &Exec) -> ExitCode {
     let ended = if arguments.revoke {
         let ended = supervise::run(&mut command);
         if let Err(error) = revoke(settings, &grant.token) {
-            settings.diagnostics.warn(format_args!("the token was not revoked and expires at {}: {error}", grant.expires_at));
+            settings.diagnostics.warn(format_args!(
+                "the token was not revoked and expires at {}: {error}",
+                grant.expires_at
+            ));
         }
         ended
     } else {
@@ -55,16 +62,27 @@ pub(super) fn run(settings: &Settings, arguments: &Exec) -> ExitCode {
     };
     ended.unwrap_or_else(|error| {
         let program = program.to_string_lossy();
-        output::print_diagnostic(&format!("github-token-broker: cannot run {program}: {error}"));
+        output::print_diagnostic(&format!(
+            "github-token-broker: cannot run {program}: {error}"
+        ));
         ExitCode::from(code_of(&error))
     })
 }
 
 fn code_of(error: &io::Error) -> u8 {
-    if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE }
+    if error.kind() == ErrorKind::NotFound {
+        NOT_FOUND
+    } else {
+        NOT_EXECUTABLE
+    }
 }
 
-fn set_environment(command: &mut process::Command, settings: &Settings, arguments: &Exec, grant: &Grant) {
+fn set_environment(
+    command: &mut process::Command,
+    settings: &Settings,
+    arguments: &Exec,
+    grant: &Grant,
+) {
     let (host, repository) = (&settings.host, &grant.repository);
     let names: Vec<&str> = if arguments.env.is_empty() {
         host.token_variables().to_vec()
@@ -79,7 +97,9 @@ fn set_environment(command: &mut process::Command, settings: &Settings, argument
     }
     command.env("GH_REPO", host.qualified(repository.full_name()));
 
-    let inherited = env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse::<usize>().ok());
+    let inherited = env::var("GIT_CONFIG_COUNT")
+        .ok()
+        .and_then(|count| count.parse::<usize>().ok());
     let first = inherited.unwrap_or_default();
     let helper = protocol::environment_helper(names.first().copied().unwrap_or_default());
     let entries = config::entries(host, repository, &helper);
@@ -133,9 +153,10 @@ mod supervise {
             }
         });
         // The process ID stays the command's until it is collected below: no signal can reach another process.
-        while let Err(rustix::io::Errno::INTR) =
-            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-        {}
+        while let Err(rustix::io::Errno::INTR) = waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        ) {}
         handle.close();
         let _ = forwarder.join();
         child.wait().map(exit_code)
@@ -148,7 +169,9 @@ mod supervise {
     }
 
     fn exit_code(status: ExitStatus) -> ExitCode {
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        let code = status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal));
         ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
     }
 }

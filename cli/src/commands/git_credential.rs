@@ -37,7 +37,11 @@ pub(super) fn run(settings: &Settings, arguments: &GitCredential) -> ExitCode {
         Err(NoAnswer::Failed(error)) => {
             quit(is_get, error.line());
             // Git reads the answer, and does not care for the exit code.
-            if is_get { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
+            if is_get {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(FAILURE)
+            }
         }
     }
 }
@@ -54,12 +58,16 @@ fn quit(is_get: bool, line: impl Display) {
 fn get(settings: &Settings) -> Result<(), NoAnswer> {
     let request = Request::read(io::stdin().lock()).map_err(NoAnswer::Protocol)?;
     if !request.is_for_host(&settings.host) {
-        settings.diagnostics.detail("the request is for another host");
+        settings
+            .diagnostics
+            .detail("the request is for another host");
         return Ok(());
     }
     let grant = tokens::obtain(settings).map_err(NoAnswer::Failed)?;
     if !request.is_for_repository_of(&grant) {
-        settings.diagnostics.detail("the request is for another repository");
+        settings
+            .diagnostics
+            .detail("the request is for another repository");
         return Ok(());
     }
     print(&protocol::answer(&grant)).map_err(NoAnswer::Failed)

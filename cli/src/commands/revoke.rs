@@ -8,7 +8,9 @@ use std::{
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::{arguments::Revoke, aws, cache::Entry, error::Error, github::client::GitHub, settings::Settings};
+use crate::{
+    arguments::Revoke, aws, cache::Entry, error::Error, github::client::GitHub, settings::Settings,
+};
 
 /// No token is this long. It limits what is read from a wrong file.
 const LARGEST_TOKEN: u64 = 16 * 1024;
@@ -34,13 +36,20 @@ pub(super) fn run(settings: &Settings, arguments: &Revoke) -> Result<(), Error> 
 fn from_stdin() -> Result<SecretString, Error> {
     let mut text = Zeroizing::new(String::with_capacity(4096));
     let read = io::stdin().take(LARGEST_TOKEN).read_to_string(&mut text);
-    read.map_err(|source| Error::Stdio { what: "cannot read standard input", source })?;
+    read.map_err(|source| Error::Stdio {
+        what: "cannot read standard input",
+        source,
+    })?;
     let token = text.trim();
     if token.is_empty() {
-        return Err(Error::Input("standard input is empty. Write one token to it"));
+        return Err(Error::Input(
+            "standard input is empty. Write one token to it",
+        ));
     }
     if token.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Error::Input("standard input holds more than one token. Write one token to it"));
+        return Err(Error::Input(
+            "standard input holds more than one token. Write one token to it",
+        ));
     }
     Ok(SecretString::from(token))
 }

@@ -17,19 +17,43 @@ use crate::{
     settings::Settings,
 };
 
-pub(super) fn run(settings: &Settings, options: &Options, arguments: &SetupGit) -> Result<(), Error> {
-    let name = arguments.repository.strip_suffix(".git").unwrap_or(&arguments.repository);
+pub(super) fn run(
+    settings: &Settings,
+    options: &Options,
+    arguments: &SetupGit,
+) -> Result<(), Error> {
+    let name = arguments
+        .repository
+        .strip_suffix(".git")
+        .unwrap_or(&arguments.repository);
     let repository = Repository::parse(name).ok_or_else(|| {
-        Error::Usage(format!("{} is not of the form OWNER/REPO", crate::output::escape(&arguments.repository)))
+        Error::Usage(format!(
+            "{} is not of the form OWNER/REPO",
+            crate::output::escape(&arguments.repository)
+        ))
     })?;
-    let scope = if arguments.local { Scope::Local } else { Scope::Global };
+    let scope = if arguments.local {
+        Scope::Local
+    } else {
+        Scope::Global
+    };
     let file = if arguments.remove {
         config::remove(scope, &settings.host, &repository)?
     } else {
-        let program = own_path().map_err(|source| Error::Stdio { what: "cannot find this program's own path", source })?;
-        config::write(scope, &settings.host, &repository, &helper(&program, settings, options))?
+        let program = own_path().map_err(|source| Error::Stdio {
+            what: "cannot find this program's own path",
+            source,
+        })?;
+        config::write(
+            scope,
+            &settings.host,
+            &repository,
+            &helper(&program, settings, options),
+        )?
     };
-    settings.diagnostics.detail(format!("git's configuration is in {}", file.display()));
+    settings
+        .diagnostics
+        .detail(format!("git's configuration is in {}", file.display()));
     Ok(())
 }
 
@@ -54,11 +78,25 @@ fn helper(program: &Path, settings: &Settings, options: &Options) -> String {
     option("--github-host", settings.host.name());
     let defaults = <Options as clap::Args>::augment_args(clap::Command::new("defaults"));
     for (name, value) in [("min_ttl", options.min_ttl), ("timeout", options.timeout)] {
-        let value = humantime::format_duration(value).to_string().replace(' ', "");
-        let default = defaults.get_arguments().find(|argument| argument.get_id() == name);
+        let value = humantime::format_duration(value)
+            .to_string()
+            .replace(' ', "");
+        let default = defaults
+            .get_arguments()
+            .find(|argument| argument.get_id() == name);
         let default = default.and_then(|argument| argument.get_default_values().first());
-        let default = default.and_then(|text| text.to_str()).and_then(|text| humantime::parse_duration(text).ok());
-        if default.map(|default| humantime::format_duration(default).to_string().replace(' ', "")).as_ref() != Some(&value) {
+        let default = default
+            .and_then(|text| text.to_str())
+            .and_then(|text| humantime::parse_duration(text).ok());
+        if default
+            .map(|default| {
+                humantime::format_duration(default)
+                    .to_string()
+                    .replace(' ', "")
+            })
+            .as_ref()
+            != Some(&value)
+        {
             option(&format!("--{}", name.replace('_', "-")), &value);
         }
     }
@@ -83,7 +121,9 @@ fn shell_quoted(word: &str) -> String {
 fn own_path() -> std::io::Result<PathBuf> {
     let program = env::current_exe()?;
     let called_as = env::args_os().next().unwrap_or_default();
-    let is_this = |path: &PathBuf| path.is_absolute() && path.canonicalize().ok() == program.canonicalize().ok();
+    let is_this = |path: &PathBuf| {
+        path.is_absolute() && path.canonicalize().ok() == program.canonicalize().ok()
+    };
     let called_as = if Path::new(&called_as).components().count() > 1 {
         std::path::absolute(&called_as).ok()
     } else {
@@ -94,7 +134,9 @@ fn own_path() -> std::io::Result<PathBuf> {
 
 fn on_the_path(name: &OsStr) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 #[cfg(test)]

@@ -27,9 +27,17 @@ pub(super) fn run(settings: &Settings) -> Result<(), Error> {
         });
         return print(&format!("{whoami}\n"));
     }
-    let permissions: Vec<_> = grant.permissions.iter().map(|(name, level)| format!("{name}={level}")).collect();
-    let left = grant.expiry().map(|expiry| expiry.saturating_sub(tokens::now()).max(0) / 60);
-    let left = left.map(|minutes| format!(" (in {minutes} min)")).unwrap_or_default();
+    let permissions: Vec<_> = grant
+        .permissions
+        .iter()
+        .map(|(name, level)| format!("{name}={level}"))
+        .collect();
+    let left = grant
+        .expiry()
+        .map(|expiry| expiry.saturating_sub(tokens::now()).max(0) / 60);
+    let left = left
+        .map(|minutes| format!(" (in {minutes} min)"))
+        .unwrap_or_default();
     print(&format!(
         "login:       {login}\nrepository:  {repository}\npermissions: {}\nexpires:     {}{left}\ntoken hash:  {hash}\n",
         permissions.join(", "),

@@ -70,14 +70,22 @@ pub fn entries(host: &Host, repository: &Repository, helper: &str) -> Vec<(Strin
             (format!("credential.{url}.useHttpPath"), "true".to_owned()),
         ]
     };
-    of_url(url.clone()).into_iter().chain(of_url(format!("{url}.git"))).collect()
+    of_url(url.clone())
+        .into_iter()
+        .chain(of_url(format!("{url}.git")))
+        .collect()
 }
 
 /// Writes the entries for a repository, in place of those of an earlier run. Returns the file.
 ///
 /// # Errors
 /// The file cannot be found, read or written.
-pub fn write(scope: Scope, host: &Host, repository: &Repository, helper: &str) -> Result<PathBuf, ConfigError> {
+pub fn write(
+    scope: Scope,
+    host: &Host,
+    repository: &Repository,
+    helper: &str,
+) -> Result<PathBuf, ConfigError> {
     change(scope, host, repository, |text, existed| {
         let block = Block::find(text, host, repository)?;
         let origin = match &block {
@@ -86,9 +94,18 @@ pub fn write(scope: Scope, host: &Host, repository: &Repository, helper: &str) -
             None if text.is_empty() || text.ends_with('\n') => Origin::Lines,
             None => Origin::NoFinalLineBreak,
         };
-        let (before, after) = block.map_or((text, ""), |block| (&text[..block.start], &text[block.end..]));
-        let line_break = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
-        Some(Some(format!("{before}{line_break}{}{after}", render(host, repository, helper, origin))))
+        let (before, after) = block.map_or((text, ""), |block| {
+            (&text[..block.start], &text[block.end..])
+        });
+        let line_break = if before.is_empty() || before.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        Some(Some(format!(
+            "{before}{line_break}{}{after}",
+            render(host, repository, helper, origin)
+        )))
     })
 }
 
@@ -137,7 +154,10 @@ struct Block {
 
 impl Block {
     /// `None` if there is a begin without an end.
-    #[expect(clippy::option_option, reason = "absent and damaged are different outcomes")]
+    #[expect(
+        clippy::option_option,
+        reason = "absent and damaged are different outcomes"
+    )]
     fn find(text: &str, host: &Host, repository: &Repository) -> Option<Option<Self>> {
         let (mut offset, mut begun) = (0, None);
         for line in text.split_inclusive('\n') {
@@ -161,25 +181,33 @@ impl Block {
 
 fn begin_marker(host: &Host, repository: &Repository, origin: Origin) -> String {
     let name = format!("{}/{}", host.name(), repository.full_name());
-    format!("# github-token-broker setup-git {name}: begin{}", origin.note())
+    format!(
+        "# github-token-broker setup-git {name}: begin{}",
+        origin.note()
+    )
 }
 
 fn end_marker(host: &Host, repository: &Repository) -> String {
-    format!("# github-token-broker setup-git {}/{}: end", host.name(), repository.full_name())
+    format!(
+        "# github-token-broker setup-git {}/{}: end",
+        host.name(),
+        repository.full_name()
+    )
 }
 
 fn render(host: &Host, repository: &Repository, helper: &str, origin: Origin) -> String {
     let url = host.repository_url(repository.full_name());
-    let mut text = format!("{}\n", begin_marker(host, repository, origin));
-    for url in [url.clone(), format!("{url}.git")] {
-        text.push_str(&format!(
-            "[credential {}]\n\thelper =\n\thelper = {}\n\tuseHttpPath = true\n",
-            quoted(&url),
-            quoted(helper)
-        ));
-    }
-    text.push_str(&format!("{}\n", end_marker(host, repository)));
-    text
+    let section = |url: &str| {
+        let (url, helper) = (quoted(url), quoted(helper));
+        format!("[credential {url}]\n\thelper =\n\thelper = {helper}\n\tuseHttpPath = true\n")
+    };
+    [
+        begin_marker(host, repository, origin) + "\n",
+        section(&url),
+        section(&format!("{url}.git")),
+        end_marker(host, repository) + "\n",
+    ]
+    .concat()
 }
 
 /// A value in git's configuration syntax.
@@ -193,7 +221,6 @@ fn change(
     scope: Scope,
     host: &Host,
     repository: &Repository,
-    #[expect(clippy::option_option, reason = "as in `Block::find`")]
     change: impl FnOnce(&str, bool) -> Option<Option<String>>,
 ) -> Result<PathBuf, ConfigError> {
     let named = file(scope)?;
@@ -201,7 +228,11 @@ fn change(
     let path = fs::canonicalize(&named).unwrap_or_else(|_| named.clone());
     let failed = |action| {
         let path = path.clone();
-        move |source| ConfigError::Io { action, path: path.clone(), source }
+        move |source| ConfigError::Io {
+            action,
+            path: path.clone(),
+            source,
+        }
     };
     let old = match fs::read_to_string(&path) {
         Ok(text) => Some(text),
@@ -222,13 +253,19 @@ fn change(
 }
 
 /// Git's own way: a lock file next to the file, then a rename.
-fn replace(path: &Path, text: &str, failed: impl Fn(io::Error) -> ConfigError) -> Result<(), ConfigError> {
+fn replace(
+    path: &Path,
+    text: &str,
+    failed: impl Fn(io::Error) -> ConfigError,
+) -> Result<(), ConfigError> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
     let mut file = match OpenOptions::new().write(true).create_new(true).open(&lock) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(ConfigError::Locked(lock)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(ConfigError::Locked(lock));
+        }
         Err(error) => return Err(failed(error)),
     };
     let written = file.write_all(text.as_bytes()).and_then(|()| {
@@ -247,16 +284,34 @@ fn replace(path: &Path, text: &str, failed: impl Fn(io::Error) -> ConfigError) -
 /// The file that `git config --global` or `--local` writes.
 fn file(scope: Scope) -> Result<PathBuf, ConfigError> {
     if scope == Scope::Local {
-        let git = Command::new("git").args(["rev-parse", "--git-path", "config"]).output();
+        let git = Command::new("git")
+            .args(["rev-parse", "--git-path", "config"])
+            .output();
         let output = git.map_err(ConfigError::NoGit)?;
-        let path = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-        return if output.status.success() && !path.is_empty() { Ok(path.into()) } else { Err(ConfigError::NoRepository) };
+        let path = String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned();
+        return if output.status.success() && !path.is_empty() {
+            Ok(path.into())
+        } else {
+            Err(ConfigError::NoRepository)
+        };
     }
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     if let Some(path) = variable("GIT_CONFIG_GLOBAL") {
         return Ok(path);
     }
-    let home = variable("HOME").or_else(|| if cfg!(windows) { variable("USERPROFILE") } else { None });
+    let home = variable("HOME").or_else(|| {
+        if cfg!(windows) {
+            variable("USERPROFILE")
+        } else {
+            None
+        }
+    });
     let of_user = home.as_ref().map(|home| home.join(".gitconfig"));
     let of_xdg = variable("XDG_CONFIG_HOME")
         .or_else(|| home.map(|home| home.join(".config")))

@@ -48,7 +48,10 @@ impl Request {
         let read = input.take(LARGEST_REQUEST).read_to_end(&mut bytes);
         read.map_err(|_| ProtocolError::Unreadable)?;
         let mut request = Self::default();
-        for line in bytes.split(|&byte| byte == b'\n').take_while(|line| !line.is_empty()) {
+        for line in bytes
+            .split(|&byte| byte == b'\n')
+            .take_while(|line| !line.is_empty())
+        {
             if line.iter().any(u8::is_ascii_control) {
                 return Err(ProtocolError::ControlCharacter);
             }
@@ -73,26 +76,30 @@ impl Request {
 
     /// Whether the request is for what this token is good for. A request without a path is.
     pub fn is_for_repository_of(&self, grant: &Grant) -> bool {
-        self.path.as_ref().is_none_or(|path| grant.repository.contains(path))
+        self.path
+            .as_ref()
+            .is_none_or(|path| grant.repository.contains(path))
     }
 
     /// Whether the request is about this token. A request without a password is.
     pub fn has_password_of(&self, grant: &Grant) -> bool {
         let token = grant.token.expose_secret();
-        self.password.as_ref().is_none_or(|password| password.expose_secret() == token)
+        self.password
+            .as_ref()
+            .is_none_or(|password| password.expose_secret() == token)
     }
 }
 
 /// The answer to `get`: a secret.
 pub fn answer(grant: &Grant) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(1024));
-    text.push_str(&format!("username={USERNAME}\npassword="));
-    text.push_str(grant.token.expose_secret());
-    text.push('\n');
-    if let Some(expiry) = grant.expiry() {
-        text.push_str(&format!("password_expiry_utc={expiry}\n"));
-    }
-    text
+    let token = grant.token.expose_secret();
+    let expiry = grant
+        .expiry()
+        .map(|expiry| format!("password_expiry_utc={expiry}\n"));
+    Zeroizing::new(format!(
+        "username={USERNAME}\npassword={token}\n{}",
+        expiry.unwrap_or_default()
+    ))
 }
 
 /// The answer to `get` if there is no token: git stops, and does not ask at the terminal.
@@ -103,7 +110,9 @@ pub const CAPABILITIES: &str = "version 0\n";
 
 /// A helper for one process and its children: it answers with the token in this environment variable.
 pub fn environment_helper(variable: &str) -> String {
-    format!(r#"!f() {{ if test "$1" = get; then printf 'username={USERNAME}\npassword=%s\n' "${variable}"; fi; }}; f"#)
+    format!(
+        r#"!f() {{ if test "$1" = get; then printf 'username={USERNAME}\npassword=%s\n' "${variable}"; fi; }}; f"#
+    )
 }
 
 #[cfg(test)]
@@ -122,8 +131,14 @@ mod tests {
     #[test]
     fn request_matches_by_protocol_host_path_and_password() {
         let (host, grant) = (Host::parse("github.com").unwrap(), grant());
-        let ours = request("capability[]=authtype\nprotocol=https\nhost=GitHub.com\npath=O/r.git\npassword=ghs_x\n\nhost=x\n");
-        assert!(ours.is_for_host(&host) && ours.is_for_repository_of(&grant) && ours.has_password_of(&grant));
+        let ours = request(
+            "capability[]=authtype\nprotocol=https\nhost=GitHub.com\npath=O/r.git\npassword=ghs_x\n\nhost=x\n",
+        );
+        assert!(
+            ours.is_for_host(&host)
+                && ours.is_for_repository_of(&grant)
+                && ours.has_password_of(&grant)
+        );
         assert!(!request("protocol=http\nhost=github.com\n").is_for_host(&host));
         assert!(!request("protocol=https\nhost=gitlab.com\n").is_for_host(&host));
         assert!(!request("").is_for_host(&host));

@@ -62,7 +62,17 @@ mod tests {
 
     #[test]
     fn only_owner_and_name_are_a_repository() {
-        for text in ["", "octo-org", "a/b/c", "a/", "/b", "a/..", "a b/c", "a/b\n", "https://github.com/a/b"] {
+        for text in [
+            "",
+            "octo-org",
+            "a/b/c",
+            "a/",
+            "/b",
+            "a/..",
+            "a b/c",
+            "a/b\n",
+            "https://github.com/a/b",
+        ] {
             assert_eq!(Repository::parse(text), None, "{text:?}");
         }
     }

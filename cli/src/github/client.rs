@@ -25,10 +25,14 @@ pub enum GitHubError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The token has characters that no header can have.
-    #[error("the token contains characters that no GitHub token has. Pass one token, and nothing else")]
+    #[error(
+        "the token contains characters that no GitHub token has. Pass one token, and nothing else"
+    )]
     NotAToken,
     /// GitHub does not know the token any more.
-    #[error("GitHub no longer accepts the token: it was revoked, or it expired. Run `github-token-broker revoke` to forget it")]
+    #[error(
+        "GitHub no longer accepts the token: it was revoked, or it expired. Run `github-token-broker revoke` to forget it"
+    )]
     TokenRejected,
     /// Any other status.
     #[error("GitHub ({host}) refused to {action}: HTTP {status}{}. Check --github-host, and retry", in_parentheses(.request_id.as_deref()))]
@@ -61,7 +65,12 @@ pub struct GitHub<'a> {
 impl<'a> GitHub<'a> {
     /// Nothing is sent yet.
     pub fn new(host: &'a Host, token: &'a SecretString, diagnostics: Diagnostics) -> Self {
-        Self { http: HttpClient::new(TIMEOUT), host, token, diagnostics }
+        Self {
+            http: HttpClient::new(TIMEOUT),
+            host,
+            token,
+            diagnostics,
+        }
     }
 
     /// Revokes the token. A token that GitHub does not accept is revoked already.
@@ -83,7 +92,9 @@ impl<'a> GitHub<'a> {
     /// There is no answer, or not this one.
     pub async fn login(&self) -> Result<String, GitHubError> {
         let query = br#"{"query":"query { viewer { login } }"}"#;
-        let response = self.send(Method::POST, &self.host.graphql(), query.to_vec()).await?;
+        let response = self
+            .send(Method::POST, &self.host.graphql(), query.to_vec())
+            .await?;
         match response.status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => return Err(GitHubError::TokenRejected),
@@ -92,10 +103,19 @@ impl<'a> GitHub<'a> {
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let login = body["data"]["viewer"]["login"].as_str();
         let login = login.filter(|login| is_login(login));
-        login.map(str::to_owned).ok_or_else(|| GitHubError::Unexpected { host: self.host.name().to_owned() })
+        login
+            .map(str::to_owned)
+            .ok_or_else(|| GitHubError::Unexpected {
+                host: self.host.name().to_owned(),
+            })
     }
 
-    async fn send(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response, GitHubError> {
+    async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        body: Vec<u8>,
+    ) -> Result<Response, GitHubError> {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.token.expose_secret()))
             .map_err(|_| GitHubError::NotAToken)?;
         bearer.set_sensitive(true);
@@ -110,15 +130,25 @@ impl<'a> GitHub<'a> {
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = request.body(body).map_err(|_| HttpError::InvalidUrl { url: url.to_owned() })?;
+        let request = request.body(body).map_err(|_| HttpError::InvalidUrl {
+            url: url.to_owned(),
+        })?;
         let response = self.http.send(request).await?;
-        self.diagnostics.detail(format!("{} returned HTTP {}", self.host.name(), response.status));
+        self.diagnostics.detail(format!(
+            "{} returned HTTP {}",
+            self.host.name(),
+            response.status
+        ));
         Ok(response)
     }
 
     fn refused(&self, action: &'static str, response: &Response) -> GitHubError {
-        let id = response.headers.get("x-github-request-id").and_then(|id| id.to_str().ok());
-        let plain = |id: &&str| id.len() <= 80 && id.chars().all(|c| c.is_ascii_hexdigit() || c == ':');
+        let id = response
+            .headers
+            .get("x-github-request-id")
+            .and_then(|id| id.to_str().ok());
+        let plain =
+            |id: &&str| id.len() <= 80 && id.chars().all(|c| c.is_ascii_hexdigit() || c == ':');
         GitHubError::Refused {
             host: self.host.name().to_owned(),
             action,
@@ -130,7 +160,8 @@ impl<'a> GitHub<'a> {
 
 /// The name of a token in GitHub's audit log: `hashed_token`.
 pub fn token_hash(token: &SecretString) -> String {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.expose_secret().as_bytes());
+    let hash =
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.expose_secret().as_bytes());
     Base64::encode_string(hash.as_ref())
 }
 

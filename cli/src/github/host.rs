@@ -25,11 +25,16 @@ impl Host {
                 crate::output::escape(text)
             ));
         }
-        let plain = host.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c));
+        let plain = host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c));
         let parsed = url::Url::parse(&format!("https://{host}/")).ok();
         let whole = parsed.filter(|url| plain && url.host_str().is_some() && url.port() != Some(0));
         if whole.is_none() || host.ends_with(':') {
-            return Err(format!("{} is not a host name", crate::output::escape(text)));
+            return Err(format!(
+                "{} is not a host name",
+                crate::output::escape(text)
+            ));
         }
         Ok(Self(host))
     }
@@ -94,14 +99,26 @@ impl Host {
 
     /// github.com, or GitHub Enterprise Cloud with data residency.
     fn is_cloud(&self) -> bool {
-        self.is_default() || self.0.strip_suffix(".ghe.com").is_some_and(|name| !name.contains('.'))
+        self.is_default()
+            || self
+                .0
+                .strip_suffix(".ghe.com")
+                .is_some_and(|name| !name.contains('.'))
     }
 
     fn is_loopback(&self) -> bool {
         let url = url::Url::parse(&format!("http://{}/", self.0)).ok();
-        let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+        let host = url
+            .as_ref()
+            .and_then(url::Url::host_str)
+            .unwrap_or_default();
+        let address = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || address.is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -118,11 +135,19 @@ mod tests {
     fn every_kind_of_server_has_its_urls() {
         assert_eq!(
             addresses("GitHub.com"),
-            ["https://github.com/o/r", "https://api.github.com", "https://api.github.com/graphql"]
+            [
+                "https://github.com/o/r",
+                "https://api.github.com",
+                "https://api.github.com/graphql"
+            ]
         );
         assert_eq!(
             addresses("octo.ghe.com"),
-            ["https://octo.ghe.com/o/r", "https://api.octo.ghe.com", "https://api.octo.ghe.com/graphql"]
+            [
+                "https://octo.ghe.com/o/r",
+                "https://api.octo.ghe.com",
+                "https://api.octo.ghe.com/graphql"
+            ]
         );
         assert_eq!(
             addresses("ghe.example.com:8443"),
@@ -139,7 +164,12 @@ mod tests {
 
     #[test]
     fn only_a_loopback_host_uses_http() {
-        for host in ["localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "github.com"] {
+        for host in [
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "10.0.0.1",
+            "github.com",
+        ] {
             assert_eq!(Host::parse(host).unwrap().scheme(), "https", "{host}");
         }
     }
@@ -156,7 +186,17 @@ mod tests {
 
     #[test]
     fn what_is_not_a_host_name_is_rejected() {
-        for text in ["", "https://github.com", "github.com/o", "a b", "user@github.com", "github.com:", "x:0", "x:99999", "a\nb"] {
+        for text in [
+            "",
+            "https://github.com",
+            "github.com/o",
+            "a b",
+            "user@github.com",
+            "github.com:",
+            "x:0",
+            "x:99999",
+            "a\nb",
+        ] {
             assert!(Host::parse(text).is_err(), "{text:?}");
         }
     }
