@@ -1,10 +1,12 @@
-//! A function that does what its payload tells it, for the sandbox's own tests. Comes in: Lambda's environment and a
-//! JSON string such as `"mint"` or `"crash"`. It is no broker: it retries nothing and proves nothing.
+//! A function that does what its payload says, for the sandbox's own tests.
+//!
+//! Input: Lambda's environment and a JSON string such as `"mint"` or `"crash"`. It is not a broker: it does not retry and
+//! does not prove anything.
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a function that is meant to fail in every way there is"
+    reason = "this function is supposed to fail in every possible way"
 )]
 
 use std::collections::BTreeMap;
@@ -13,110 +15,113 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign,
-};
-use aws_sigv4::sign::v4::SigningParams;
+use bytes::Bytes;
+use http::{Request, Response};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use sandbox::{Signer, send, sign};
 use serde_json::{Value, json};
 
-fn main() {
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
     let runtime = format!(
         "http://{}/2018-06-01/runtime",
-        var("AWS_LAMBDA_RUNTIME_API").expect("started by Lambda")
+        variable("AWS_LAMBDA_RUNTIME_API")
     );
     match var("INIT").as_deref() {
         Ok("error") => {
             let body = json!({ "errorType": "Function.Broken", "errorMessage": "it cannot start" });
-            let _ = send(
-                "POST",
-                &format!("{runtime}/init/error"),
-                &[],
-                &body.to_string(),
-            );
+            call("POST", &format!("{runtime}/init/error"), &[], &body).await;
             std::process::exit(1);
         }
         Ok("exit") => std::process::exit(3),
-        Ok("hang") => std::thread::park(),
+        Ok("hang") => hang(),
         _ => {}
     }
     loop {
-        let (_, headers, payload) =
-            send("GET", &format!("{runtime}/invocation/next"), &[], "").expect("Lambda answers");
-        let id = header(&headers, "lambda-runtime-aws-request-id");
-        let (end, body) = match serde_json::from_str(&payload)
-            .unwrap_or(Value::String(payload.clone()))
-            .as_str()
-        {
-            None if payload == "null" => mint(),
-            None => (
-                "error",
-                json!({ "errorType": "Input", "errorMessage": payload }),
-            ),
-            Some("mint") => mint(),
-            Some("environment") => (
-                "response",
-                json!(shown_variables().collect::<BTreeMap<_, _>>()),
-            ),
-            Some("headers") => ("response", json!(headers)),
-            Some("leak") => {
-                println!("{}", json!({ "level": "INFO", "secret": parameters()[2] }));
-                ("response", json!({}))
-            }
-            Some("chatter") => {
-                println!("not JSON");
-                ("response", json!({}))
-            }
-            Some("meet") => {
-                let mut meeting = TcpStream::connect(var("MEETING").expect("configured"))
-                    .expect("somebody waits");
-                meeting.read_exact(&mut [0]).expect("the other came too");
-                ("response", json!(std::process::id()))
-            }
-            Some("crash") => std::process::exit(1),
-            Some("abort") => std::process::abort(),
-            Some("hang") => loop {
-                std::thread::park();
-            },
-            Some(other) => ("response", json!(other)),
-        };
-        println!("{}", json!({ "level": "INFO", "message": "done" }));
-        send(
-            "POST",
-            &format!("{runtime}/invocation/{id}/{end}"),
+        let next = call(
+            "GET",
+            &format!("{runtime}/invocation/next"),
             &[],
-            &body.to_string(),
+            &Value::Null,
         )
-        .expect("Lambda takes an answer");
+        .await;
+        let next = next.expect("Lambda responds");
+        let id = next.headers()["lambda-runtime-aws-request-id"]
+            .to_str()
+            .expect("printable");
+        let payload = String::from_utf8_lossy(next.body()).into_owned();
+        let (kind, body) = handle(&payload).await;
+        println!("{}", json!({ "level": "INFO", "message": "done" }));
+        let url = format!("{runtime}/invocation/{id}/{kind}");
+        call("POST", &url, &[], &body)
+            .await
+            .expect("Lambda accepts a result");
     }
 }
 
-/// Lambda's environment without the two secrets in it: the scenario fails for a response that has them.
-fn shown_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars().filter(|(name, _)| {
-        !["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].contains(&name.as_str())
-    })
+async fn handle(payload: &str) -> (&'static str, Value) {
+    let command = serde_json::from_str(payload).unwrap_or_else(|_| Value::from(payload));
+    match command.as_str() {
+        None if payload != "null" => (
+            "error",
+            json!({ "errorType": "Input", "errorMessage": payload }),
+        ),
+        None | Some("mint") => mint().await,
+        Some("environment") => {
+            // Without the two secrets in it: the scenario fails for a response that contains them.
+            let shown = std::env::vars().filter(|(name, _)| {
+                !["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].contains(&name.as_str())
+            });
+            ("response", json!(shown.collect::<BTreeMap<_, _>>()))
+        }
+        Some("leak") => {
+            let [_, _, key] = parameters().await;
+            println!("{}", json!({ "level": "INFO", "secret": key }));
+            ("response", json!({}))
+        }
+        Some("text") => {
+            println!("not JSON");
+            ("response", json!({}))
+        }
+        Some("meet") => {
+            let mut meeting = TcpStream::connect(variable("MEETING")).expect("the test listens");
+            meeting
+                .read_exact(&mut [0])
+                .expect("the test releases both functions");
+            ("response", json!(std::process::id()))
+        }
+        Some("crash") => std::process::exit(1),
+        Some("hang") => hang(),
+        Some(other) => ("response", json!(other)),
+    }
 }
 
-/// SSM, lookup, mint, by the contract; any failure is reported with its status.
-fn mint() -> (&'static str, Value) {
-    let [client_id, installation_id, key] = parameters();
-    let base = var("GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL").expect("configured");
-    let owner = var("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER").expect("configured");
-    let name = var("GITHUB_TOKEN_BROKER_REPOSITORY_NAME").expect("configured");
+/// Reports its process ID, if the test wants it, and never returns.
+fn hang() -> ! {
+    if let Ok(address) = var("MEETING") {
+        let mut meeting = TcpStream::connect(address).expect("the test listens");
+        let id = std::process::id().to_string();
+        meeting.write_all(id.as_bytes()).expect("the test reads");
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Load, confirm, mint, by the contract. A failure is reported with its status.
+async fn mint() -> (&'static str, Value) {
+    let [client_id, installation_id, key] = parameters().await;
+    let base = variable("GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL");
+    let owner = variable("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER");
+    let name = variable("GITHUB_TOKEN_BROKER_REPOSITORY_NAME");
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970")
         .as_secs();
     let claims = json!({ "iss": client_id, "iat": now - 60, "exp": now + 540 });
-    let der = pem_rfc7468::decode_vec(key.as_bytes()).expect("PEM").1;
-    let jwt = jsonwebtoken::encode(
-        &Header::new(Algorithm::RS256),
-        &claims,
-        &EncodingKey::from_rsa_der(&der),
-    )
-    .expect("signed");
+    let (_, der) = pem_rfc7468::decode_vec(key.as_bytes()).expect("PEM");
+    let key = EncodingKey::from_rsa_der(&der);
+    let jwt = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("signed");
     let authorization = format!("Bearer {jwt}");
     let headers = [
         ("accept", "application/vnd.github+json"),
@@ -129,136 +134,80 @@ fn mint() -> (&'static str, Value) {
         |_| json!({ "contents": "read" }),
         |text| text.parse().expect("JSON"),
     );
-    let failed = |status| {
-        (
-            "error",
-            json!({ "errorType": "GitHub", "errorMessage": format!("status {status}") }),
-        )
-    };
-    match send(
-        "GET",
-        &format!("{base}/repos/{owner}/{name}/installation"),
-        &headers[..4],
-        "",
-    ) {
-        Ok((200, _, _)) => {}
-        Ok((status, _, _)) => return failed(status),
-        Err(_) => return failed(0),
+    let url = format!("{base}/repos/{owner}/{name}/installation");
+    let confirmed = call("GET", &url, &headers[..4], &Value::Null).await;
+    if let Some(failure) = failure(confirmed.as_ref(), 200) {
+        return failure;
     }
-    let request = json!({ "repositories": [name], "permissions": permissions }).to_string();
     let url = format!("{base}/app/installations/{installation_id}/access_tokens");
-    let Ok((status, _, body)) = send("POST", &url, &headers, &request) else {
-        return failed(0);
-    };
-    if status != 201 {
-        return failed(status);
+    let request = json!({ "repositories": [name], "permissions": permissions });
+    let minted = call("POST", &url, &headers, &request).await;
+    if let Some(failure) = failure(minted.as_ref(), 201) {
+        return failure;
     }
-    let granted: Value = body.parse().expect("JSON");
-    let full_name = format!("{owner}/{name}");
-    let (token, expires_at) = (&granted["token"], &granted["expires_at"]);
-    (
-        "response",
-        json!({ "token": token, "expires_at": expires_at, "repositories": [full_name], "permissions": permissions }),
-    )
+    let granted = minted.map(|response| serde_json::from_slice::<Value>(response.body()));
+    let granted = granted.expect("checked above").expect("JSON");
+    let body = json!({
+        "token": granted["token"],
+        "expires_at": granted["expires_at"],
+        "repositories": [format!("{owner}/{name}")],
+        "permissions": permissions,
+    });
+    ("response", body)
+}
+
+fn failure(response: Option<&Response<Bytes>>, expected: u16) -> Option<(&'static str, Value)> {
+    let status = response.map_or(0, |response| response.status().as_u16());
+    let error = json!({ "errorType": "GitHub", "errorMessage": format!("status {status}") });
+    (status != expected).then_some(("error", error))
 }
 
 /// The three parameters, in the order of the contract.
-fn parameters() -> [String; 3] {
-    let names = ["client-id", "installation-id", "private-key-pem"]
-        .map(|name| format!("/github-token-broker/app/{name}"));
-    let request = json!({ "Names": names, "WithDecryption": true }).to_string();
-    let url = format!("{}/", var("AWS_ENDPOINT_URL").expect("set"));
-    let mut headers = vec![
-        ("content-type", "application/x-amz-json-1.1"),
-        ("x-amz-target", "AmazonSSM.GetParameters"),
-    ];
-    let signature = signature(&url, &headers, &request);
-    headers.extend(signature.headers());
-    let (_, _, body) = send("POST", &url, &headers, &request).expect("SSM answers");
-    let found: Value = body.parse().expect("JSON");
-    let find = |name: &String| {
-        found["Parameters"]
-            .as_array()?
-            .iter()
-            .find(|found| found["Name"] == **name)?["Value"]
-            .as_str()
+async fn parameters() -> [String; 3] {
+    let names = sandbox::PARAMETERS;
+    let input = json!({ "Names": names, "WithDecryption": true });
+    let mut request = Request::post(format!("{}/", variable("AWS_ENDPOINT_URL")))
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "AmazonSSM.GetParameters")
+        .body(Bytes::from(input.to_string()))
+        .expect("a request");
+    let signer = Signer::new(
+        &variable("AWS_ACCESS_KEY_ID"),
+        &variable("AWS_SECRET_ACCESS_KEY"),
+        Some(&variable("AWS_SESSION_TOKEN")),
+        &variable("AWS_REGION"),
+    );
+    sign(&mut request, &signer, "ssm");
+    let response = send(request).await.expect("SSM responds");
+    let output: Value = serde_json::from_slice(response.body()).expect("JSON");
+    let find = |name: &str| {
+        let mut found = output["Parameters"].as_array()?.iter();
+        found.find(|found| found["Name"] == name)?["Value"].as_str()
     };
-    names
-        .each_ref()
-        .map(|name| find(name).unwrap_or_else(|| panic!("no {name}")).to_owned())
+    names.map(|name| find(name).unwrap_or_else(|| panic!("no {name}")).to_owned())
 }
 
-fn signature(url: &str, headers: &[(&str, &str)], body: &str) -> SigningInstructions {
-    let variable = |name| var(name).expect("set");
-    let identity = Credentials::new(
-        variable("AWS_ACCESS_KEY_ID"),
-        variable("AWS_SECRET_ACCESS_KEY"),
-        Some(variable("AWS_SESSION_TOKEN")),
-        None,
-        "the environment",
-    )
-    .into();
-    let region = variable("AWS_REGION");
-    let params = SigningParams::builder()
-        .identity(&identity)
-        .region(&region)
-        .name("ssm")
-        .time(SystemTime::now())
-        .settings(SigningSettings::default())
-        .build()
-        .expect("complete");
-    let body = SignableBody::Bytes(body.as_bytes());
-    let request = SignableRequest::new("POST", url, headers.iter().copied(), body);
-    sign(request.expect("a request"), &params.into())
-        .expect("it can be signed")
-        .into_parts()
-        .0
-}
-
-/// Status, headers, body.
-type Received = (u16, Vec<(String, String)>, String);
-
-/// One request on a connection of its own.
-fn send(
+/// Sends one request; `None` if the connection failed.
+async fn call(
     method: &str,
     url: &str,
     headers: &[(&str, &str)],
-    body: &str,
-) -> std::io::Result<Received> {
-    let (authority, path) = url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-        .expect("a plain URL");
-    let mut stream = TcpStream::connect(authority)?;
-    let mut request = format!(
-        "{method} /{path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\ncontent-length: {}\r\n",
-        body.len()
-    );
+    body: &Value,
+) -> Option<Response<Bytes>> {
+    let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
-        request.extend([name, ": ", value, "\r\n"]);
+        request = request.header(*name, *value);
     }
-    stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let mut lines = head.lines();
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok())
-        .ok_or(std::io::ErrorKind::InvalidData)?;
-    let fields = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Ok((status, fields.collect(), body.to_owned()))
+    let body = if method == "GET" {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    send(request.body(Bytes::from(body)).expect("a request"))
+        .await
+        .ok()
 }
 
-fn header(headers: &[(String, String)], name: &str) -> String {
-    headers
-        .iter()
-        .find(|(found, _)| found == name)
-        .expect("Lambda sends it")
-        .1
-        .clone()
+fn variable(name: &str) -> String {
+    var(name).unwrap_or_else(|_| panic!("{name} is not set"))
 }

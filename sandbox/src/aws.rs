@@ -1,145 +1,121 @@
-//! AWS's front door: one port that serves SSM (JSON 1.1, told by `X-Amz-Target`) and Lambda's API (REST, told by its
-//! path), as an AWS client with one `--endpoint-url` expects it.
+//! AWS: one port for Parameter Store (JSON 1.1, selected by `X-Amz-Target`) and Lambda (REST), as an AWS client with a
+//! single `--endpoint-url` expects.
 
-use std::sync::Mutex;
+pub(crate) mod error;
+pub(crate) mod sigv4;
+pub(crate) mod ssm;
 
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::clock::Clock;
-use crate::desk::Signer;
-use crate::lambda::Lambda;
-use crate::record::Call;
-use crate::ssm::{AwsError, Ssm};
-use crate::{lambda_http, lock, random, sigv4};
+use self::error::AwsError;
+use self::sigv4::{Signature, Signer};
+use self::ssm::Ssm;
+use crate::lambda::{self, Lambda};
+use crate::lock;
+use crate::net::recorder::Call;
 
-/// What kind of call a request is, seen from outside.
-pub(crate) fn classify(request: &Request<Bytes>) -> Call {
-    if operation(request) == Some("GetParameters") {
-        Call::Ssm
-    } else {
-        Call::Other
+/// The account that every ARN names.
+pub(crate) const ACCOUNT: &str = "123456789012";
+
+/// The content type of AWS's JSON 1.1 protocol.
+pub(crate) const JSON: &str = "application/x-amz-json-1.1";
+
+/// The services behind the AWS port.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) ssm: Arc<Mutex<Ssm>>,
+    pub(crate) lambda: Arc<Lambda>,
+}
+
+/// The routes of AWS.
+pub(crate) fn router(services: &Services) -> Router {
+    Router::new()
+        .route("/", post(json_call))
+        .with_state(services.clone())
+        .merge(lambda::routes::router(Arc::clone(&services.lambda)))
+        .fallback(async || AwsError::unknown_operation("the sandbox does not serve this path"))
+        .layer(map_response(async |mut response: Response| {
+            let id =
+                HeaderValue::try_from(Uuid::new_v4().to_string()).expect("a UUID is printable");
+            response.headers_mut().insert("x-amzn-requestid", id);
+            response
+        }))
+}
+
+/// The kind of call, as far as the function makes it.
+pub(crate) fn classify(headers: &HeaderMap) -> Call {
+    match target(headers) {
+        Some(("AmazonSSM", "GetParameters")) => Call::GetParameters,
+        _ => Call::Other,
     }
 }
 
-/// AWS's JSON 1.1 protocol.
-const JSON: &str = "application/x-amz-json-1.1";
-
-/// How many seconds the time of a signature may differ from AWS's.
-const SIGNATURE_LIFETIME: i64 = 300;
-
-/// What is wrong with a call of the function's, whose credentials are known.
-pub(crate) fn contract_violations(request: &Request<Bytes>, signer: &Signer) -> Vec<String> {
-    let scope = match sigv4::scope(request.headers()) {
-        Ok(scope) => scope,
-        Err(reason) => return vec![format!("SSM: {reason}")],
+/// Everything in a call of the function that violates the contract. `signer` is the function.
+pub(crate) fn contract_violations(
+    call: Call,
+    request: &Request<Bytes>,
+    signer: &Signer,
+) -> Vec<String> {
+    let service = match call {
+        Call::GetParameters => "ssm",
+        _ => return Vec::new(),
     };
-    let mut wrong = Vec::new();
+    let mut found: Vec<_> = sigv4::violations(request, signer, service, SystemTime::now())
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let content_type: Vec<_> = request.headers().get_all(CONTENT_TYPE).iter().collect();
     if content_type != [JSON] {
-        wrong.push(format!(
-            "SSM: the content-type is {content_type:?}, not {JSON}"
+        found.push(format!(
+            "Content-Type is {content_type:?} instead of {JSON}"
         ));
     }
-    if request.method() != Method::POST {
-        wrong.push(format!("SSM: the method is {}", request.method()));
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
+    if call == Call::GetParameters && body["WithDecryption"] != json!(true) {
+        found.push("WithDecryption is not true".to_owned());
     }
-    let age = sigv4::signed_at(request.headers()).map(|at| Clock::default().now() - at);
-    if age.is_none_or(|age| age.abs() > SIGNATURE_LIFETIME) {
-        wrong.push("SSM: X-Amz-Date is not the time, or not of the credential's day".to_owned());
-    }
-    if !sigv4::signature_matches(request, &signer.secret_key) {
-        wrong.push("SSM: the signature is not the one that AWS computes".to_owned());
-    }
-    let expected = sigv4::Scope {
-        access_key: &signer.access_key,
-        region: &signer.region,
-        service: "ssm",
-    };
-    if scope != expected {
-        let (region, service) = (scope.region, scope.service);
-        wrong.push(format!(
-            "SSM: the credential's scope is {region}/{service}, or the access key is another"
-        ));
-    }
-    let session = request
-        .headers()
-        .get("x-amz-security-token")
-        .and_then(|token| token.to_str().ok());
-    if session != signer.session_token.as_deref() {
-        wrong.push(
-            "SSM: X-Amz-Security-Token is not the environment's AWS_SESSION_TOKEN".to_owned(),
-        );
-    }
-    if serde_json::from_slice::<Value>(request.body())
-        .is_ok_and(|body| body["WithDecryption"] != json!(true))
-    {
-        wrong.push("SSM: GetParameters without WithDecryption".to_owned());
-    }
-    wrong
+    found
+        .into_iter()
+        .map(|violation| format!("{call:?}: {violation}"))
+        .collect()
 }
 
-/// Answers a request.
-pub(crate) async fn answer(
-    ssm: &Mutex<Ssm>,
-    lambda: &Lambda,
-    request: &Request<Bytes>,
-) -> Response<Bytes> {
-    let mut response = match operation(request) {
-        Some(operation) => ssm_answer(&mut lock(ssm), operation, request),
-        None => lambda_http::answer(lambda, request).await,
-    };
-    set(&mut response, "x-amzn-requestid", &random::uuid());
-    response
+/// `("AmazonSSM", "GetParameters")`, from `X-Amz-Target`.
+fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
+    headers.get("x-amz-target")?.to_str().ok()?.split_once('.')
 }
 
-fn operation(request: &Request<Bytes>) -> Option<&str> {
-    request
-        .headers()
-        .get("x-amz-target")?
-        .to_str()
-        .ok()?
-        .strip_prefix("AmazonSSM.")
+/// Serves an operation of the JSON 1.1 protocol.
+async fn json_call(State(services): State<Services>, headers: HeaderMap, body: Bytes) -> Response {
+    match operate(&services, &headers, &body) {
+        Ok(output) => ([(CONTENT_TYPE, JSON)], output.to_string()).into_response(),
+        Err(error) => error.into_response(),
+    }
 }
 
-fn ssm_answer(ssm: &mut Ssm, operation: &str, request: &Request<Bytes>) -> Response<Bytes> {
-    let outcome = match sigv4::scope(request.headers()) {
-        Err(reason) => Err(AwsError::new("IncompleteSignatureException", reason)),
-        Ok(scope) => match serde_json::from_slice(request.body()) {
-            Err(_) => Err(AwsError::new(
-                "SerializationException",
-                "the body is not JSON",
-            )),
-            Ok(input) => ssm.operate(scope.region, operation, &input),
-        },
-    };
-    let (status, body) = match outcome {
-        Ok(body) => (StatusCode::OK, body),
-        Err(error) => (
-            error.status,
-            json!({ "__type": error.code, "message": error.message }),
-        ),
-    };
-    let mut response = with_body(status, body.to_string());
-    set(&mut response, "content-type", JSON);
-    response
-}
-
-/// A response of this status.
-pub(crate) fn with_body(status: StatusCode, body: String) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = status;
-    response
-}
-
-/// Sets a header.
-pub(crate) fn set(response: &mut Response<Bytes>, name: &'static str, value: &str) {
-    let value = HeaderValue::try_from(value).expect("AWS's headers are printable");
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static(name), value);
+fn operate(services: &Services, headers: &HeaderMap, body: &[u8]) -> Result<Value, AwsError> {
+    let (service, operation) = target(headers)
+        .ok_or_else(|| AwsError::unknown_operation("the request has no X-Amz-Target"))?;
+    let signature = Signature::parse(headers)
+        .map_err(|reason| AwsError::new("IncompleteSignatureException", reason))?;
+    let input = serde_json::from_slice(body)
+        .map_err(|_| AwsError::new("SerializationException", "the body is not JSON"))?;
+    match service {
+        "AmazonSSM" => lock(&services.ssm).operate(signature.region, operation, &input),
+        _ => Err(AwsError::unknown_operation(operation)),
+    }
 }
 
 #[cfg(test)]

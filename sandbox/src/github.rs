@@ -1,39 +1,47 @@
-//! GitHub as plain data: Apps, installations, repositories, tokens, and what may be done with them. Comes in: a
-//! credential and a wish. Goes out: the thing, or a [`Refusal`]. No HTTP here: `github_http.rs` is the view of it.
+//! GitHub as plain data: Apps, installations, repositories, tokens, and the rules for them.
+//!
+//! Input: a credential and a request. Output: what GitHub returns for it, or a [`GitHubError`]. `routes` serves it over HTTP.
+
+pub(crate) mod error;
+pub(crate) mod jwt;
+pub(crate) mod model;
+pub(crate) mod private_key;
+pub(crate) mod responses;
+pub(crate) mod routes;
+pub(crate) mod token;
 
 use std::collections::BTreeMap;
 
+use self::error::GitHubError;
+use self::model::{App, Installation, Repository, rank};
+use self::token::{Token, TokenFormat};
 use crate::clock::Clock;
-use crate::installation::{App, Installation, Repository, rank};
-use crate::jwt;
-use crate::refusal::Refusal;
-use crate::token::{Token, TokenShape};
 
-/// The whole of it. A test changes its fields at will.
+/// The state of GitHub. A test may change every field.
 #[derive(Debug, Clone, Default)]
 pub struct GitHub {
     /// The registered Apps.
     pub apps: Vec<App>,
-    /// Where they are installed.
+    /// Their installations.
     pub installations: Vec<Installation>,
     /// All repositories.
     pub repositories: Vec<Repository>,
-    /// Every token that was ever issued.
+    /// Every token that was issued.
     pub tokens: Vec<Token>,
-    /// What a new token looks like.
-    pub token_shape: TokenShape,
-    /// To how many calls a fresh token is still unknown.
-    pub spreading: u32,
-    /// The hourly limit is used up until this epoch second.
+    /// The format of new tokens.
+    pub token_format: TokenFormat,
+    /// The number of calls that reject a new token before it has propagated.
+    pub propagation_calls: u32,
+    /// The epoch second until which the hourly rate limit is used up.
     pub rate_limited_until: Option<i64>,
-    /// Too much at once: the `retry-after` that every call is answered with.
+    /// The `retry-after` of the secondary rate limit that every call gets.
     pub secondary_rate_limit: Option<u32>,
-    /// GitHub's time.
+    /// GitHub's clock.
     pub clock: Clock,
 }
 
-/// What a token request asks for. What it leaves out, it asks all of.
-#[derive(Debug, Clone, Default)]
+/// The scope that a token request names. A field that it omits means everything that the installation has.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
 pub(crate) struct TokenRequest {
     pub(crate) repositories: Option<Vec<String>>,
     pub(crate) repository_ids: Option<Vec<u64>>,
@@ -63,7 +71,7 @@ impl GitHub {
         let found = self
             .repositories
             .iter_mut()
-            .find(|repository| repository.is(full_name));
+            .find(|repository| repository.is_named(full_name));
         found.unwrap_or_else(|| panic!("the sandbox has no repository {full_name}"))
     }
 
@@ -75,14 +83,14 @@ impl GitHub {
         (repository.owner, repository.name) = (owner.to_owned(), name.to_owned());
     }
 
-    /// The App behind a JWT.
-    pub(crate) fn authenticate(&self, jwt: &str) -> Result<&App, Refusal> {
+    /// Returns the App that signed this JWT.
+    pub(crate) fn authenticate(&self, jwt: &str) -> Result<&App, GitHubError> {
         if let Some(seconds) = self.secondary_rate_limit {
-            return Err(Refusal::SecondaryRateLimit(seconds));
+            return Err(GitHubError::SecondaryRateLimit(seconds));
         }
         let app = jwt::verify(jwt, &self.apps, self.now())?;
         match self.rate_limited_until {
-            Some(reset) if reset > self.now() => Err(Refusal::RateLimited(reset)),
+            Some(reset) if reset > self.now() => Err(GitHubError::RateLimited(reset)),
             _ => Ok(app),
         }
     }
@@ -92,7 +100,7 @@ impl GitHub {
         &self,
         app: &App,
         full_name: &str,
-    ) -> Result<&Installation, Refusal> {
+    ) -> Result<&Installation, GitHubError> {
         let covers = |repository: &Repository| {
             let mine = self
                 .installations
@@ -104,17 +112,17 @@ impl GitHub {
         if let Some(repository) = self
             .repositories
             .iter()
-            .find(|repository| repository.is(full_name))
+            .find(|repository| repository.is_named(full_name))
         {
-            let installation = covers(repository).ok_or(Refusal::NotFound)?;
-            return installation.admit().map(|()| installation);
+            let installation = covers(repository).ok_or(GitHubError::NotFound)?;
+            return installation.check_ip_allow_list().map(|()| installation);
         }
         let moved = self
             .repositories
             .iter()
-            .find(|repository| repository.was(full_name));
-        Err(moved.map_or(Refusal::NotFound, |repository| {
-            Refusal::Moved(repository.id)
+            .find(|repository| repository.was_named(full_name));
+        Err(moved.map_or(GitHubError::NotFound, |repository| {
+            GitHubError::Moved(repository.id)
         }))
     }
 
@@ -124,17 +132,17 @@ impl GitHub {
         app_id: u64,
         id: u64,
         request: TokenRequest,
-    ) -> Result<Token, Refusal> {
+    ) -> Result<Token, GitHubError> {
         let found = self
             .installations
             .iter()
             .find(|installation| installation.id == id && installation.app_id == app_id);
-        let installation = found.ok_or(Refusal::NotFound)?;
+        let installation = found.ok_or(GitHubError::NotFound)?;
         if installation.suspended {
-            return Err(Refusal::Suspended);
+            return Err(GitHubError::Suspended);
         }
-        installation.admit()?;
-        let repository_ids = self.chosen(installation, &request)?;
+        installation.check_ip_allow_list()?;
+        let repository_ids = self.requested_repositories(installation, &request)?;
         let mut permissions = request
             .permissions
             .unwrap_or_else(|| installation.permissions.clone());
@@ -142,71 +150,71 @@ impl GitHub {
             .iter()
             .all(|(name, level)| installation.grants(name, level))
         {
-            return Err(Refusal::PermissionsNotGranted);
+            return Err(GitHubError::PermissionsNotGranted);
         }
         permissions
             .entry("metadata".into())
             .or_insert_with(|| "read".into());
         let token = Token {
-            value: self.token_shape.make(app_id),
+            value: self.token_format.generate(app_id),
             installation_id: id,
             repository_ids,
             permissions,
             expires_at: self.now() + 3600,
             revoked: false,
-            unknown_for: self.spreading,
+            rejections_left: self.propagation_calls,
         };
         self.tokens.push(token.clone());
         Ok(token)
     }
 
-    /// The repositories that a token request names, or nothing when it names none.
-    fn chosen(
+    /// The repositories that a token request names, or `None` if it names none.
+    fn requested_repositories(
         &self,
         installation: &Installation,
         request: &TokenRequest,
-    ) -> Result<Option<Vec<u64>>, Refusal> {
+    ) -> Result<Option<Vec<u64>>, GitHubError> {
         let covered = || {
             self.repositories
                 .iter()
                 .filter(|repository| installation.covers(repository))
         };
-        let mut chosen = Vec::new();
+        let mut ids = Vec::new();
         for name in request.repositories.iter().flatten() {
             let found = covered().find(|repository| repository.name.eq_ignore_ascii_case(name));
-            chosen.push(found.ok_or(Refusal::RepositoryNotAccessible)?.id);
+            ids.push(found.ok_or(GitHubError::RepositoryNotAccessible)?.id);
         }
         for id in request.repository_ids.iter().flatten() {
             let found = covered().find(|repository| repository.id == *id);
-            chosen.push(found.ok_or(Refusal::RepositoryNotAccessible)?.id);
+            ids.push(found.ok_or(GitHubError::RepositoryNotAccessible)?.id);
         }
-        chosen.sort_unstable();
-        chosen.dedup();
-        Ok((!chosen.is_empty()).then_some(chosen))
+        ids.sort_unstable();
+        ids.dedup();
+        Ok((!ids.is_empty()).then_some(ids))
     }
 
-    /// The token of this text, while it is good. Counts as one of the calls that a fresh token needs to spread.
-    pub(crate) fn present(&mut self, value: &str) -> Result<Token, Refusal> {
+    /// Returns the token, if it is valid. Counts as one of the calls that reject a token that has not propagated yet.
+    pub(crate) fn use_token(&mut self, value: &str) -> Result<Token, GitHubError> {
         let now = self.now();
         let found = self.tokens.iter_mut().find(|token| token.value == value);
         let token = found
             .filter(|token| !token.revoked && token.expires_at > now)
-            .ok_or(Refusal::BadCredentials)?;
-        if token.unknown_for > 0 {
-            token.unknown_for -= 1;
-            // Half of the places that do not know it yet say 401, the other half 404.
-            return Err(if token.unknown_for % 2 == 0 {
-                Refusal::BadCredentials
+            .ok_or(GitHubError::BadCredentials)?;
+        if token.rejections_left > 0 {
+            token.rejections_left -= 1;
+            // Servers that do not know the token yet alternate between 401 and 404.
+            return Err(if token.rejections_left % 2 == 0 {
+                GitHubError::BadCredentials
             } else {
-                Refusal::NotFound
+                GitHubError::NotFound
             });
         }
         Ok(token.clone())
     }
 
-    /// Ends a token.
-    pub(crate) fn revoke(&mut self, value: &str) -> Result<(), Refusal> {
-        self.present(value)?;
+    /// Revokes a token.
+    pub(crate) fn revoke(&mut self, value: &str) -> Result<(), GitHubError> {
+        self.use_token(value)?;
         self.tokens
             .iter_mut()
             .filter(|token| token.value == value)
@@ -214,8 +222,8 @@ impl GitHub {
         Ok(())
     }
 
-    /// The repositories that a token can reach, in the order of their IDs.
-    pub(crate) fn reachable(&self, token: &Token) -> Vec<&Repository> {
+    /// The repositories that a token covers.
+    pub(crate) fn accessible(&self, token: &Token) -> Vec<&Repository> {
         let installation = self
             .installations
             .iter()
@@ -230,51 +238,51 @@ impl GitHub {
         self.repositories.iter().filter(covered).collect()
     }
 
-    /// A repository, as seen with a token or without one.
+    /// Returns a repository, if the token (or an anonymous caller) may read it.
     pub(crate) fn read(
         &self,
         token: Option<&Token>,
         full_name: &str,
-    ) -> Result<&Repository, Refusal> {
+    ) -> Result<&Repository, GitHubError> {
         let Some(repository) = self
             .repositories
             .iter()
-            .find(|repository| repository.is(full_name))
+            .find(|repository| repository.is_named(full_name))
         else {
             let moved = self
                 .repositories
                 .iter()
-                .find(|repository| repository.was(full_name));
-            return Err(moved.map_or(Refusal::NotFound, |repository| {
-                Refusal::Moved(repository.id)
+                .find(|repository| repository.was_named(full_name));
+            return Err(moved.map_or(GitHubError::NotFound, |repository| {
+                GitHubError::Moved(repository.id)
             }));
         };
-        let reached = |token| {
-            self.reachable(token)
+        let covers = |token| {
+            self.accessible(token)
                 .iter()
-                .any(|reachable| reachable.id == repository.id)
+                .any(|accessible| accessible.id == repository.id)
         };
-        if repository.private && !token.is_some_and(reached) {
-            return Err(Refusal::NotFound);
+        if repository.private && !token.is_some_and(covers) {
+            return Err(GitHubError::NotFound);
         }
         Ok(repository)
     }
 
-    /// A repository whose contents a token may write.
-    pub(crate) fn write(&self, token: &Token, full_name: &str) -> Result<&Repository, Refusal> {
+    /// Returns a repository, if the token may write its contents.
+    pub(crate) fn write(&self, token: &Token, full_name: &str) -> Result<&Repository, GitHubError> {
         let repository = self.read(Some(token), full_name)?;
         let level = token
             .permissions
             .get("contents")
             .map_or(0, |level| rank(level));
-        let reached = self
-            .reachable(token)
+        let covered = self
+            .accessible(token)
             .iter()
-            .any(|reachable| reachable.id == repository.id);
-        if reached && level >= rank("write") {
+            .any(|accessible| accessible.id == repository.id);
+        if covered && level >= rank("write") {
             Ok(repository)
         } else {
-            Err(Refusal::NotAccessible)
+            Err(GitHubError::NotAccessible)
         }
     }
 }

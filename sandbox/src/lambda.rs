@@ -1,5 +1,17 @@
-//! Lambda as its callers see it. Comes in: a function's name and a payload. Goes out: the invocation in an environment of
-//! its own: an idle one, or a new one when all are busy. One that failed to start, crashed or timed out is never used again.
+//! Lambda as its callers see it.
+//!
+//! Input: a function's name and a payload. Output: the invocation, in an environment of its own: an idle one, or a new one
+//! if all are busy. An environment that failed to start, crashed or timed out is never reused.
+
+pub(crate) mod environment;
+pub(crate) mod invocation;
+pub(crate) mod invoke_result;
+pub(crate) mod output;
+pub(crate) mod proc;
+pub(crate) mod remote;
+pub(crate) mod routes;
+pub(crate) mod runtime_api;
+pub(crate) mod variables;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -7,18 +19,18 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::environment::{Configuration, Environment};
-use crate::invocation::Invocation;
+use self::environment::{Configuration, Environment};
+use self::invocation::Invocation;
+use self::remote::{DeployedFunction, RemoteLambda, Unavailable};
 use crate::lock;
-use crate::source::{Deployed, Missing, Source};
 
 /// All functions.
 #[derive(Default)]
 pub(crate) struct Lambda {
     functions: Mutex<BTreeMap<String, Arc<Function>>>,
-    source: OnceLock<Source>,
-    /// What the source's functions were like when they were put.
-    deployed: Mutex<BTreeMap<String, Deployed>>,
+    remote: OnceLock<RemoteLambda>,
+    /// The remote functions as they were when they were last run.
+    deployed: Mutex<BTreeMap<String, DeployedFunction>>,
 }
 
 /// A function and its idle environments.
@@ -28,7 +40,7 @@ pub(crate) struct Function {
 }
 
 impl Lambda {
-    /// Creates a function, or replaces it: new configuration, new environments.
+    /// Creates a function, or replaces it: a new configuration means new environments.
     pub(crate) fn put(&self, configuration: Configuration) -> Arc<Function> {
         let name = configuration.name.clone();
         let function = Arc::new(Function {
@@ -39,37 +51,39 @@ impl Lambda {
         function
     }
 
-    /// From now on, functions that are not here are looked for there.
-    pub(crate) fn take_functions_from(&self, source: Source) {
-        assert!(self.source.set(source).is_ok(), "functions have one source");
+    /// From now on, looks up functions that do not exist here in this remote Lambda.
+    pub(crate) fn set_remote(&self, remote: RemoteLambda) {
+        assert!(
+            self.remote.set(remote).is_ok(),
+            "there is only one remote Lambda"
+        );
     }
 
-    /// The function of this name, or of the ARN that ends in it. One that comes from a source is asked for anew each time:
-    /// another configuration or another zip means other environments.
+    /// The function with this name or ARN. A remote function is looked up each time: a different configuration or zip means
+    /// new environments.
     pub(crate) async fn function(
         &self,
         name: &str,
         caller: &HeaderMap,
-    ) -> Result<Arc<Function>, Missing> {
+    ) -> Result<Arc<Function>, Unavailable> {
         let name = bare_name(name);
-        let here = lock(&self.functions).get(name).cloned();
-        let taken = lock(&self.deployed).get(name).cloned();
-        let Some(source) = self.source.get() else {
-            return here
-                .ok_or_else(|| Missing::Function("the sandbox has no such function".to_owned()));
+        let known = lock(&self.functions).get(name).cloned();
+        let deployed_before = lock(&self.deployed).get(name).cloned();
+        let Some(remote) = self.remote.get() else {
+            return known.ok_or_else(|| {
+                Unavailable::Function("the sandbox has no such function".to_owned())
+            });
         };
-        match (here, taken) {
-            (Some(function), None) => Ok(function),
-            (here, taken) => {
-                let deployed = source.deployed(name, caller).await?;
-                if let Some(function) = here.filter(|_| taken.as_ref() == Some(&deployed)) {
-                    return Ok(function);
-                }
-                let function = self.put(source.configuration(&deployed)?);
-                lock(&self.deployed).insert(name.to_owned(), deployed);
-                Ok(function)
-            }
+        if let (Some(function), None) = (&known, &deployed_before) {
+            return Ok(Arc::clone(function));
         }
+        let deployed = remote.deployed(name, caller).await?;
+        if let Some(function) = known.filter(|_| deployed_before.as_ref() == Some(&deployed)) {
+            return Ok(function);
+        }
+        let function = self.put(remote.configuration(&deployed)?);
+        lock(&self.deployed).insert(name.to_owned(), deployed);
+        Ok(function)
     }
 }
 
@@ -92,8 +106,8 @@ impl Function {
         invocation
     }
 
-    /// Starts an environment ahead of the first invocation, and freezes it when it is ready.
-    /// What one wrote that cannot start is the error; the next invocation will see the same.
+    /// Starts an environment before the first invocation and freezes it when it is ready. If it cannot start, the error is
+    /// its output; the next invocation starts another one.
     pub(crate) async fn warm_up(&self) -> Result<(), (String, String)> {
         let mut environment = Environment::start(Arc::clone(&self.configuration)).await;
         if environment.warm_up().await.is_err() {
@@ -110,7 +124,7 @@ impl Function {
             .map(|environment| (environment.pid(), environment.is_frozen()))
     }
 
-    /// Ends all idle environments; goes out what they wrote since their last invocation.
+    /// Ends all idle environments. Returns what they wrote since their last invocation.
     pub(crate) async fn end(&self) -> (String, String) {
         let environments = std::mem::take(&mut *lock(&self.idle));
         let (mut stdout, mut stderr) = (String::new(), String::new());
@@ -121,9 +135,14 @@ impl Function {
         }
         (stdout, stderr)
     }
+
+    /// Kills all idle environments without waiting for them.
+    pub(crate) fn kill(&self) {
+        lock(&self.idle).clear();
+    }
 }
 
-/// `name` out of `name`, `name:$LATEST` or a function's ARN.
+/// `name` in `name`, `name:$LATEST` or a function ARN.
 pub(crate) fn bare_name(name: &str) -> &str {
     let name = name
         .rsplit_once(":function:")

@@ -1,90 +1,56 @@
-//! AWS and GitHub on loopback, so that anyone can see the broker work without an account.
+//! AWS and GitHub on loopback, so that anyone can try the broker without an account.
 //!
-//! It knows the broker by its contract alone and shares no code with it, so that a mistake there is seen here. Modules, in
-//! the order to read them:
+//! The sandbox knows the broker only by its contract and shares no code with it: a mistake in one cannot hide in the other.
+//! Each folder imitates one world. Read them in this order:
 //!
-//! - [`Scenario`] (`scenario.rs`) says what a run is like, [`Running`] runs it, [`Outcome`] tells what came of it;
-//!   `secrets.rs` looks for leaks.
-//! - [`GitHub`] (`github.rs`) is GitHub as plain data, with `jwt.rs`, `token.rs` and `refusal.rs`; `github_http.rs` shows it.
-//! - [`Ssm`] (`ssm.rs`) is Parameter Store as plain data; `aws.rs` shows it; `sigv4.rs` reads signatures.
-//! - `lambda.rs` has the functions (`lambda_http.rs` shows them, `source.rs` gets them from elsewhere), `environment.rs` runs a process as Lambda does, with `invocation.rs`, `answer.rs`, `variables.rs`, `output.rs`, `process.rs` and the
-//!   Runtime API in `runtime_api.rs`.
-//! - [`Fault`] (`fault.rs`) says what goes wrong, `inject.rs` does it to answers, `server.rs` and `wire.rs` to connections,
-//!   `delay.rs` puts them far away, `certificate.rs` has TLS.
-//! - `sandbox.rs` puts the servers together; `record.rs` keeps what they were asked.
-//! - `demo.rs`, `serve.rs`, `timeline.rs`: what `make demo` shows.
+//! - [`scenario`](Scenario) describes one run of the function, runs it, and checks what must hold in every run.
+//! - `github` is GitHub: its state as plain data, its REST API, its tokens.
+//! - `aws` is AWS: Parameter Store, and the one place that verifies a signature.
+//! - `lambda` runs the function as Lambda does: a process, the Runtime API, the Invoke API.
+//! - `net` is the network: servers on loopback whose connections can be delayed, throttled or broken.
+//! - `faults` is what can go wrong with a call, and when.
+//! - `sandbox.rs` starts the two servers.
+//! - `cli` is the command line: `sandbox demo` and `sandbox serve`.
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
-    reason = "test equipment: where its own footing gives way, the test has to stop and say where"
+    reason = "test harness: a setup failure must panic with its location"
 )]
 
-mod answer;
 mod aws;
-mod certificate;
-mod client;
+mod cli;
 mod clock;
-mod delay;
-mod demo;
-mod desk;
-mod environment;
-mod fault;
+mod faults;
 mod github;
-mod github_http;
-mod github_json;
-mod healthy;
-mod inject;
-mod installation;
-mod invocation;
-mod jwt;
-mod key;
 mod lambda;
-mod lambda_http;
-mod outcome;
-mod output;
-mod process;
-mod random;
-mod record;
-mod refusal;
-mod running;
-mod runtime_api;
+mod net;
 mod sandbox;
 mod scenario;
-mod schedule;
-mod secrets;
-mod serve;
-mod server;
-mod sigv4;
-mod source;
-mod ssm;
-mod timeline;
-mod token;
-mod variables;
-mod watch;
-mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use answer::Answer;
+pub use aws::sigv4::{Signer, sign};
+pub use aws::ssm::{Parameter, Ssm};
+pub use cli::demo::demo;
+pub use cli::serve::{Options as ServeOptions, serve};
+pub use cli::timeline::{Phase, phases};
 pub use clock::Clock;
-pub use demo::demo;
-pub use fault::{Answer as CannedAnswer, Edit, Fault};
+pub use faults::schedule::Schedule;
+pub use faults::{CannedResponse, Edit, Fault};
 pub use github::GitHub;
-pub use healthy::{CLIENT_ID, INSTALLATION_ID, PARAMETERS};
-pub use installation::{App, Installation, Repository};
-pub use key::{PrivateKey, PublicKey};
-pub use outcome::{Outcome, Times};
-pub use record::{Call, Recorded};
-pub use running::{Running, binary_under_test};
+pub use github::model::{App, Installation, Repository};
+pub use github::private_key::{PrivateKey, PublicKey};
+pub use github::token::{Token, TokenFormat};
+pub use lambda::invoke_result::InvokeResult;
+pub use net::client::send;
+pub use net::recorder::{Call, RecordedRequest};
 pub use scenario::Scenario;
-pub use schedule::Schedule;
-pub use serve::{Options as ServeOptions, serve};
-pub use ssm::{Parameter, Ssm};
-pub use timeline::{Phase, phases};
-pub use token::{Token, TokenShape};
+pub use scenario::fixtures::{CLIENT_ID, INSTALLATION_ID, PARAMETERS};
+pub use scenario::outcome::{Outcome, Timing};
+pub use scenario::running::{Running, binary_under_test};
 
-/// Takes a lock. A test that panicked while it held one does not make the state any worse for the clean-up.
+/// Locks a mutex. A test that panicked with the lock does not make the state any worse for cleanup.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

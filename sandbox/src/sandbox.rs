@@ -1,40 +1,48 @@
-//! The two servers and what stands behind them. Comes in: the state that each begins with, the faults, the conditions.
-//! Goes out: the URLs of AWS and GitHub, and everything that was asked of them.
+//! The servers of AWS and GitHub.
+//!
+//! Input: the initial state of each service, the faults, the server options. Output: the URLs of AWS and GitHub, and a
+//! record of every request.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Request;
+use axum::middleware::from_fn_with_state;
 
-use crate::certificate::Certificates;
-use crate::desk::{Desk, Expected, Signer};
-use crate::fault::Fault;
-use crate::github::GitHub;
+use crate::aws::sigv4::Signer;
+use crate::aws::ssm::Ssm;
+use crate::aws::{self, Services};
+use crate::faults::Fault;
+use crate::faults::schedule::{Faults, Schedule};
+use crate::github::routes::SharedGitHub;
+use crate::github::{self, GitHub};
 use crate::lambda::Lambda;
 use crate::lock;
-use crate::record::{Call, Recorder};
-use crate::schedule::{Faults, Schedule};
-use crate::server::{Answering, Conditions, Server};
-use crate::ssm::Ssm;
-use crate::wire::{Cut, Line};
+use crate::net::certificates::Certificates;
+use crate::net::faulty_stream::Disconnect;
+use crate::net::gateway::{self, ExpectedCalls, Gateway, Service};
+use crate::net::recorder::{Call, Recorder};
+use crate::net::server::{ConnectionOptions, Server};
 
-/// How the servers are reached.
+/// The calls that the function's first connections to AWS and to GitHub may carry.
+const FIRST_AWS_CALLS: [Call; 1] = [Call::GetParameters];
+const FIRST_GITHUB_CALLS: [Call; 1] = [Call::Confirm];
+
+/// How clients reach the servers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Setting {
+pub(crate) struct ServerOptions {
     /// The path below which GitHub is served: empty, or `/api/v3`.
     pub(crate) base_path: String,
     pub(crate) tls: bool,
-    pub(crate) ssm_round_trip: Duration,
+    pub(crate) aws_round_trip: Duration,
     pub(crate) github_round_trip: Duration,
     pub(crate) aws_port: u16,
     pub(crate) github_port: u16,
 }
 
-/// AWS and GitHub, running.
+/// AWS and GitHub, running. The servers stop when this is dropped.
 pub(crate) struct Sandbox {
-    pub(crate) github: Arc<Mutex<GitHub>>,
+    pub(crate) github: SharedGitHub,
     pub(crate) ssm: Arc<Mutex<Ssm>>,
     pub(crate) lambda: Arc<Lambda>,
     pub(crate) recorder: Recorder,
@@ -43,143 +51,128 @@ pub(crate) struct Sandbox {
     base_path: String,
     aws_server: Server,
     github_server: Server,
-    aws_expects: Expected,
-    github_expects: Expected,
+    aws_expected: ExpectedCalls,
+    github_expected: ExpectedCalls,
 }
 
 impl Sandbox {
-    /// Starts both servers.
+    /// Starts both servers. The signer, if known, is the function: AWS checks its signatures.
     pub(crate) async fn start(
-        setting: &Setting,
+        options: &ServerOptions,
         github: GitHub,
         ssm: Ssm,
         faults: Faults,
         signer: Option<Signer>,
     ) -> Self {
-        let certificates = setting.tls.then(|| Arc::new(Certificates::new()));
+        let certificates = options.tls.then(|| Arc::new(Certificates::new()));
         let recorder = Recorder::default();
-        let (github, ssm) = (Arc::new(Mutex::new(github)), Arc::new(Mutex::new(ssm)));
-        let lambda = Arc::<Lambda>::default();
-        let (aws_expects, github_expects) = (Expected::default(), Expected::default());
-        let desk = |expects: &Expected| Desk {
+        let github = Arc::new(Mutex::new(github));
+        let services = Services {
+            ssm: Arc::new(Mutex::new(ssm)),
+            lambda: Arc::default(),
+        };
+        let start = async |port, round_trip, service, router: axum::Router| {
+            let expected = ExpectedCalls::default();
+            let gateway = Gateway {
+                service,
+                recorder: recorder.clone(),
+                faults: faults.clone(),
+                expected: Arc::clone(&expected),
+            };
+            let router = router.layer(from_fn_with_state(gateway.clone(), gateway::pass));
+            let options = ConnectionOptions {
+                tls: certificates.clone(),
+                round_trip,
+            };
+            let server = Server::start_on(port, options, gateway.connection_fault(), router).await;
+            (server, expected)
+        };
+        let (aws_server, aws_expected) = start(
+            options.aws_port,
+            options.aws_round_trip,
+            Service::Aws(signer),
+            aws::router(&services),
+        )
+        .await;
+        let (github_server, github_expected) = start(
+            options.github_port,
+            options.github_round_trip,
+            Service::GitHub(options.base_path.clone()),
+            github::routes::router(&github, &options.base_path),
+        )
+        .await;
+        let sandbox = Self {
+            github,
+            ssm: services.ssm,
+            lambda: services.lambda,
             recorder: recorder.clone(),
             faults: faults.clone(),
-            expects: Arc::clone(expects),
-        };
-        let conditions = |round_trip| Conditions {
-            tls: certificates.clone(),
-            round_trip,
-        };
-
-        let (own, desk_of_aws) = (
-            (Arc::clone(&ssm), Arc::clone(&lambda), signer),
-            desk(&aws_expects),
-        );
-        let handler = Arc::new(move |request: Request<Bytes>, line: Line| {
-            let ((ssm, lambda, signer), desk) = (own.clone(), desk_of_aws.clone());
-            let answering: Answering = Box::pin(async move {
-                desk.aws(&ssm, &lambda, signer.as_ref(), request, line)
-                    .await
-            });
-            answering
-        });
-        let gate = desk(&aws_expects).gate();
-        let aws_server = Server::start_on(
-            setting.aws_port,
-            conditions(setting.ssm_round_trip),
-            gate,
-            handler,
-        )
-        .await;
-
-        let (own, desk_of_github) = (
-            (Arc::clone(&github), setting.base_path.clone()),
-            desk(&github_expects),
-        );
-        let handler = Arc::new(move |request: Request<Bytes>, line: Line| {
-            let ((github, base), desk) = (own.clone(), desk_of_github.clone());
-            let answering: Answering =
-                Box::pin(async move { desk.github(&github, &base, request, line).await });
-            answering
-        });
-        let gate = desk(&github_expects).gate();
-        let github_server = Server::start_on(
-            setting.github_port,
-            conditions(setting.github_round_trip),
-            gate,
-            handler,
-        )
-        .await;
-
-        let base_path = setting.base_path.clone();
-        let started = Self {
-            github,
-            ssm,
-            lambda,
-            recorder,
-            faults,
-            certificates,
-            base_path,
+            certificates: certificates.clone(),
+            base_path: options.base_path.clone(),
             aws_server,
             github_server,
-            aws_expects,
-            github_expects,
+            aws_expected,
+            github_expected,
         };
-        started.close_refused_ports().await;
-        started
+        sandbox.close_refused_ports().await;
+        sandbox
     }
 
-    /// AWS's endpoint.
+    /// The endpoint of AWS.
     pub(crate) fn aws_url(&self) -> String {
         self.aws_server.url()
     }
 
-    /// GitHub's API, base path included.
+    /// The base URL of GitHub's API.
     pub(crate) fn github_url(&self) -> String {
         format!("{}{}", self.github_server.url(), self.base_path)
     }
 
-    /// The file to trust the servers by, with TLS.
-    pub(crate) fn bundle(&self) -> Option<PathBuf> {
+    /// The PEM file that makes a client trust the servers, with TLS.
+    pub(crate) fn ca_bundle(&self) -> Option<PathBuf> {
         Some(self.certificates.as_ref()?.bundle().to_owned())
     }
 
-    /// What happens to the connections while the function waits for work, and what is expected of it then.
+    /// A function to call before each delivery: applies what happens to connections while the function waits, and arms the
+    /// connection faults of its first calls. It does not refer to the services, which may own it.
     pub(crate) fn before_delivery(&self) -> impl Fn() + Send + Sync + use<> {
         let faults = self.faults.clone();
         let aws = (
-            self.aws_server.cutter(),
-            Arc::clone(&self.aws_expects),
-            Call::Ssm,
+            self.aws_server.disconnector(),
+            Arc::clone(&self.aws_expected),
+            FIRST_AWS_CALLS.to_vec(),
         );
         let github = (
-            self.github_server.cutter(),
-            Arc::clone(&self.github_expects),
-            Call::Lookup,
+            self.github_server.disconnector(),
+            Arc::clone(&self.github_expected),
+            FIRST_GITHUB_CALLS.to_vec(),
         );
         move || {
-            for (cut, expects, call) in [&aws, &github] {
-                *lock(expects) = Some(*call);
-                let frozen = faults.take(*call, |fault| matches!(fault, Fault::CutWhileFrozen));
-                if frozen || faults.awaits(*call, Fault::is_at_connection) {
-                    cut(Cut::Close);
+            for (disconnect, expected, calls) in [&aws, &github] {
+                lock(expected).clone_from(calls);
+                for &call in calls {
+                    let closed =
+                        faults.take(call, |fault| matches!(fault, Fault::ClosedWhileFrozen));
+                    if closed || faults.awaits(call, Fault::is_at_connection) {
+                        disconnect(Disconnect::Close);
+                    }
                 }
             }
         }
     }
 
-    /// A host that refuses for good has its port closed from the start.
+    /// Closes the port of a host that always refuses connections.
     async fn close_refused_ports(&self) {
-        let refused = |call| {
-            self.faults.has(call, |schedule| {
-                matches!(schedule, Schedule::Always(Fault::RefusedConnection))
+        let is_refused = |call: &Call| {
+            self.faults.has(*call, |schedule| {
+                matches!(schedule, Schedule::Always(Fault::ConnectionRefused))
             })
         };
-        if refused(Call::Ssm) {
-            self.aws_server.close_port().await;
+        if FIRST_AWS_CALLS.iter().any(is_refused) {
+            self.aws_server.close_listener().await;
         }
-        if refused(Call::Lookup) {
-            self.github_server.close_port().await;
+        if FIRST_GITHUB_CALLS.iter().any(is_refused) {
+            self.github_server.close_listener().await;
         }
     }
 }

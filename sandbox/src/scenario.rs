@@ -1,5 +1,13 @@
-//! One way to run the broker on loopback, for the demo, the tests, the soak and the benches. Comes in: what is special
-//! about this run. Goes out: what came of it. Without anything special, it is a healthy day and a token is minted.
+//! One run of the function on loopback, for the demo, the tests, the soak and the benches.
+//!
+//! Input: what is special about this run. Output: its outcome. Without any setting, everything is healthy and a token is
+//! minted.
+
+pub(crate) mod fixtures;
+pub(crate) mod invariants;
+pub(crate) mod outcome;
+pub(crate) mod running;
+pub(crate) mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,31 +15,30 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::fault::Fault;
+use self::outcome::Outcome;
+use self::running::Running;
+use crate::aws::ssm::{Parameter, Ssm};
+use crate::faults::Fault;
+use crate::faults::schedule::{Faults, Schedule};
 use crate::github::GitHub;
-use crate::key::PrivateKey;
-use crate::outcome::Outcome;
-use crate::record::Call;
-use crate::running::Running;
-use crate::sandbox::Setting;
-use crate::schedule::{Faults, Schedule};
-use crate::ssm::{Parameter, Ssm};
-use crate::variables::Variables;
+use crate::github::private_key::PrivateKey;
+use crate::lambda::variables::Variables;
+use crate::net::recorder::Call;
+use crate::sandbox::ServerOptions;
 
 type Change<T> = Box<dyn FnOnce(&mut T) + Send>;
 
-/// A run to be. Every method changes one thing of the healthy day.
+/// A run of the function. Each method changes one thing.
 pub struct Scenario {
     pub(crate) binary: Option<PathBuf>,
     pub(crate) launcher: Vec<String>,
     pub(crate) key: PrivateKey,
-    pub(crate) variables: BTreeMap<String, String>,
-    pub(crate) missing: Vec<String>,
+    pub(crate) variables: BTreeMap<String, Option<String>>,
     pub(crate) parameters: BTreeMap<String, Option<Parameter>>,
     pub(crate) github: Vec<Change<GitHub>>,
     pub(crate) ssm: Vec<Change<Ssm>>,
     pub(crate) payload: Bytes,
-    pub(crate) setting: Setting,
+    pub(crate) options: ServerOptions,
     pub(crate) faults: Faults,
     pub(crate) timeout: Duration,
     pub(crate) memory: u32,
@@ -40,7 +47,7 @@ pub struct Scenario {
     pub(crate) trailing_slash: bool,
     pub(crate) freeze_after_init: bool,
     pub(crate) after_init: Option<Box<dyn Fn(u32) + Send + Sync>>,
-    pub(crate) any_log: bool,
+    pub(crate) allow_text_log: bool,
 }
 
 impl Default for Scenario {
@@ -50,12 +57,11 @@ impl Default for Scenario {
             launcher: Vec::new(),
             key: PrivateKey::rsa(2048),
             variables: BTreeMap::new(),
-            missing: Vec::new(),
             parameters: BTreeMap::new(),
             github: Vec::new(),
             ssm: Vec::new(),
             payload: Bytes::from_static(b"null"),
-            setting: Setting::default(),
+            options: ServerOptions::default(),
             faults: Faults::default(),
             timeout: Duration::from_secs(10),
             memory: 128,
@@ -64,7 +70,7 @@ impl Default for Scenario {
             trailing_slash: false,
             freeze_after_init: false,
             after_init: None,
-            any_log: std::env::var("BROKER_UNDER_TEST_LOG").is_ok_and(|kind| kind == "any"),
+            allow_text_log: std::env::var("BROKER_UNDER_TEST_LOG").is_ok_and(|kind| kind == "any"),
         }
     }
 }
@@ -77,26 +83,24 @@ impl Scenario {
         self
     }
 
-    /// Starts the program by this command, which has to become it, as `prlimit` does.
+    /// Starts the program with this command, which must replace itself with it, as `prlimit` does.
     #[must_use]
     pub fn launcher(mut self, words: &[&str]) -> Self {
         self.launcher = words.iter().map(ToString::to_string).collect();
         self
     }
 
-    /// Sets a variable of the function, one of Lambda's own too.
+    /// Sets a variable of the function, which may be one of Lambda's own.
     #[must_use]
     pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.missing.retain(|missing| missing != name);
-        self.variables.insert(name.to_owned(), value.into());
+        self.variables.insert(name.to_owned(), Some(value.into()));
         self
     }
 
-    /// Leaves a variable out, one of Lambda's own too.
+    /// Removes a variable, which may be one of Lambda's own.
     #[must_use]
     pub fn without_variable(mut self, name: &str) -> Self {
-        self.variables.remove(name);
-        self.missing.push(name.to_owned());
+        self.variables.insert(name.to_owned(), None);
         self
     }
 
@@ -108,28 +112,28 @@ impl Scenario {
         self.variable("GITHUB_TOKEN_BROKER_PERMISSIONS", json)
     }
 
-    /// Delivers exactly these bytes to the function.
+    /// Invokes the function with exactly these bytes.
     #[must_use]
     pub fn payload(mut self, payload: impl AsRef<[u8]>) -> Self {
         self.payload = Bytes::copy_from_slice(payload.as_ref());
         self
     }
 
-    /// Puts another parameter, or another value into one of the three.
+    /// Stores a parameter, which may be one of the three.
     #[must_use]
     pub fn parameter(mut self, name: &str, parameter: Parameter) -> Self {
         self.parameters.insert(name.to_owned(), Some(parameter));
         self
     }
 
-    /// Leaves a parameter out.
+    /// Deletes a parameter.
     #[must_use]
     pub fn without_parameter(mut self, name: &str) -> Self {
         self.parameters.insert(name.to_owned(), None);
         self
     }
 
-    /// The App's key: the PEM in SSM, and the public half at GitHub.
+    /// The App's private key: stored in SSM, its public key registered on GitHub.
     #[must_use]
     pub fn key(mut self, key: PrivateKey) -> Self {
         self.key = key;
@@ -150,67 +154,67 @@ impl Scenario {
         self
     }
 
-    /// Serves GitHub below this path, `/api/v3` on an Enterprise Server. With a slash at the end, the function is given it
-    /// that way.
+    /// Serves GitHub below this path, `/api/v3` on GitHub Enterprise Server. The function gets the path as written, with a
+    /// trailing slash if there is one.
     #[must_use]
     pub fn base_path(mut self, path: &str) -> Self {
         path.trim_end_matches('/')
-            .clone_into(&mut self.setting.base_path);
+            .clone_into(&mut self.options.base_path);
         self.trailing_slash = path.ends_with('/');
         self
     }
 
-    /// AWS and GitHub speak TLS, with a certificate of an authority that the function finds in `SSL_CERT_FILE`.
+    /// Makes AWS and GitHub speak TLS. Their certificate authority is in `SSL_CERT_FILE`.
     #[must_use]
     pub fn tls(mut self) -> Self {
-        self.setting.tls = true;
+        self.options.tls = true;
         self
     }
 
-    /// The round trips to SSM and to GitHub.
+    /// Sets the round-trip times to AWS and to GitHub.
     #[must_use]
-    pub fn round_trips(mut self, ssm: Duration, github: Duration) -> Self {
-        self.setting.ssm_round_trip = ssm;
-        self.setting.github_round_trip = github;
+    pub fn round_trips(mut self, aws: Duration, github: Duration) -> Self {
+        self.options.aws_round_trip = aws;
+        self.options.github_round_trip = github;
         self
     }
 
-    /// The function's time-out; 10 s as the Terraform module has it.
+    /// Sets the function's timeout; the default is 10 s, as in the Terraform module.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The X-Ray trace ID that the invocation comes with.
+    /// Sets the X-Ray trace ID of the invocation.
     #[must_use]
     pub fn trace_id(mut self, trace_id: &str) -> Self {
         self.trace_id = Some(trace_id.to_owned());
         self
     }
 
-    /// The first call of this kind meets this fault.
+    /// Applies this fault to the first call of this kind.
     #[must_use]
     pub fn fault(self, call: Call, fault: impl Into<Fault>) -> Self {
         self.faults(call, Schedule::First(fault.into()))
     }
 
-    /// Calls of this kind meet a fault, by this schedule.
+    /// Applies a fault to calls of this kind, by this schedule.
     #[must_use]
     pub fn faults(mut self, call: Call, schedule: Schedule) -> Self {
-        self.freeze_after_init |= matches!(schedule.fault(), Fault::CutWhileFrozen);
+        self.freeze_after_init |= matches!(schedule.fault(), Fault::ClosedWhileFrozen);
         self.faults.add(call, schedule);
         self
     }
 
-    /// So many in a hundred calls meet a fault that can be survived; the same seed gives the same faults.
+    /// Applies a transient fault to this percentage of calls. The same seed gives the same faults.
     #[must_use]
     pub fn random_faults(self, seed: u64, percent: u64) -> Self {
-        self.faults.at_random(seed, percent);
+        self.faults.add_random(seed, percent);
         self
     }
 
-    /// Every successful answer to calls of this kind has its JSON body edited.
+    /// Edits the JSON body of every successful response to calls of this kind.
     #[must_use]
     pub fn tamper(
         self,
@@ -220,24 +224,24 @@ impl Scenario {
         self.faults(call, Schedule::Always(Fault::edit(change)))
     }
 
-    /// Uses the SSM at this URL, such as moto's, in place of the sandbox's own. The parameters are put there.
+    /// Uses the SSM at this URL, such as moto's, instead of the sandbox's own. The parameters are stored there.
     #[must_use]
     pub fn ssm_endpoint(mut self, url: &str) -> Self {
         self.ssm_endpoint = Some(url.to_owned());
         self
     }
 
-    /// Calls this with the process's ID after init, before the first delivery: the place to limit its CPU.
+    /// Calls this with the process ID after init, before the first delivery: the place to limit the function's CPU.
     #[must_use]
     pub fn after_init(mut self, call: impl Fn(u32) + Send + Sync + 'static) -> Self {
         self.after_init = Some(Box::new(call));
         self
     }
 
-    /// Runs it: one environment, one invocation from a cold start, the end.
+    /// Runs one environment for one invocation from a cold start.
     ///
     /// # Panics
-    /// When a secret reached the output, a line on stdout is not JSON, or the contract with AWS or GitHub was broken.
+    /// If a secret is in the output, a line on stdout is not JSON, or a call violates the contract with AWS or GitHub.
     pub async fn run(self) -> Outcome {
         let payload = self.payload.clone();
         let mut running = Running::launch(self).await;
@@ -251,21 +255,21 @@ impl Scenario {
         Running::launch(self).await
     }
 
-    /// Starts it for several invocations: the first environment is ready and frozen, unless its init fails, which then is
-    /// the outcome of the first invocation.
+    /// Starts the servers and one environment, frozen after init, for several invocations. If its init fails, the first
+    /// invocation starts another one and its outcome is that failure.
     pub async fn start(self) -> Running {
         let mut running = Running::launch(self).await;
         running.warm_up().await;
         running
     }
 
-    /// Sets and takes away the variables that the scenario says.
+    /// Applies the scenario's variables.
     pub(crate) fn configure(&self, variables: &mut Variables) {
         for (name, value) in &self.variables {
-            variables.set(name, value);
-        }
-        for name in &self.missing {
-            variables.unset(name);
+            match value {
+                Some(value) => variables.set(name, value),
+                None => variables.unset(name),
+            }
         }
     }
 }

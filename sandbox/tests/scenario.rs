@@ -1,26 +1,20 @@
-//! The sandbox held against itself: a scripted function on it, by way of the API that the broker's tests use.
+//! The sandbox's guarantees, tested with a scripted function.
 #![expect(clippy::expect_used, reason = "a test that cannot go on has to stop")]
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod scripted;
 
-use sandbox::{Answer, Call, Fault, PARAMETERS, PrivateKey, Scenario, Schedule};
+use std::time::{Duration, Instant};
 
-/// Cargo builds examples beside the tests.
+use sandbox::{Call, Fault, InvokeResult, PARAMETERS, PrivateKey, Scenario, Schedule};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+
 fn scripted() -> Scenario {
-    let test = std::env::current_exe().expect("a test is a program");
-    let profile: PathBuf = test
-        .ancestors()
-        .nth(2)
-        .expect("target/<profile>/deps/<test>")
-        .to_owned();
-    Scenario::default()
-        .binary(profile.join("examples/scripted_function"))
-        .payload(r#""mint""#)
+    scripted::scenario().payload(r#""mint""#)
 }
 
 #[tokio::test]
-async fn a_healthy_day_gives_a_token_in_three_requests() {
+async fn healthy_scenario_mints_in_three_requests() {
     let outcome = scripted().permissions(&[("contents", "write")]).run().await;
     assert!(outcome.token().starts_with("ghs_"));
     assert_eq!(
@@ -35,8 +29,8 @@ async fn a_healthy_day_gives_a_token_in_three_requests() {
     assert_eq!(
         calls,
         [
-            (Call::Ssm, Some(200)),
-            (Call::Lookup, Some(200)),
+            (Call::GetParameters, Some(200)),
+            (Call::Confirm, Some(200)),
             (Call::Mint, Some(201))
         ]
     );
@@ -44,10 +38,10 @@ async fn a_healthy_day_gives_a_token_in_three_requests() {
 }
 
 #[tokio::test]
-async fn another_key_is_refused() {
-    let stranger = PrivateKey::fresh(2048);
+async fn unknown_key_is_rejected() {
+    let unknown = PrivateKey::fresh(2048);
     let outcome = scripted()
-        .github(move |github| github.app_mut().keys = vec![stranger.public()])
+        .github(move |github| github.app_mut().keys = vec![unknown.public()])
         .run()
         .await;
     assert_eq!(outcome.error().1, "status 401");
@@ -55,16 +49,14 @@ async fn another_key_is_refused() {
 }
 
 #[tokio::test]
-async fn the_process_is_frozen_between_invocations_and_keeps_its_id() {
+async fn process_is_frozen_between_invocations_and_reused() {
     let mut running = scripted().start().await;
     let pid = running.pid();
-    assert!(running.frozen());
+    assert!(running.is_frozen());
     for payload in [r#""mint""#, r#""hello""#] {
-        assert!(matches!(
-            running.invoke(payload).await.answer,
-            Answer::Response(_)
-        ));
-        assert!(running.frozen() && running.pid() == pid);
+        let outcome = running.invoke(payload).await;
+        assert!(matches!(outcome.result, InvokeResult::Response(_)));
+        assert!(running.is_frozen() && running.pid() == pid);
     }
     running.rotate_key();
     running.invoke(r#""mint""#).await.token();
@@ -72,7 +64,7 @@ async fn the_process_is_frozen_between_invocations_and_keeps_its_id() {
 }
 
 #[tokio::test]
-async fn the_environment_is_lambdas_and_nothing_else() {
+async fn environment_contains_only_lambdas_and_configured_variables() {
     let outcome = scripted()
         .payload(r#""environment""#)
         .without_variable("TZ")
@@ -82,21 +74,19 @@ async fn the_environment_is_lambdas_and_nothing_else() {
     let variables = outcome.response();
     assert_eq!(variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], "128");
     assert_eq!(variables["MINE"], "1");
-    assert!(
-        variables.get("TZ").is_none()
-            && variables.get("CARGO").is_none()
-            && variables.get("HOME").is_none()
-    );
+    for absent in ["TZ", "CARGO", "HOME"] {
+        assert!(variables.get(absent).is_none(), "{absent}");
+    }
 }
 
 #[tokio::test]
-async fn failures_are_worded_as_lambda_words_them() {
+async fn failures_have_lambdas_wording() {
     let init = scripted().variable("INIT", "error").run().await;
     assert_eq!(
         init.error(),
         ("Function.Broken".into(), "it cannot start".into())
     );
-    assert!(matches!(init.answer, Answer::InitError(_)));
+    assert!(matches!(init.result, InvokeResult::InitError(_)));
     let exit = scripted().variable("INIT", "exit").run().await;
     assert!(
         exit.error()
@@ -122,66 +112,64 @@ async fn failures_are_worded_as_lambda_words_them() {
 }
 
 #[tokio::test]
-async fn a_crash_is_followed_by_a_fresh_environment() {
+async fn invocation_after_a_crash_gets_a_new_environment() {
     let mut running = scripted().start().await;
     let before = running.pid();
-    assert!(matches!(
-        running.invoke(r#""crash""#).await.answer,
-        Answer::Crashed(_)
-    ));
+    let outcome = running.invoke(r#""crash""#).await;
+    assert!(matches!(outcome.result, InvokeResult::Crashed(_)));
     running.invoke(r#""mint""#).await.token();
     assert_ne!(running.pid(), before);
+    running.finish().await;
 }
 
 #[tokio::test]
 #[should_panic(expected = "a private key")]
-async fn a_secret_on_stdout_fails_the_scenario() {
+async fn secret_on_stdout_fails_the_scenario() {
     scripted().payload(r#""leak""#).run().await;
 }
 
 #[tokio::test]
 #[should_panic(expected = "not JSON")]
-async fn a_line_that_is_not_json_fails_the_scenario() {
-    scripted().payload(r#""chatter""#).run().await;
+async fn line_that_is_not_json_fails_the_scenario() {
+    scripted().payload(r#""text""#).run().await;
 }
 
 #[tokio::test]
-async fn faults_befall_the_calls_that_they_are_scheduled_for() {
+#[should_panic(expected = "the signature is not the one that AWS computes")]
+async fn wrong_aws_signature_fails_the_scenario() {
+    let secret = "an access key that the role does not have";
+    let mut running = scripted().start().await;
+    let mut request = http::Request::post(format!("{}/", running.aws_url()))
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "AmazonSSM.GetParameters")
+        .body(r#"{"Names":["/a"],"WithDecryption":true}"#.into())
+        .expect("a request");
+    let signer = sandbox::Signer::new("ASIA", secret, None, "us-east-1");
+    sandbox::sign(&mut request, &signer, "ssm");
+    sandbox::send(request).await.expect("AWS responds");
+    running.invoke(r#""mint""#).await;
+}
+
+#[tokio::test]
+async fn faults_follow_their_schedule() {
     let status = |fault: Fault| async { scripted().fault(Call::Mint, fault).run().await.error().1 };
     assert_eq!(status(Fault::Status(503)).await, "status 503");
-    assert_eq!(
-        status(
-            Fault::answer(429)
-                .header("retry-after", 1)
-                .message("slow down")
-                .into()
-        )
-        .await,
-        "status 429"
-    );
-    assert_eq!(status(Fault::ResetBeforeAnswer).await, "status 0");
-    assert_eq!(status(Fault::ResetMidAnswer).await, "status 0");
-    assert_eq!(status(Fault::RefusedConnection).await, "status 0");
-    let refused = scripted()
-        .faults(Call::Mint, Schedule::Always(Fault::RefusedConnection))
-        .run()
-        .await;
-    assert_eq!(
-        (
-            refused.error().1.as_str(),
-            refused.calls(Call::Lookup),
-            refused.calls(Call::Mint)
-        ),
-        ("status 0", 1, 0)
-    );
-    let refused = scripted()
-        .faults(Call::Lookup, Schedule::Always(Fault::RefusedConnection))
-        .run()
-        .await;
-    assert_eq!(
-        (refused.error().1.as_str(), refused.calls(Call::Lookup)),
-        ("status 0", 0)
-    );
+    let throttled = Fault::response(429)
+        .header("retry-after", 1)
+        .message("slow down");
+    assert_eq!(status(throttled.into()).await, "status 429");
+    assert_eq!(status(Fault::ResetBeforeResponse).await, "status 0");
+    assert_eq!(status(Fault::ResetMidResponse).await, "status 0");
+    assert_eq!(status(Fault::ConnectionRefused).await, "status 0");
+    for (call, confirms) in [(Call::Mint, 1), (Call::Confirm, 0)] {
+        let refused = scripted()
+            .faults(call, Schedule::Always(Fault::ConnectionRefused))
+            .run()
+            .await;
+        assert_eq!(refused.error().1, "status 0");
+        assert_eq!(refused.calls(Call::Confirm), confirms);
+        assert_eq!(refused.calls(Call::Mint), 0);
+    }
     let edited = scripted()
         .tamper(Call::Mint, |body| body["token"] = "ghs_edited".into())
         .run()
@@ -190,7 +178,60 @@ async fn faults_befall_the_calls_that_they_are_scheduled_for() {
 }
 
 #[tokio::test]
-async fn a_missing_parameter_is_missing() {
+async fn missing_parameter_is_not_returned() {
     let outcome = scripted().without_parameter(PARAMETERS[1]).run().await;
-    assert!(matches!(outcome.answer, Answer::Crashed(_)));
+    assert!(matches!(outcome.result, InvokeResult::Crashed(_)));
+}
+
+#[tokio::test]
+async fn frozen_process_ends_when_its_scenario_is_dropped() {
+    let running = scripted().start().await;
+    let pid = running.pid().expect("it was started");
+    assert!(scripted::is_running(pid));
+    drop(running);
+    scripted::assert_ends(pid).await;
+}
+
+#[tokio::test]
+async fn process_ends_when_its_scenario_is_dropped_during_start() {
+    let meeting = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = meeting.local_addr().expect("it is bound").to_string();
+    let starting = scripted()
+        .variable("INIT", "hang")
+        .variable("MEETING", address)
+        .start();
+    let reported = async {
+        let (mut function, _) = meeting.accept().await.expect("it connects");
+        let mut id = String::new();
+        // The function never closes the connection: read what one write holds.
+        let mut buffer = [0; 16];
+        let count = function.read(&mut buffer).await.expect("it writes");
+        id.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        id.parse::<u32>().expect("a process ID")
+    };
+    let pid = tokio::select! {
+        pid = reported => pid,
+        _ = starting => 0,
+    };
+    assert_ne!(pid, 0, "the function was dropped while it started");
+    scripted::assert_ends(pid).await;
+}
+
+#[tokio::test]
+async fn running_invocation_ends_when_its_scenario_is_dropped() {
+    let meeting = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = meeting.local_addr().expect("it is bound").to_string();
+    let mut running = scripted().variable("MEETING", address).start().await;
+    let pid = running.pid().expect("it was started");
+    let begun = Instant::now();
+    tokio::select! {
+        _ = meeting.accept() => {}
+        _ = running.invoke(r#""hang""#) => {}
+    }
+    drop(running);
+    scripted::assert_ends(pid).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(9),
+        "not by the timeout"
+    );
 }

@@ -1,154 +1,108 @@
-//! What a request to SSM has to look like.
+//! What a call of the function to AWS must look like.
 
 use super::*;
-use crate::clock::amz_date;
 
-const SIGNED: &str = "content-type;host;x-amz-date;x-amz-security-token";
+const BODY: &str = r#"{"WithDecryption":true}"#;
 
 fn signer() -> Signer {
-    Signer {
-        region: "eu-west-1".to_owned(),
-        access_key: "AKIA".to_owned(),
-        secret_key: "secret".to_owned(),
-        session_token: Some("session".to_owned()),
-    }
+    Signer::new("AKIA", "secret", Some("session"), "eu-west-1")
 }
 
-/// A request that is right but for one thing, and signed as it is.
-struct Case {
-    method: Method,
-    header: (&'static str, &'static str),
-    seconds_ago: i64,
-    access_key: &'static str,
-    scope: &'static str,
-    day_of_scope: i64,
-    secret_key: &'static str,
-    body: &'static str,
-}
-
-const RIGHT: Case = Case {
-    method: Method::POST,
-    header: ("host", "ssm.eu-west-1.amazonaws.com"),
-    seconds_ago: 0,
-    access_key: "AKIA",
-    scope: "eu-west-1/ssm",
-    day_of_scope: 0,
-    secret_key: "secret",
-    body: r#"{"WithDecryption":true}"#,
-};
-
-fn violations(case: &Case) -> Vec<String> {
-    let now = Clock::default().now() - case.seconds_ago;
-    let mut request = Request::builder()
-        .method(&case.method)
+fn request(method: &str, body: &'static str) -> Request<Bytes> {
+    Request::builder()
+        .method(method)
+        .uri("/")
         .header("host", "ssm.eu-west-1.amazonaws.com")
-        .header("content-type", "application/x-amz-json-1.1")
-        .header("x-amz-date", amz_date(now))
-        .header("x-amz-security-token", "session")
-        .body(Bytes::from_static(case.body.as_bytes()))
-        .expect("a request");
-    let (name, value) = case.header;
+        .header(CONTENT_TYPE, JSON)
+        .body(Bytes::from_static(body.as_bytes()))
+        .expect("a request")
+}
+
+fn signed(mut request: Request<Bytes>, signer: &Signer, service: &str) -> Request<Bytes> {
+    sigv4::sign(&mut request, signer, service);
     request
-        .headers_mut()
-        .insert(name, HeaderValue::from_static(value));
-    let day = amz_date(now - case.day_of_scope * 24 * 60 * 60);
-    let scope = format!(
-        "{}/{}/{}/aws4_request",
-        case.access_key,
-        &day[..8],
-        case.scope
-    );
-    let authorization = sigv4::authorization(&request, &scope, SIGNED, case.secret_key);
-    request
-        .headers_mut()
-        .insert("authorization", authorization.parse().expect("a header"));
-    contract_violations(&request, &signer())
+}
+
+fn found(request: &Request<Bytes>) -> Vec<String> {
+    contract_violations(Call::GetParameters, request, &signer())
 }
 
 #[test]
-fn a_request_to_ssm_is_held_to_the_letter() {
-    assert_eq!(violations(&RIGHT), Vec::<String>::new());
-    for (wrong, case) in [
-        (
-            "method",
-            Case {
-                method: Method::PUT,
-                ..RIGHT
-            },
-        ),
-        (
-            "content-type",
-            Case {
-                header: ("content-type", "application/json"),
-                ..RIGHT
-            },
-        ),
-        (
-            "X-Amz-Date",
-            Case {
-                seconds_ago: 400,
-                ..RIGHT
-            },
-        ),
-        (
-            "X-Amz-Date",
-            Case {
-                seconds_ago: -400,
-                ..RIGHT
-            },
-        ),
-        (
-            "X-Amz-Date",
-            Case {
-                day_of_scope: 1,
-                ..RIGHT
-            },
-        ),
-        (
-            "scope",
-            Case {
-                scope: "us-east-1/ssm",
-                ..RIGHT
-            },
-        ),
-        (
-            "scope",
-            Case {
-                scope: "eu-west-1/s3",
-                ..RIGHT
-            },
-        ),
-        (
-            "access key",
-            Case {
-                access_key: "ASIA",
-                ..RIGHT
-            },
-        ),
+fn correct_request_to_ssm_has_no_violation() {
+    let correct = signed(request("POST", BODY), &signer(), "ssm");
+    assert_eq!(found(&correct), Vec::<String>::new());
+}
+
+#[test]
+fn each_deviation_of_a_request_to_ssm_is_one_violation() {
+    let with = |name: &'static str, value: &str| {
+        let mut changed = request("POST", BODY);
+        changed
+            .headers_mut()
+            .insert(name, value.parse().expect("printable"));
+        signed(changed, &signer(), "ssm")
+    };
+    let by = |signer: Signer| signed(request("POST", BODY), &signer, "ssm");
+    let mut tampered = signed(request("POST", BODY), &signer(), "ssm");
+    *tampered.body_mut() = Bytes::from_static(br#"{"WithDecryption":true }"#);
+    let mut redirected = signed(request("POST", BODY), &signer(), "ssm");
+    *redirected.method_mut() = http::Method::PUT;
+    let session = Some("session");
+    for (expected, request) in [
+        ("Content-Type", with("content-type", "application/json")),
+        ("signature", tampered),
+        ("signature", redirected),
         (
             "signature",
-            Case {
-                secret_key: "another",
-                ..RIGHT
-            },
+            by(Signer::new("AKIA", "different", session, "eu-west-1")),
+        ),
+        (
+            "scope",
+            by(Signer::new("ASIA", "secret", session, "eu-west-1")),
+        ),
+        (
+            "scope",
+            by(Signer::new("AKIA", "secret", session, "us-east-1")),
+        ),
+        ("scope", signed(request("POST", BODY), &signer(), "s3")),
+        (
+            "X-Amz-Security-Token",
+            by(Signer::new(
+                "AKIA",
+                "secret",
+                Some("different"),
+                "eu-west-1",
+            )),
         ),
         (
             "X-Amz-Security-Token",
-            Case {
-                header: ("x-amz-security-token", "another"),
-                ..RIGHT
-            },
+            by(Signer::new("AKIA", "secret", None, "eu-west-1")),
         ),
         (
             "WithDecryption",
-            Case {
-                body: r#"{"WithDecryption":false}"#,
-                ..RIGHT
-            },
+            signed(
+                request("POST", r#"{"WithDecryption":false}"#),
+                &signer(),
+                "ssm",
+            ),
         ),
+        ("no Authorization header", request("POST", BODY)),
     ] {
-        let found = violations(&case);
-        assert_eq!(found.len(), 1, "{wrong}: {found:?}");
-        assert!(found[0].contains(wrong), "{wrong}: {found:?}");
+        let violations = found(&request);
+        assert_eq!(violations.len(), 1, "{expected}: {violations:?}");
+        assert!(
+            violations[0].contains(expected),
+            "{expected}: {violations:?}"
+        );
     }
+}
+
+#[test]
+fn time_of_a_signature_must_be_within_five_minutes() {
+    let correct = signed(request("POST", BODY), &signer(), "ssm");
+    let at = |now| sigv4::violations(&correct, &signer(), "ssm", now).len();
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!(at(SystemTime::now() + seconds(290)), 0);
+    assert_eq!(at(SystemTime::now() + seconds(310)), 1);
+    assert_eq!(at(SystemTime::now() - seconds(310)), 1);
 }

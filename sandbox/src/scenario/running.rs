@@ -1,0 +1,263 @@
+//! A scenario that is running.
+//!
+//! Input: payloads, and changes between them. Output: outcomes, each checked against the invariants. Dropping it kills the
+//! process and stops the servers.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, MutexGuard, Once};
+
+use bytes::Bytes;
+
+use super::Scenario;
+use super::fixtures::{self, PARAMETERS};
+use super::invariants::Invariants;
+use super::outcome::{Outcome, Timing};
+use crate::aws::ssm::{Parameter, Ssm};
+use crate::faults::Fault;
+use crate::faults::schedule::Schedule;
+use crate::github::GitHub;
+use crate::github::private_key::PrivateKey;
+use crate::lambda::Function;
+use crate::lambda::environment::{BeforeDelivery, Configuration};
+use crate::lambda::variables::Variables;
+use crate::lock;
+use crate::net::client;
+use crate::net::recorder::Call;
+use crate::sandbox::Sandbox;
+
+/// The function's name in a scenario.
+const FUNCTION_NAME: &str = "github-token-broker";
+
+/// A function on the sandbox, between invocations.
+pub struct Running {
+    sandbox: Sandbox,
+    function: Arc<Function>,
+    invariants: Invariants,
+    requests_checked: usize,
+}
+
+impl Running {
+    /// Starts the servers; no process yet.
+    pub(crate) async fn launch(mut scenario: Scenario) -> Self {
+        let (github, ssm) = initial_state(&mut scenario);
+        assert!(
+            scenario.options.tls || !scenario.faults.any(Fault::needs_tls),
+            "a TLS fault needs `.tls()`"
+        );
+        let parameters: Vec<_> = ssm
+            .latest()
+            .map(|(name, parameter)| (name.clone(), parameter.clone()))
+            .collect();
+        let region = scenario.variables.get("AWS_REGION").cloned().flatten();
+        let region = region.as_deref().unwrap_or("us-east-1");
+        let mut variables = Variables::new(FUNCTION_NAME, region, scenario.memory);
+        variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "octo-org");
+        variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "octo-repo");
+        // AWS must know the signer before its endpoint, another variable, is known.
+        let mut configured = variables.clone();
+        scenario.configure(&mut configured);
+        let sandbox = Sandbox::start(
+            &scenario.options,
+            github,
+            ssm,
+            scenario.faults.clone(),
+            Some(configured.signer()),
+        )
+        .await;
+        if let Some(endpoint) = &scenario.ssm_endpoint {
+            client::put_parameters(endpoint, &variables.region, &parameters).await;
+        }
+        let aws_url = scenario.ssm_endpoint.clone();
+        variables.set(
+            "AWS_ENDPOINT_URL",
+            aws_url.unwrap_or_else(|| sandbox.aws_url()),
+        );
+        let slash = if scenario.trailing_slash { "/" } else { "" };
+        variables.set(
+            "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
+            format!("{}{slash}", sandbox.github_url()),
+        );
+        if let Some(bundle) = sandbox.ca_bundle() {
+            variables.set("SSL_CERT_FILE", bundle.display().to_string());
+        }
+        scenario.configure(&mut variables);
+        let invariants = Invariants::new(&scenario.key, &variables, scenario.allow_text_log);
+        let function = sandbox.lambda.put(Configuration {
+            name: FUNCTION_NAME.to_owned(),
+            launcher: scenario.launcher,
+            binary: scenario.binary.unwrap_or_else(binary_under_test),
+            variables,
+            timeout: scenario.timeout,
+            trace_id: scenario.trace_id,
+            freeze_after_init: scenario.freeze_after_init,
+            before_delivery: Some(before_delivery(&sandbox, scenario.after_init)),
+        });
+        Self {
+            sandbox,
+            function,
+            invariants,
+            requests_checked: 0,
+        }
+    }
+
+    /// Initializes an environment. If that fails, the next invocation starts another one and shows the failure.
+    pub(crate) async fn warm_up(&mut self) {
+        if let Err(output) = self.function.warm_up().await {
+            self.invariants.check_output(&self.sandbox, &[], output);
+        }
+    }
+
+    /// Invokes the function with exactly these bytes.
+    ///
+    /// # Panics
+    /// If a secret is in the output, a line on stdout is not JSON, or a call violates the contract with AWS or GitHub.
+    pub async fn invoke(&mut self, payload: impl AsRef<[u8]>) -> Outcome {
+        let payload = Bytes::copy_from_slice(payload.as_ref());
+        let invocation = self.function.invoke(payload).await;
+        let requests = self.sandbox.recorder.since(self.requests_checked);
+        self.requests_checked = self.sandbox.recorder.count();
+        let log = self.invariants.check(&self.sandbox, &requests, &invocation);
+        Outcome {
+            result: invocation.result,
+            request_id: invocation.request_id,
+            requests,
+            log,
+            stdout: invocation.stdout,
+            stderr: invocation.stderr,
+            timing: Timing {
+                spawned: invocation.spawned,
+                ready: invocation.ready,
+                delivered: invocation.delivered,
+                finished: invocation.finished,
+            },
+            peak_memory: invocation.peak_memory,
+        }
+    }
+
+    /// The endpoint of AWS.
+    pub fn aws_url(&self) -> String {
+        self.sandbox.aws_url()
+    }
+
+    /// The base URL of GitHub's API.
+    pub fn github_url(&self) -> String {
+        self.sandbox.github_url()
+    }
+
+    /// GitHub, to inspect or to change.
+    pub fn github(&self) -> MutexGuard<'_, GitHub> {
+        lock(&self.sandbox.github)
+    }
+
+    /// SSM, to inspect or to change.
+    pub fn ssm(&self) -> MutexGuard<'_, Ssm> {
+        lock(&self.sandbox.ssm)
+    }
+
+    /// From now on, applies a fault to calls of this kind, by this schedule.
+    pub fn faults(&self, call: Call, schedule: Schedule) {
+        self.sandbox.faults.add(call, schedule);
+    }
+
+    /// From now on, applies a transient fault to this percentage of calls.
+    pub fn random_faults(&self, seed: u64, percent: u64) {
+        self.sandbox.faults.add_random(seed, percent);
+    }
+
+    /// The process that the next invocation goes to, if there is one.
+    pub fn pid(&self) -> Option<u32> {
+        self.function.process().map(|(pid, _)| pid)
+    }
+
+    /// Whether that process is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.function.process().is_some_and(|(_, frozen)| frozen)
+    }
+
+    /// Gives the App a new key, on GitHub and in SSM, and removes the old one.
+    pub fn rotate_key(&mut self) {
+        let key = PrivateKey::fresh(2048);
+        self.invariants.add_key(&key);
+        self.github().app_mut().keys = vec![key.public()];
+        let parameter = Parameter::secure_string(key.pem());
+        self.ssm().put(PARAMETERS[2], parameter);
+    }
+
+    /// Clears the recorded requests and the issued tokens: a soak test must not grow.
+    pub fn clear_history(&mut self) {
+        self.sandbox.recorder.clear();
+        self.github().tokens.clear();
+    }
+
+    /// Ends the process and checks its last output.
+    ///
+    /// # Panics
+    /// As [`Running::invoke`] does.
+    pub async fn finish(mut self) {
+        let output = self.function.end().await;
+        let requests = self.sandbox.recorder.since(self.requests_checked);
+        self.invariants
+            .check_output(&self.sandbox, &requests, output);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.function.kill();
+    }
+}
+
+fn initial_state(scenario: &mut Scenario) -> (GitHub, Ssm) {
+    let (mut github, mut ssm) = (fixtures::github(&scenario.key), Ssm::default());
+    for (name, parameter) in fixtures::parameters(&scenario.key) {
+        ssm.put(name, parameter);
+    }
+    for (name, parameter) in std::mem::take(&mut scenario.parameters) {
+        ssm.delete(&name);
+        if let Some(parameter) = parameter {
+            ssm.put(name, parameter);
+        }
+    }
+    for change in scenario.github.drain(..) {
+        change(&mut github);
+    }
+    for change in scenario.ssm.drain(..) {
+        change(&mut ssm);
+    }
+    (github, ssm)
+}
+
+fn before_delivery(
+    sandbox: &Sandbox,
+    after_init: Option<Box<dyn Fn(u32) + Send + Sync>>,
+) -> BeforeDelivery {
+    let (arm_faults, first) = (sandbox.before_delivery(), Once::new());
+    Arc::new(move |pid| {
+        if let Some(after_init) = &after_init {
+            first.call_once(|| after_init(pid));
+        }
+        arm_faults();
+    })
+}
+
+/// `$BROKER_UNDER_TEST`, or the release build of the workspace.
+///
+/// # Panics
+/// If the file does not exist.
+pub fn binary_under_test() -> PathBuf {
+    if let Some(path) = std::env::var_os("BROKER_UNDER_TEST").filter(|path| !path.is_empty()) {
+        return std::path::absolute(path).expect("the current folder exists");
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is a folder of the workspace");
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.join("target"), PathBuf::from);
+    let binary = target.join("release").join("bootstrap");
+    assert!(
+        binary.is_file(),
+        "{} does not exist: run `make build`, or set BROKER_UNDER_TEST",
+        binary.display()
+    );
+    binary
+}
