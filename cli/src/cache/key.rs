@@ -12,8 +12,6 @@ use crate::settings::Settings;
 /// Part of every hash. Another version of the client with another format gets other names.
 const FORMAT: &str = "github-token-broker cache 1";
 
-const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
-
 /// What the AWS SDK reads to find the function and the identity. Of the keys, only the ID: the secret stays out.
 const VARIABLES: [&str; 16] = [
     "AWS_REGION",
@@ -59,15 +57,7 @@ pub fn of(settings: &Settings, variable: impl Fn(&str) -> Option<OsString>) -> S
         let value = variable(name).filter(|value| !value.is_empty());
         add(value.as_ref().map(|value| value.as_encoded_bytes()));
     }
-    hash.finish()
-        .as_ref()
-        .iter()
-        .fold(String::new(), |mut name, byte| {
-            name.extend(
-                [byte >> 4, byte & 15].map(|digit| char::from(HEXADECIMAL[usize::from(digit)])),
-            );
-            name
-        })
+    hex::encode(hash.finish())
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@
     reason = "a test stops where its own setup fails"
 )]
 
+mod action;
 mod aws;
 mod cache;
 mod exec;
 mod git;
+mod help;
 mod setup_git;
 mod support;
 mod token;
