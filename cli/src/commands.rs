@@ -23,7 +23,10 @@ use crate::{
 pub fn run(arguments: Arguments) -> ExitCode {
     let settings = match Settings::try_from(&arguments.options) {
         Ok(settings) => settings,
-        Err(error) => return failed(&error),
+        Err(error) => {
+            git_credential::quit_if_asked(&arguments.command);
+            return failed(&error);
+        }
     };
     let done = match arguments.command {
         Command::Exec(arguments) => return exec::run(&settings, &arguments),

@@ -4,7 +4,7 @@ use std::{fmt::Display, io, process::ExitCode};
 
 use super::print;
 use crate::{
-    arguments::GitCredential,
+    arguments::{Command, GitCredential},
     cache::Entry,
     error::{Error, FAILURE},
     git::protocol::{self, ProtocolError, Request},
@@ -43,6 +43,14 @@ pub(super) fn run(settings: &Settings, arguments: &GitCredential) -> ExitCode {
                 ExitCode::from(FAILURE)
             }
         }
+    }
+}
+
+/// Options that cannot be understood stop git too.
+pub(super) fn quit_if_asked(command: &Command) {
+    if matches!(command, Command::GitCredential(arguments) if arguments.operation == "get") {
+        // If git is gone, nobody needs the answer.
+        let _ = output::print_result(protocol::QUIT);
     }
 }
 

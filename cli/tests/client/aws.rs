@@ -394,6 +394,42 @@ fn function_error_without_a_reason_is_reported() {
 }
 
 #[test]
+fn proxy_of_the_environment_is_used() {
+    let proxy = Server::start(|_| Response::new(200, good()));
+    let direct = Server::start(|_| Response::new(200, good()));
+    let through = client(&direct, &["token"])
+        .env("AWS_ENDPOINT_URL", "http://lambda.example")
+        .env("HTTP_PROXY", proxy.url());
+    through.stdout();
+    assert!(
+        proxy.requests()[0]
+            .target
+            .starts_with("http://lambda.example/2015-03-31/")
+    );
+    client(&direct, &["token"])
+        .env("HTTP_PROXY", proxy.url())
+        .env("NO_PROXY", "127.0.0.1")
+        .stdout();
+    assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
+}
+
+#[test]
+fn a_private_authority_is_trusted_by_ssl_cert_file_only() {
+    let world = World::with(sandbox::Scenario::tls);
+    let bundle = world.sandbox().ca_bundle().unwrap();
+    assert!(world.sandbox().aws_url().starts_with("https://"));
+    world
+        .client(&["token"])
+        .env("SSL_CERT_FILE", bundle)
+        .stdout();
+    let stderr = world.client(&["token", "--no-cache"]).fails(1);
+    assert!(
+        stderr.contains("certificate") && stderr.contains("SSL_CERT_FILE"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn redirects_are_not_followed() {
     let elsewhere = Server::start(|_| Response::new(200, good()));
     let url = elsewhere.url();

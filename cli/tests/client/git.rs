@@ -262,6 +262,20 @@ fn control_characters_are_rejected() {
 }
 
 #[test]
+fn wrong_options_stop_git_too() {
+    let world = World::new();
+    let client = world
+        .client(&["git-credential", "get"])
+        .env("GH_HOST", "a b");
+    let finished = client.stdin("protocol=https\nhost=github.com\n\n").run();
+    assert_eq!((finished.code, finished.stdout.as_str()), (2, "quit=1\n"));
+    assert!(
+        finished.stderr.contains("is not a host name"),
+        "{finished:?}"
+    );
+}
+
+#[test]
 fn erase_forgets_the_cached_token_and_sends_nothing() {
     let world = World::new();
     let token = world.client(&["token"]).stdout();
