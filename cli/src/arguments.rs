@@ -1,6 +1,6 @@
 //! The command line, as `clap` types. Help, man page, completions and the reference page come from here.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use clap_complete::Shell;
@@ -118,6 +118,16 @@ pub enum Command {
     /// Prints repository, permissions, expiry, the token's hash as GitHub's audit log names it, and the bot's login.
     Whoami,
 
+    /// Check a broker, and say what is wrong with it
+    ///
+    /// Prints one line for each check, and changes nothing. With --json, each check has a stable ID. The exit code is 1 if a
+    /// check failed.
+    Check(Check),
+
+    /// Manage the App's private key
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(Key),
+
     /// Print the version
     Version,
 
@@ -174,6 +184,75 @@ pub struct SetupGit {
     /// The repository that the function is configured for
     #[arg(value_name = "OWNER/REPO")]
     pub repository: String,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Also mint a token, compare it with the configuration, and revoke it
+    #[arg(long)]
+    pub mint: bool,
+
+    /// Also act as the GitHub App. This needs the right to read its key, or to sign with it
+    #[arg(long)]
+    pub as_app: bool,
+
+    /// The checksums.txt of a release, to compare the function's code with
+    #[arg(long, value_name = "FILE")]
+    pub checksums: Option<PathBuf>,
+}
+
+/// What to do with the App's private key.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Import the App's private key into KMS, or store it in SSM
+    ///
+    /// Creates a KMS key and imports the App's private key into it, without expiry. The private key is wrapped in memory and
+    /// never written to a disk. KMS keys cost about $1 a month. With --ssm, stores it as a SecureString instead.
+    Import(KeyImport),
+
+    /// Print the fingerprint that the App's settings page shows
+    Fingerprint(KeyFingerprint),
+}
+
+/// Arguments of `key import`.
+#[derive(Debug, Args)]
+pub struct KeyImport {
+    /// Use this empty KMS key instead of a new one. With --ssm: the KMS key that encrypts the parameter
+    #[arg(long, value_name = "ID|ARN", visible_alias = "kms-key-id")]
+    pub key_id: Option<String>,
+
+    /// Give the KMS key this alias
+    #[arg(long, value_name = "NAME", conflicts_with = "ssm")]
+    pub alias: Option<String>,
+
+    /// Store the private key in this SSM parameter instead of KMS
+    #[arg(long, value_name = "NAME", requires = "key_id")]
+    pub ssm: Option<String>,
+
+    /// Replace an SSM parameter that exists
+    #[arg(long, requires = "ssm")]
+    pub overwrite: bool,
+
+    /// The PEM file [default: standard input]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `key fingerprint`.
+#[derive(Debug, Args)]
+pub struct KeyFingerprint {
+    /// The key in KMS: an ID, an ARN, or an alias
+    #[arg(long, value_name = "ID|ARN", conflicts_with_all = ["ssm", "file"])]
+    pub key_id: Option<String>,
+
+    /// The SSM parameter
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub ssm: Option<String>,
+
+    /// The PEM file [default: standard input]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 /// Arguments of `revoke`.

@@ -1,11 +1,12 @@
 //! AWS. [`session`]: credentials and region. [`call`]: one signed request. [`lambda`]: `Invoke`. [`actions`]: credentials by
-//! OIDC in GitHub Actions. [`endpoint`]: where a service is. [`error`]: what went wrong, and the next step.
+//! OIDC in GitHub Actions. [`operator`]: the calls of the operator commands to Lambda, KMS, SSM and IAM. [`endpoint`]: where a service is. [`error`]: what went wrong, and the next step.
 
 pub mod actions;
 pub mod call;
 pub mod endpoint;
 pub mod error;
 pub mod lambda;
+pub mod operator;
 pub mod session;
 
 pub use error::AwsError;

@@ -1,8 +1,10 @@
 //! One file for each command. Input: the settings and the command's own arguments. Output: an exit code.
 
+mod check;
 mod completions;
 mod exec;
 mod git_credential;
+mod key;
 mod man;
 mod revoke;
 mod setup_git;
@@ -31,6 +33,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Exec(arguments) => return exec::run(&settings, &arguments),
         Command::GitCredential(arguments) => return git_credential::run(&settings, &arguments),
+        Command::Check(arguments) => return check::run(&settings, &arguments),
+        Command::Key(arguments) => key::run(&settings, &arguments),
         Command::Token => token::run(&settings),
         Command::SetupGit(command) => setup_git::run(&settings, &arguments.options, &command),
         Command::Revoke(arguments) => revoke::run(&settings, &arguments),

@@ -3,8 +3,7 @@
 //! Each folder has an error type of its own; this one joins them. Each message says what failed, why, and what to do next.
 
 use crate::{
-    aws::AwsError, cache::CacheError, git::config::ConfigError, github::client::GitHubError,
-    response::ResponseError,
+    aws::{AwsError, operator::CallError}, cache::CacheError, git::config::ConfigError, github::client::GitHubError, key::KeyError, response::ResponseError,
 };
 
 /// The exit code for a command line that cannot be understood.
@@ -33,6 +32,12 @@ pub enum Error {
     /// The cache is not safe to use.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// An operation of AWS, for an operator.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The App's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Git's configuration.
     #[error(transparent)]
     Git(#[from] ConfigError),

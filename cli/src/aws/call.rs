@@ -73,7 +73,7 @@ impl Session {
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
-            .region(&self.region)
+            .region(call.service.signing_region(&self.region))
             .name(call.service.name())
             .time(now)
             .settings(SigningSettings::default())

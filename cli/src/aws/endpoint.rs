@@ -7,6 +7,12 @@
 pub enum Service {
     /// Lambda.
     Lambda,
+    /// Key Management Service.
+    Kms,
+    /// Systems Manager, for Parameter Store.
+    Ssm,
+    /// Identity and Access Management: one endpoint for all regions of a partition.
+    Iam,
 }
 
 impl Service {
@@ -14,6 +20,9 @@ impl Service {
     pub fn name(self) -> &'static str {
         match self {
             Self::Lambda => "lambda",
+            Self::Kms => "kms",
+            Self::Ssm => "ssm",
+            Self::Iam => "iam",
         }
     }
 
@@ -21,9 +30,32 @@ impl Service {
     pub fn sdk_id(self) -> &'static str {
         match self {
             Self::Lambda => "Lambda",
+            Self::Kms => "KMS",
+            Self::Ssm => "SSM",
+            Self::Iam => "IAM",
         }
     }
+
+    /// The region to sign for, if the caller works in `region`.
+    pub fn signing_region(self, region: &str) -> &str {
+        if self != Self::Iam {
+            return region;
+        }
+        let global = |(prefix, global): &(&str, &'static str)| region.starts_with(prefix).then_some(*global);
+        GLOBAL_REGIONS.iter().find_map(global).unwrap_or("us-east-1")
+    }
 }
+
+/// Where IAM's requests are signed for, by the beginning of the region's name.
+const GLOBAL_REGIONS: [(&str, &str); 7] = [
+    ("cn-", "cn-north-1"),
+    ("us-gov-", "us-gov-west-1"),
+    ("eusc-", "eusc-de-east-1"),
+    ("us-isob-", "us-isob-east-1"),
+    ("us-isof-", "us-isof-south-1"),
+    ("us-iso-", "us-iso-east-1"),
+    ("eu-isoe-", "eu-isoe-west-1"),
+];
 
 /// A group of regions with DNS names of their own.
 struct Partition {
@@ -68,13 +100,34 @@ pub fn regional(service: Service, region: &str, use_fips: bool, use_dual_stack: 
     } else {
         partition.suffix
     };
-    let fips = if use_fips { "-fips" } else { "" };
+    if service == Service::Iam {
+        return match service.signing_region(region) {
+            "us-east-1" => format!("https://iam.{}", AWS.suffix),
+            "us-gov-west-1" => format!("https://iam.us-gov.{}", AWS.suffix),
+            global => format!("https://iam.{global}.{}", partition.suffix),
+        };
+    }
+    // In GovCloud, SSM's usual endpoint is its FIPS endpoint.
+    let usual_is_fips = service == Service::Ssm && region.starts_with("us-gov-") && !use_dual_stack;
+    let fips = if use_fips && !usual_is_fips { "-fips" } else { "" };
     format!("https://{}{fips}.{region}.{suffix}", service.name())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn iam_is_global_in_each_partition() {
+        for (region, url, signed_for) in [
+            ("eu-west-1", "https://iam.amazonaws.com", "us-east-1"),
+            ("cn-northwest-1", "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("us-gov-east-1", "https://iam.us-gov.amazonaws.com", "us-gov-west-1"),
+        ] {
+            assert_eq!(regional(Service::Iam, region, false, false), url);
+            assert_eq!(Service::Iam.signing_region(region), signed_for);
+        }
+    }
 
     // From the endpoint tests of botocore's `lambda` rule set.
     #[test]

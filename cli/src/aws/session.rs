@@ -3,6 +3,8 @@
 //! Input: the global options. Output: a [`Session`] that signs. `--profile` takes precedence over keys in the environment;
 //! the region in a function's ARN takes precedence over everything.
 
+use std::sync::Arc;
+
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
     sts::AssumeRoleProvider, timeout::TimeoutConfig,
@@ -11,6 +13,7 @@ use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError},
 };
+use aws_sdk_sts::error::ProvideErrorMetadata as _;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::{
@@ -28,11 +31,12 @@ use crate::{
 pub const SESSION_NAME: &str = "github-token-broker";
 
 /// An AWS identity in a region.
+#[derive(Clone)]
 pub struct Session {
     /// The region.
     pub region: String,
     pub(super) credentials: Credentials,
-    pub(super) http: HttpClient,
+    pub(super) http: Arc<HttpClient>,
     pub(super) diagnostics: Diagnostics,
     sdk: SdkConfig,
 }
@@ -73,10 +77,38 @@ impl Session {
         Ok(Self {
             region,
             credentials,
-            http: HttpClient::new(settings.timeout),
+            http: Arc::new(HttpClient::new(settings.timeout)),
             diagnostics: settings.diagnostics,
             sdk,
         })
+    }
+
+    /// The same identity in a different region.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let region = region.to_owned();
+        Self { region, ..self.clone() }
+    }
+
+    /// The ARN of the identity.
+    ///
+    /// # Errors
+    /// STS does not accept the credentials, or there is no response.
+    pub async fn caller(&self) -> Result<String, AwsError> {
+        let credentials = SharedCredentialsProvider::new(self.credentials.clone());
+        let sdk = self
+            .sdk
+            .to_builder()
+            .credentials_provider(credentials)
+            .region(Region::new(self.region.clone()))
+            .build();
+        let identity = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
+        let identity = identity.map_err(|error| match error.as_service_error().and_then(|refused| refused.code()) {
+            Some("ExpiredToken") => AwsError::ExpiredCredentials,
+            Some(code) => AwsError::InvalidCredentials { code: code.to_owned() },
+            None => AwsError::CredentialsFailed { why: chain(&error).last().cloned().unwrap_or_default() },
+        })?;
+        Ok(identity.arn.unwrap_or_default())
     }
 
     /// The URL of a service: the configured one, or the one that AWS documents.

@@ -57,6 +57,7 @@ pub enum GitHubError {
 /// GitHub, with the rights of a token.
 pub struct GitHub<'a> {
     http: HttpClient,
+    api: String,
     host: &'a Host,
     token: &'a SecretString,
     diagnostics: Diagnostics,
@@ -65,12 +66,13 @@ pub struct GitHub<'a> {
 impl<'a> GitHub<'a> {
     /// Nothing is sent yet.
     pub fn new(host: &'a Host, token: &'a SecretString, diagnostics: Diagnostics) -> Self {
-        Self {
-            http: HttpClient::new(TIMEOUT),
-            host,
-            token,
-            diagnostics,
-        }
+        Self::at(host.api(), host, token, diagnostics)
+    }
+
+    /// GitHub, with its REST API at this URL.
+    pub fn at(api: String, host: &'a Host, token: &'a SecretString, diagnostics: Diagnostics) -> Self {
+        let api = api.trim_end_matches('/').to_owned();
+        Self { http: HttpClient::new(TIMEOUT), api, host, token, diagnostics }
     }
 
     /// Revokes the token. A token that GitHub does not accept is revoked already.
@@ -78,7 +80,7 @@ impl<'a> GitHub<'a> {
     /// # Errors
     /// There is no answer, or one that does not say that the token is gone.
     pub async fn revoke(&self) -> Result<(), GitHubError> {
-        let url = format!("{}/installation/token", self.host.api());
+        let url = format!("{}/installation/token", self.api);
         let response = self.send(Method::DELETE, &url, Vec::new()).await?;
         match response.status {
             StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED => Ok(()),
