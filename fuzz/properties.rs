@@ -1,23 +1,27 @@
-//! What holds for any bytes at all. The fuzz targets look for bytes for which it does not; `make test` replays the corpora.
+//! Properties of any input. The fuzz targets search for a counterexample, and `make test` replays the corpora.
 
 use std::time::{Duration, SystemTime};
 
 use broker::{
-    config::Config,
-    error::{Call, Failure, SsmFault},
-    payload::PayloadJudge,
-    permissions::Permissions,
-    private_key::PrivateKey,
-    proof::{Grant, Reach},
-    refusal::Refusal,
-    retry::wait_before_next,
-    ssm,
-    variables::VARIABLES,
+    app::private_key::PrivateKey,
+    aws::{
+        error::{AwsError, classify},
+        kms, ssm,
+    },
+    config::{Config, env::VARIABLES},
+    github::{
+        Call,
+        error::Rejection,
+        responses::{AccessibleRepositories, Grant},
+    },
+    lambda::payload::EmptyPayload,
+    retry::Retry,
+    scope::Permissions,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use secrecy::SecretString;
 
-/// A payload passes if and only if nothing but JSON whitespace is left round nothing or `null`, however it is cut.
+/// A payload passes if and only if it is nothing or `null` with JSON whitespace around it, however it is cut into chunks.
 pub(crate) fn payload(input: &[u8]) {
     let blank = |byte: &u8| b" \t\r\n".contains(byte);
     let core = input
@@ -27,14 +31,14 @@ pub(crate) fn payload(input: &[u8]) {
             let to = input.iter().rposition(|byte| !blank(byte)).unwrap_or(from);
             &input[from..=to]
         });
-    let mut judge = PayloadJudge::default();
-    for piece in input.chunks(3) {
-        judge.read(piece);
+    let mut payload = EmptyPayload::default();
+    for chunk in input.chunks(3) {
+        payload.read(chunk);
     }
-    assert_eq!(judge.asks_for_nothing(), core.is_empty() || core == b"null");
+    assert_eq!(payload.is_empty(), core.is_empty() || core == b"null");
 }
 
-/// What an environment cannot do without.
+/// The variables without a default.
 const REQUIRED: [&str; 5] = [
     "AWS_REGION",
     "AWS_ACCESS_KEY_ID",
@@ -43,32 +47,31 @@ const REQUIRED: [&str; 5] = [
     "GITHUB_TOKEN_BROKER_REPOSITORY_NAME",
 ];
 
-/// Any answer of SSM's is parameters or none, in one of the ways that there are to fail.
-pub(crate) fn ssm_answer(input: &[u8]) {
+/// Any response of AWS is a result, none, or an error, and a server error is always transient.
+pub(crate) fn aws_response(input: &[u8]) {
     let (numbers, rest) = input.split_at(input.len().min(2));
     let number = |at: usize| numbers.get(at).copied().map_or(0, u16::from);
     let status = StatusCode::from_u16(100 + (number(0) << 8 | number(1)) % 900).unwrap_or_default();
     let mut lines = rest.splitn(2, |byte| *byte == b'\n');
-    let code = lines.next().unwrap_or_default();
+    let exception = lines.next().unwrap_or_default();
     let body = lines.next().unwrap_or_default();
     let mut headers = HeaderMap::new();
-    if let Ok(code) = HeaderValue::from_bytes(code)
-        && !code.is_empty()
+    if let Ok(exception) = HeaderValue::from_bytes(exception)
+        && !exception.is_empty()
     {
-        headers.insert("x-amzn-errortype", code);
+        headers.insert("x-amzn-errortype", exception);
     }
-    match ssm::read_answer(status, &headers, body) {
-        Ok(_) => assert_eq!(status, StatusCode::OK),
-        // A fault that passes by itself is never told as if a change were needed.
-        Err(fault) if status.is_server_error() => {
-            assert!(matches!(fault, SsmFault::Unavailable | SsmFault::Throttled));
-        }
-        Err(fault) if status == StatusCode::OK => assert_eq!(fault, SsmFault::Unavailable),
-        Err(_) => {}
+    for parameter in ssm::parse_response(body).unwrap_or_default() {
+        let _ = parameter.age_in_days(SystemTime::UNIX_EPOCH);
+    }
+    let _ = kms::parse_response(body);
+    let error = classify(status, &headers, body);
+    if status.is_server_error() {
+        assert!(matches!(error, AwsError::Unavailable | AwsError::Throttled));
     }
 }
 
-/// Any values of our variables are a configuration whose every part is well formed, or an error that repeats no value.
+/// Any values of our variables are a well-formed configuration, or an error that repeats no value.
 pub(crate) fn configuration(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let mut values = text.split('\0');
@@ -88,15 +91,16 @@ pub(crate) fn configuration(input: &[u8]) {
     };
     match Config::from_lookup(lookup) {
         Ok(config) => {
-            assert_eq!(config.repository.to_string().matches('/').count(), 1);
-            assert!(config.parameters.private_key.as_str().starts_with('/'));
-            assert!(!config.permissions.is_empty());
+            assert_eq!(config.scope.repository.to_string().matches('/').count(), 1);
+            let parameters = config.app.parameters();
+            assert!(parameters.iter().all(|name| name.as_str().starts_with('/')));
+            assert!(!config.scope.permissions.is_empty());
             assert!(matches!(
                 config.api_base.scheme_str(),
                 Some("https" | "http")
             ));
             assert!(config.api_base.query().is_none());
-            assert!(config.aws.endpoint.host().is_some());
+            assert!(config.ssm.url.host().is_some());
         }
         Err(error) => {
             let shown = error.to_string();
@@ -109,7 +113,7 @@ pub(crate) fn configuration(input: &[u8]) {
     }
 }
 
-/// Any text is a key that signs, or a defect whose sentence repeats nothing of it.
+/// Any text is a key that signs, or an error that repeats nothing of it.
 pub(crate) fn private_key(input: &[u8]) {
     let text = String::from_utf8_lossy(input).into_owned();
     match PrivateKey::parse(&SecretString::from(text.clone())) {
@@ -117,12 +121,12 @@ pub(crate) fn private_key(input: &[u8]) {
             key.sign(b"message")
                 .is_some_and(|signature| signature.len() >= 256)
         ),
-        Err(defect) => assert!(text.trim().len() < 24 || !defect.to_string().contains(text.trim())),
+        Err(error) => assert!(text.trim().len() < 24 || !error.to_string().contains(text.trim())),
     }
 }
 
-/// Any answer has a meaning whose sentence repeats nothing of it, and any body is a grant or none.
-pub(crate) fn github_answer(input: &[u8]) {
+/// Any response from GitHub is classified without repeating it, and any body is a grant or none.
+pub(crate) fn github_response(input: &[u8]) {
     let (numbers, body) = input.split_at(input.len().min(4));
     let number = |at: usize| numbers.get(at).copied().map_or(0, u16::from);
     let status = StatusCode::from_u16(100 + (number(0) << 8 | number(1)) % 900).unwrap_or_default();
@@ -132,6 +136,7 @@ pub(crate) fn github_answer(input: &[u8]) {
         "x-ratelimit-remaining",
         "x-ratelimit-reset",
         "date",
+        "location",
     ];
     for (name, line) in names.into_iter().zip(body.split(|byte| *byte == b'\n')) {
         if let Ok(value) = HeaderValue::from_bytes(line) {
@@ -139,31 +144,33 @@ pub(crate) fn github_answer(input: &[u8]) {
         }
     }
     let body = body
-        .splitn(5, |byte| *byte == b'\n')
+        .splitn(6, |byte| *byte == b'\n')
         .last()
         .unwrap_or_default();
     let calls = [
-        Call::RepositoryInstallation,
-        Call::InstallationToken,
-        Call::InstallationRepositories,
-        Call::TokenRevocation,
+        Call::Confirm,
+        Call::Mint,
+        Call::ListRepositories,
+        Call::Revoke,
     ];
     let call = calls[usize::from(number(2)) % calls.len()];
-    let refusal = Refusal::classify(call, status, &headers, body, SystemTime::UNIX_EPOCH);
+    let base = Uri::from_static("https://ghe.example.com/api/v3");
+    let now = SystemTime::UNIX_EPOCH;
+    let rejection = Rejection::classify(call, status, &headers, body, &base, now);
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(body)
         && let Some(message) = object
             .get("message")
             .and_then(|message| message.as_str())
             .filter(|text| text.len() > 60)
     {
-        assert!(!refusal.to_string().contains(message));
+        assert!(!format!("{rejection:?}").contains(message));
     }
     let _ = serde_json::from_slice::<Grant>(body);
-    let _ = serde_json::from_slice::<Reach>(body);
+    let _ = serde_json::from_slice::<AccessibleRepositories>(body);
     let _ = serde_json::from_slice::<Permissions>(body);
 }
 
-/// Whatever GitHub asks to wait, a wait that is begun ends in time for another attempt.
+/// Whatever wait a server states, a wait ends in time for another attempt.
 pub(crate) fn retry(input: &[u8]) {
     let number = |at: usize| {
         let mut bytes = [0; 8];
@@ -178,14 +185,10 @@ pub(crate) fn retry(input: &[u8]) {
     );
     let attempt = u32::from(input.get(16).copied().unwrap_or_default());
     let jitter = f64::from(input.get(17).copied().unwrap_or_default()) / 255.0;
-    for refusal in [
-        Refusal::RateLimited { wait },
-        Refusal::Unavailable,
-        Refusal::TokenNotYetKnown,
-    ] {
-        let failure = Failure::GitHubRefused(Call::InstallationToken, 429, refusal);
-        if let Some(wait) = wait_before_next(&failure, attempt, jitter, left) {
+    for retry in [Retry::After(wait), Retry::Backoff, Retry::UntilPropagated] {
+        if let Some(wait) = retry.wait(attempt, jitter, left) {
             assert!(wait < left);
         }
     }
+    assert_eq!(Retry::Never.wait(attempt, jitter, left), None);
 }

@@ -92,7 +92,7 @@ pub(crate) async fn cold(
     running.finish().await;
     let outcome = minted(outcome);
     Cold {
-        to_answer: outcome.times.answered - outcome.times.spawned,
+        to_answer: outcome.timing.finished - outcome.timing.spawned,
         first: took(&outcome),
         cpu,
         init_cpu,
@@ -143,7 +143,7 @@ impl Warm {
 
     pub(crate) async fn invoke(&mut self) -> Invocation {
         let outcome = minted(self.running.invoke("null").await);
-        self.running.forget();
+        self.running.clear_history();
         let pid = pid_of(&self.running);
         let used = cpu::of_process(pid);
         Invocation {
@@ -169,10 +169,10 @@ fn seen_by_the_function(mut phases: Vec<Phase>, far: RoundTrips) -> Vec<Phase> {
     let (ssm, github) = (far.ssm / 2, far.github / 2);
     for phase in &mut phases {
         match phase.name {
-            "SSM" => phase.takes += ssm,
+            "load" => phase.takes += ssm,
             "sign" => phase.takes = phase.takes.saturating_sub(ssm + github),
             "confirm" => phase.takes += github * 2,
-            "answer" => phase.takes = phase.takes.saturating_sub(github),
+            "respond" => phase.takes = phase.takes.saturating_sub(github),
             _ => {}
         }
     }
@@ -180,7 +180,7 @@ fn seen_by_the_function(mut phases: Vec<Phase>, far: RoundTrips) -> Vec<Phase> {
 }
 
 fn took(outcome: &Outcome) -> Duration {
-    outcome.times.answered - outcome.times.delivered
+    outcome.timing.finished - outcome.timing.delivered
 }
 
 fn minted(outcome: Outcome) -> Outcome {
@@ -193,7 +193,7 @@ fn minted(outcome: Outcome) -> Outcome {
 
 /// The hosts number their connections each for itself.
 fn connections(outcome: &Outcome) -> usize {
-    let of = |request: &sandbox::Recorded| (request.call == Call::Ssm, request.connection);
+    let of = |request: &sandbox::RecordedRequest| (request.call == Call::GetParameters, request.connection);
     let all: std::collections::BTreeSet<_> = outcome.requests.iter().map(of).collect();
     all.len()
 }

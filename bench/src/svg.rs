@@ -12,11 +12,11 @@ pub(crate) type Bar = (String, Vec<(&'static str, Duration)>);
 /// The phases, and their colours: told apart by eyes that see red and green alike, too.
 const COLOURS: [(&str, &str); 6] = [
     ("init", "#8c8c8c"),
-    ("SSM", "#e69f00"),
+    ("load", "#e69f00"),
     ("sign", "#cc79a7"),
     ("confirm", "#56b4e9"),
     ("mint", "#0072b2"),
-    ("answer", "#009e73"),
+    ("respond", "#009e73"),
 ];
 
 const WIDTH: f64 = 760.0;
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn the_longest_bar_fills_the_width_and_parts_follow_each_other() {
         let ms = Duration::from_millis;
-        let long = vec![("init", ms(30)), ("SSM", ms(10))];
+        let long = vec![("init", ms(30)), ("load", ms(10))];
         let svg = draw(
             "a < b",
             &[("x".into(), long), ("y".into(), vec![("mint", ms(20))])],

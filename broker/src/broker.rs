@@ -1,260 +1,398 @@
-//! The story of an invocation, top to bottom: load, sign, confirm, mint, prove.
+//! The story of an invocation, from top to bottom: load, sign, confirm, mint, prove. Or revoke.
 //!
-//! In: the time there is. Out: a [`ProvenToken`] or the one [`Failure`] that says why not. Nothing is remembered from
-//! one invocation to the next but open connections: a rotated key is used on the very next one.
+//! Input: Lambda's deadline. Output: a [`ProvenToken`], or the one [`Failure`] that says why there is none.
+//! Invariant: it remembers nothing from one invocation to the next except open connections, so a rotated key is used by the
+//! very next invocation.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use futures_util::FutureExt;
+use http::Uri;
 use tokio::{
     task::yield_now,
     time::{Instant, timeout_at},
 };
 
 use crate::{
+    app::{
+        clock::Clock,
+        credentials::{AppCredentials, CredentialLoader, CredentialsError},
+        jwt::AppJwt,
+        signer::SignError,
+    },
+    aws::{AwsError, client::AwsClient},
     config::Config,
-    connect::Upstream,
-    error::{Failure, Result, Step},
-    github::{ConfirmedInstallation, GitHub, GrantedToken, InstallationToken},
-    jwt::AppJwt,
-    log,
-    parameters::{self, AppCredentials},
-    proof::{Examination, ProvenToken},
-    refusal::Refusal,
-    retry::{correctable_drift, revoke_margin},
-    ssm::Ssm,
-    tls::tls,
-    trace::Trace,
+    failure::{AwsLocation, Failure, Result, Step},
+    github::{
+        Call,
+        client::GitHub,
+        error::{GitHubError, Rejection},
+        token::{ConfirmedInstallation, GrantedToken, InstallationToken},
+    },
+    http::{
+        client::{HostClient, RESPONSE_LIMIT},
+        tls::client_config,
+    },
+    proof::{ProvenToken, ScopeCheck},
+    retry::{RESPONSE_MARGIN, TimeWindow, revocation_reserve, time_for_work},
+    scope::TokenScope,
+    telemetry::{
+        log,
+        record::{CallRecord, InvocationRecord, Server},
+    },
 };
 
-/// How long init waits for connections at most: a VPC without a route must not eat Lambda's ten seconds of init.
+/// How long init waits for connections: a VPC without a route must not use up Lambda's ten seconds for init.
 const OPENING_LIMIT: Duration = Duration::from_secs(1);
 
-/// What is left for saying why a token was refused, when its revocation takes all the time there is.
-const SAY_WHY: Duration = Duration::from_millis(50);
+/// Time reserved for reporting why a token was rejected, even if revoking it uses up the rest.
+const REPORT_MARGIN: Duration = Duration::from_millis(50);
 
 /// Everything that an invocation needs and that start-up can prepare.
 pub struct Broker {
-    config: Config,
-    ssm: Ssm,
-    github_upstream: Arc<Upstream>,
+    scope: TokenScope,
+    signer: &'static str,
+    credentials: CredentialLoader,
+    api_base: Uri,
+    github: Arc<HostClient>,
 }
 
 impl Broker {
     /// Prepares the clients. Nothing is sent yet.
-    pub fn new(config: Config) -> Self {
-        let tls = tls(&config.network);
-        let ssm_upstream = Upstream::new(&config.aws.endpoint, &config.network, tls.clone());
-        let github_upstream = Upstream::new(&config.api_base, &config.network, tls);
-        let ssm = Ssm::new(&config.aws, ssm_upstream);
+    pub fn new(config: &Config) -> Self {
+        let tls = client_config(&config.network);
+        let host = |url: &Uri| HostClient::new(url, &config.network, tls.clone(), RESPONSE_LIMIT);
         Self {
-            config,
-            ssm,
-            github_upstream,
+            scope: config.scope.clone(),
+            signer: config.app.signer(),
+            credentials: CredentialLoader::new(&config.app, &config.ssm, |endpoint| {
+                AwsClient::new(
+                    endpoint.clone(),
+                    host(&endpoint.url),
+                    config.aws_credentials.clone(),
+                )
+            }),
+            api_base: config.api_base.clone(),
+            github: host(&config.api_base),
         }
     }
 
-    /// What the deployer decided.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// The record of an invocation that begins now.
+    pub fn new_record(&self, request_id: &str, trace_id: Option<&str>) -> InvocationRecord {
+        InvocationRecord::new(&self.scope, self.signer, request_id, trace_id)
     }
 
-    /// Opens both connections, so that the first invocation finds them open, and waits for SSM's; for GitHub's only if no
-    /// invocation is waiting for this to end: else its handshake and the call to SSM, which comes first, overlap. A
-    /// failure is no more than a debug line: the invocation will try again, and can tell its caller. So it does when a
-    /// freeze comes in the middle of a handshake.
-    pub async fn open_connections(&self, invocation_waits: bool) {
+    /// Opens the connections that an invocation needs ahead of the first one, and waits for those to AWS. Waits for GitHub's
+    /// only under provisioned concurrency; on an on-demand start its handshake overlaps with the first AWS call. Failures are
+    /// logged at debug level: the invocation reconnects and reports them. The same applies if a freeze interrupts a handshake.
+    pub async fn open_connections(&self, is_on_demand_start: bool) {
         let until = Instant::now() + OPENING_LIMIT;
-        let open = |name, upstream: &Arc<Upstream>| {
-            let upstream = upstream.clone();
+        let open = |name, host: &Arc<HostClient>| {
+            let host = host.clone();
             tokio::spawn(async move {
-                // Bounded: the invocation waits for it, and has its own time to connect.
-                if !matches!(timeout_at(until, upstream.open()).await, Ok(Ok(()))) {
+                // Bounded, because the invocation waits for it and has its own time to connect.
+                if !matches!(timeout_at(until, host.open()).await, Ok(Ok(()))) {
                     log::connection_not_opened(name);
                 }
             })
         };
-        let github = open("github", &self.github_upstream);
-        let ssm = open("ssm", self.ssm.upstream());
-        // Both hosts are called first, and answer while this works.
+        let github = open("github", &self.github);
+        let clients = self.credentials.clients();
+        let aws: Vec<_> = clients
+            .iter()
+            .map(|(name, client)| open(name, client.host()))
+            .collect();
+        // Let the connections start first: the hosts answer while this one computes.
         yield_now().await;
-        self.ssm.rehearse();
-        drop(ssm.await);
-        if !invocation_waits {
+        for (_, client) in clients {
+            client.prewarm();
+        }
+        for opening in aws {
+            drop(opening.await);
+        }
+        if !is_on_demand_start {
             drop(github.await);
         }
     }
 
-    /// Mints a token and proves it, or says why not before the time is over: each wait within is bounded by it.
-    pub async fn token(&self, time_for_work: Duration, trace: &mut Trace) -> Result<ProvenToken> {
-        let outcome = self.mint_and_prove(time_for_work, trace).await;
-        trace.end();
-        outcome
-    }
-
-    async fn mint_and_prove(
+    /// Mints a token and proves it, or says why not before the deadline: each wait within is bounded by it.
+    ///
+    /// `deadline_ms` is the `Lambda-Runtime-Deadline-Ms` header: milliseconds since 1970.
+    pub async fn token(
         &self,
-        time_for_work: Duration,
-        trace: &mut Trace,
+        deadline_ms: u64,
+        now: SystemTime,
+        record: &mut InvocationRecord,
     ) -> Result<ProvenToken> {
-        let until = Instant::now() + time_for_work;
-        // A token that comes too late to be revoked must not come at all.
-        let in_time_to_revoke = until
-            .checked_sub(revoke_margin(time_for_work))
-            .unwrap_or(until);
-        let github = GitHub::new(&self.config, &self.github_upstream, in_time_to_revoke);
-        let granted = timeout_at(
-            in_time_to_revoke,
-            self.mint(&github, in_time_to_revoke, trace),
-        )
-        .await;
-        let granted = granted.unwrap_or_else(|_| Err(Failure::DeadlineNear(trace.step())));
-        if let Err(Failure::DeadlineNear(Step::Mint)) = granted {
-            trace.unseen_token();
+        let time = time_for_work(deadline_ms, now);
+        let began = Instant::now();
+        let until = began + time;
+        // A token that arrives too late to be revoked must not be requested.
+        let before_mint = until.checked_sub(revocation_reserve(time)).unwrap_or(until);
+        let mut invocation = Invocation {
+            broker: self,
+            record,
+            step: Step::Load,
+            limit: time + RESPONSE_MARGIN,
+            whole: TimeWindow { began, until },
+            before_mint: TimeWindow {
+                began,
+                until: before_mint,
+            },
+            clock: Clock::Ours,
+        };
+        let granted = match catch_panic(invocation.mint_token()).await {
+            Some(granted) => granted?,
+            None => return Err(invocation.failure_of_a_panic()),
+        };
+        let token = granted.token().clone();
+        let proven = catch_panic(invocation.prove(granted)).await;
+        let proven = proven.unwrap_or(Err(Failure::Internal));
+        if proven.is_err() {
+            // Bounded on its own, so that a revocation that hangs does not hide why it was requested.
+            let until = until.checked_sub(REPORT_MARGIN).unwrap_or(until);
+            self.revoke_within(&token, TimeWindow { began, until }, record)
+                .await;
         }
-        let granted = granted?;
-        trace.granted(&granted);
+        proven
+    }
 
-        trace.enter(Step::Prove);
-        let examination = Examination::begin(granted, &self.config, SystemTime::now());
-        let (examination, unanswered) = self
-            .examine(examination, &github, in_time_to_revoke, trace)
+    /// Revokes a token that nobody received.
+    pub async fn revoke(
+        &self,
+        token: &InstallationToken,
+        limit: Duration,
+        record: &mut InvocationRecord,
+    ) {
+        let began = Instant::now();
+        let until = began + limit;
+        self.revoke_within(token, TimeWindow { began, until }, record)
             .await;
-        match examination.conclude(&self.config) {
-            Ok(proven) => {
-                trace.proven(&proven);
-                Ok(proven)
-            }
-            Err((token, differences)) => {
-                self.revoke(&token, until, trace).await;
-                Err(unanswered.unwrap_or(Failure::TokenNotProven(differences)))
-            }
-        }
     }
 
+    async fn revoke_within(
+        &self,
+        token: &InstallationToken,
+        window: TimeWindow,
+        record: &mut InvocationRecord,
+    ) {
+        let revoked = GitHub::new(&self.api_base, &self.github, window)
+            .revoke(token)
+            .await;
+        let revoked = record.call(Server::GitHub, Call::Revoke.name(), revoked);
+        record.token_revoked(revoked.is_ok());
+    }
+}
+
+/// One invocation, while it runs.
+struct Invocation<'a> {
+    broker: &'a Broker,
+    record: &'a mut InvocationRecord,
+    step: Step,
+    /// The time from the beginning to Lambda's deadline.
+    limit: Duration,
+    whole: TimeWindow,
+    /// Ends when there is no longer enough time to revoke a token.
+    before_mint: TimeWindow,
+    clock: Clock,
+}
+
+impl<'a> Invocation<'a> {
     /// Load, sign, confirm, mint.
-    async fn mint(
-        &self,
-        github: &GitHub<'_>,
-        until: Instant,
-        trace: &mut Trace,
-    ) -> Result<GrantedToken> {
-        let credentials = parameters::load(&self.ssm, &self.config.parameters, until).await?;
-        trace.installation(credentials.installation_id);
+    async fn mint_token(&mut self) -> Result<GrantedToken> {
+        let credentials = self.load().await?;
+        let mut jwt = self.sign(&credentials).await?;
 
-        trace.enter(Step::Sign);
-        let mut app = App::new(credentials)?;
-
-        trace.enter(Step::Confirm);
-        let installation = app.confirm(github, trace).await?;
-
-        trace.enter(Step::Mint);
-        app.mint(github, &installation, trace).await
-    }
-
-    /// Asks GitHub what its answer to the mint left out. Beside the examination comes why GitHub could not be asked.
-    async fn examine(
-        &self,
-        examination: Examination,
-        github: &GitHub<'_>,
-        until: Instant,
-        trace: &mut Trace,
-    ) -> (Examination, Option<Failure>) {
-        if !examination.needs_reach() {
-            return (examination, None);
+        let mut confirmed = self.confirm(&jwt, &credentials).await;
+        if self.corrects_clock(&confirmed) {
+            jwt = self.sign(&credentials).await?;
+            confirmed = self.confirm(&jwt, &credentials).await;
         }
-        let reach = timeout_at(until, github.reach(examination.token(), trace)).await;
-        match reach.unwrap_or(Err(Failure::DeadlineNear(Step::Prove))) {
-            Ok(reach) => (examination.with_reach(&reach, &self.config), None),
-            // GitHub answered, and did not say what the token is for: the proof fails.
-            Err(
-                Failure::UnexpectedAnswer(..)
-                | Failure::GitHubRefused(_, _, Refusal::TokenNotYetKnown),
-            ) => (examination, None),
-            // No answer proves nothing against the token, but nothing for it either.
-            Err(failure) => (examination, Some(failure)),
+        let installation = confirmed?;
+
+        let mut granted = self.mint(&jwt, &installation).await;
+        if self.corrects_clock(&granted) {
+            jwt = self.sign(&credentials).await?;
+            granted = self.mint(&jwt, &installation).await;
         }
+        granted
     }
 
-    async fn revoke(&self, token: &InstallationToken, until: Instant, trace: &mut Trace) {
-        // Bounded apart, so that a revocation that hangs does not hide why it was asked for.
-        let until = until.checked_sub(SAY_WHY).unwrap_or(until);
-        let github = GitHub::new(&self.config, &self.github_upstream, until);
-        let revoked = timeout_at(until, github.revoke(token, trace)).await;
-        trace.revoked(matches!(revoked, Ok(Ok(()))));
+    async fn load(&mut self) -> Result<AppCredentials<'a>> {
+        self.step = Step::Load;
+        let loader = &self.broker.credentials;
+        let loaded = loader.load(self.before_mint).await;
+        let loaded = self.record.call(Server::Ssm, "get_parameters", loaded);
+        self.record.step_done(self.step.name());
+        let credentials = loaded.map_err(|error| match error {
+            CredentialsError::Ssm(AwsError::OutOfTime) => self.deadline_near(),
+            error => Failure::Credentials {
+                error,
+                at: location(loader.ssm()),
+            },
+        })?;
+        let (id, age) = (credentials.installation_id, credentials.key_age_days);
+        self.record.credentials_loaded(id.get(), age);
+        Ok(credentials)
     }
-}
 
-/// The App, able to sign for itself.
-struct App {
-    credentials: AppCredentials,
-    jwt: AppJwt,
-    clock_corrected: bool,
-}
-
-impl App {
-    fn new(credentials: AppCredentials) -> Result<Self> {
-        let jwt = sign(&credentials, SystemTime::now())?;
-        Ok(Self {
-            credentials,
-            jwt,
-            clock_corrected: false,
+    async fn sign(&mut self, credentials: &AppCredentials<'_>) -> Result<AppJwt> {
+        self.step = Step::Sign;
+        let AppCredentials {
+            client_id, signer, ..
+        } = credentials;
+        let now = self.clock.now(SystemTime::now());
+        let signed = AppJwt::sign(client_id, now, signer, self.before_mint).await;
+        let signed = self.record.call(Server::Kms, "sign", signed);
+        self.record.step_done(self.step.name());
+        signed.map_err(|error| match (error, self.broker.credentials.kms()) {
+            (SignError::Kms(AwsError::OutOfTime), _) => self.deadline_near(),
+            (error, Some(kms)) => Failure::Signing {
+                error,
+                at: location(kms),
+            },
+            (_, None) => Failure::Internal,
         })
     }
 
     async fn confirm(
         &mut self,
-        github: &GitHub<'_>,
-        trace: &mut Trace,
+        jwt: &AppJwt,
+        credentials: &AppCredentials<'_>,
     ) -> Result<ConfirmedInstallation> {
-        let configured = self.credentials.installation_id;
-        match github.confirm(&self.jwt, configured, trace).await {
-            Err(failure) if self.corrects_clock(&failure)? => {
-                github.confirm(&self.jwt, configured, trace).await
-            }
-            outcome => outcome,
-        }
+        self.step = Step::Confirm;
+        let confirmed = self
+            .github(self.before_mint)
+            .confirm(jwt, &self.broker.scope, credentials.installation_id)
+            .await;
+        self.github_result(Call::Confirm, confirmed)
     }
 
     async fn mint(
         &mut self,
-        github: &GitHub<'_>,
+        jwt: &AppJwt,
         installation: &ConfirmedInstallation,
-        trace: &mut Trace,
     ) -> Result<GrantedToken> {
-        match github.mint(&self.jwt, installation, trace).await {
-            Err(failure) if self.corrects_clock(&failure)? => {
-                github.mint(&self.jwt, installation, trace).await
+        self.step = Step::Mint;
+        if Instant::now() >= self.before_mint.until {
+            return Err(self.deadline_near());
+        }
+        let granted = self
+            .github(self.whole)
+            .mint(jwt, installation, &self.broker.scope)
+            .await;
+        let granted = self.github_result(Call::Mint, granted)?;
+        let expires_at = granted.grant().readable_expiry();
+        self.record
+            .token_granted(granted.token().hash(), expires_at);
+        Ok(granted)
+    }
+
+    /// Compares the token with the scope. Fetches what the response to the mint omitted.
+    async fn prove(&mut self, granted: GrantedToken) -> Result<ProvenToken> {
+        self.step = Step::Prove;
+        let check = ScopeCheck::new(granted, &self.broker.scope, self.clock, SystemTime::now());
+        let check = if check.needs_repository_list() {
+            let list = self
+                .github(self.before_mint)
+                .list_repositories(check.token())
+                .await;
+            match self.github_result(Call::ListRepositories, list) {
+                Ok(list) => check.with_repository_list(&list),
+                // GitHub responded without saying what the token is for, so the proof fails below.
+                Err(Failure::GitHub {
+                    error: GitHubError::Unexpected(_),
+                    ..
+                }) => check,
+                // A missing response proves nothing against the token, and nothing for it.
+                Err(failure) => return Err(failure),
             }
-            outcome => outcome,
+        } else {
+            self.record.step_done(self.step.name());
+            check
+        };
+        let proven = check.finish().map_err(Failure::NotProven)?;
+        self.record.token_proven(proven.repository_id());
+        Ok(proven)
+    }
+
+    /// Whether GitHub rejected a JWT because of our time, and its own time is plausible. It happens once per invocation.
+    fn corrects_clock<T>(&mut self, result: &Result<T>) -> bool {
+        let Err(Failure::GitHub {
+            error:
+                GitHubError::Rejected {
+                    rejection:
+                        Rejection::ClockSkew {
+                            github_time: Some(github_time),
+                        },
+                    ..
+                },
+            ..
+        }) = result
+        else {
+            return false;
+        };
+        let now = SystemTime::now();
+        match Clock::corrected(now, *github_time) {
+            Some(corrected) if self.clock == Clock::Ours => {
+                log::clock_corrected(*github_time, now);
+                self.clock = corrected;
+                true
+            }
+            _ => false,
         }
     }
 
-    /// Signs anew with GitHub's time, once, where GitHub refused the JWT for ours.
-    fn corrects_clock(&mut self, failure: &Failure) -> Result<bool> {
-        let Failure::GitHubRefused(
-            _,
-            _,
-            Refusal::ClockSkew {
-                github_time: Some(time),
+    fn github(&self, window: TimeWindow) -> GitHub<'a> {
+        GitHub::new(&self.broker.api_base, &self.broker.github, window)
+    }
+
+    fn github_result<T>(
+        &mut self,
+        call: Call,
+        result: (CallRecord, Result<T, GitHubError>),
+    ) -> Result<T> {
+        let result = self.record.call(Server::GitHub, call.name(), result);
+        self.record.step_done(self.step.name());
+        result.map_err(|error| match error {
+            GitHubError::OutOfTime => self.deadline_near(),
+            error => Failure::GitHub {
+                call,
+                error,
+                repository: self.broker.scope.repository.clone(),
+                host: self.broker.github.host_and_port(),
             },
-        ) = failure
-        else {
-            return Ok(false);
-        };
-        let now = SystemTime::now();
-        if self.clock_corrected || !correctable_drift(now, *time) {
-            return Ok(false);
+        })
+    }
+
+    fn deadline_near(&self) -> Failure {
+        Failure::DeadlineNear {
+            step: self.step,
+            limit: self.limit,
         }
-        log::clock_corrected(*time, now);
-        self.jwt = sign(&self.credentials, *time)?;
-        self.clock_corrected = true;
-        Ok(true)
+    }
+
+    /// GitHub may have created a token if the mint was sent.
+    fn failure_of_a_panic(&mut self) -> Failure {
+        if self.step == Step::Mint {
+            self.record.orphaned_token_possible();
+        }
+        Failure::Internal
     }
 }
 
-fn sign(credentials: &AppCredentials, now: SystemTime) -> Result<AppJwt> {
-    AppJwt::sign(&credentials.client_id, now, &credentials.private_key).ok_or(Failure::Internal)
+fn location(client: &AwsClient) -> AwsLocation {
+    AwsLocation {
+        region: client.region().to_owned(),
+        host: client.host().host_and_port(),
+    }
+}
+
+/// `None` if `work` panicked. The panic hook has logged its location.
+pub async fn catch_panic<T>(work: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(work).catch_unwind().await.ok()
 }

@@ -1,250 +1,288 @@
-//! The function's environment -> [`Config`]. The rules on the values are in [`crate::rules`].
+//! The function's environment becomes a [`Config`].
 //!
-//! In: a lookup function. Out: a value that every later step can trust, or all faults at once ([`crate::variables`]).
+//! Input: a lookup function. Output: values that every later step can trust, or every problem at once.
 
-use std::fmt;
+pub mod env;
+pub mod parse;
+
+use std::{fmt, sync::Arc};
 
 use aws_credential_types::Credentials;
 use http::Uri;
-use rustls::RootCertStore;
-use serde::Serialize;
+use secrecy::SecretString;
 use tracing::Level;
 
+use self::env::{
+    ACCESS_KEY, API_BASE, CLIENT_ID, CLIENT_ID_PARAM, CONTAINER_CREDENTIALS, CONTAINER_TOKEN,
+    CONTAINER_TOKEN_FILE, ConfigError, ENDPOINT, ENDPOINT_KMS, ENDPOINT_SSM, EnvReader,
+    HTTPS_PROXY, HTTPS_PROXY_LOWER, INITIALIZATION_TYPE, INSTALLATION_ID, INSTALLATION_ID_PARAM,
+    KMS_KEY_ID, LAMBDA_LOG_LEVEL, LOG_LEVEL, MAX_CONCURRENCY, METRICS_NAMESPACE, NAME, NO_PROXY,
+    NO_PROXY_LOWER, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID, Rule, SECRET_KEY,
+    SESSION_TOKEN, SSL_CERT_FILE, USE_DUAL_STACK, USE_FIPS, ValueError, Variable,
+};
 use crate::{
-    permissions::Permissions,
-    rules,
-    ssm_endpoint::regional_endpoint,
-    variables::{
-        API_BASE, CLIENT_ID_PARAM, ConfigurationError, Fault, INSTALLATION_ID_PARAM, LOG_LEVEL,
-        METRICS_NAMESPACE, NAME, OWNER, PERMISSIONS, PRIVATE_KEY_PARAM, REGION, REPOSITORY_ID,
-        Reader, Variable,
+    app::credentials::{AppSettings, KeySetting, Setting},
+    aws::{
+        credentials::{ContainerEndpoint, CredentialSource, EndpointToken},
+        endpoint::{Endpoint, Service, regional_url},
+        ssm::ParameterName,
     },
+    http::NetworkSettings,
+    scope::{Repository, TokenScope},
 };
 
-/// What the deployer decided. It has no `Debug`: it holds the role's credentials and maybe a proxy's.
+/// What the deployer decided.
 pub struct Config {
-    /// The one repository that tokens are for.
-    pub repository: Repository,
-    /// GitHub's numeric ID of that repository, where the deployer pinned it.
-    pub repository_id: Option<RepositoryId>,
-    /// What a token may do.
-    pub permissions: Permissions,
+    /// What tokens are for.
+    pub scope: TokenScope,
     /// Where the GitHub App's credentials are.
-    pub parameters: ParameterNames,
+    pub app: AppSettings,
     /// The root of GitHub's REST API, without a slash at its end.
     pub api_base: Uri,
-    /// Where SSM is, and as whom to read it.
-    pub aws: Aws,
+    /// SSM.
+    pub ssm: Endpoint,
+    /// The credentials of the function's role.
+    pub aws_credentials: Arc<CredentialSource>,
     /// How to reach hosts.
-    pub network: Network,
-    /// The CloudWatch namespace of the metrics; `None` means that no metrics are written.
+    pub network: NetworkSettings,
+    /// The CloudWatch namespace of the metrics. `None` means that no metrics are written.
     pub metrics_namespace: Option<String>,
 }
 
-/// The three SSM parameters.
-pub struct ParameterNames {
-    /// Holds the App's client ID.
-    pub client_id: ParameterName,
-    /// Holds the installation ID.
-    pub installation_id: ParameterName,
-    /// Holds the private key, as a `SecureString`.
-    pub private_key: ParameterName,
-}
-
-/// The standard AWS settings that decide which SSM is called, and with which credentials.
-pub struct Aws {
-    /// The region of the function and of its parameters.
-    pub region: String,
-    /// `AWS_ENDPOINT_URL_SSM`, or else `AWS_ENDPOINT_URL`, or else the region's, by `AWS_USE_FIPS_ENDPOINT` and
-    /// `AWS_USE_DUALSTACK_ENDPOINT`.
-    pub endpoint: Uri,
-    /// The role's credentials; Lambda replaces the whole environment before they expire.
-    pub credentials: Credentials,
-}
-
-/// The standard settings of an HTTPS client.
-#[derive(Default)]
-pub struct Network {
-    /// `HTTPS_PROXY`, an `http://` URL, maybe with a user and a password.
-    pub https_proxy: Option<String>,
-    /// `NO_PROXY`
-    pub no_proxy: Option<String>,
-    /// What `SSL_CERT_FILE` holds: the roots to trust in place of the compiled-in ones.
-    pub roots: Option<RootCertStore>,
-}
-
-/// A repository by owner and name, the only one a token may be for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository {
-    /// The account that owns it.
-    pub owner: String,
-    /// Its name within the account.
-    pub name: String,
-}
-
-impl fmt::Display for Repository {
+impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
-    }
-}
-
-/// GitHub's number for a repository; unlike the name, it is never used again for another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct RepositoryId(pub u64);
-
-/// The full name of an SSM parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterName(pub(crate) String);
-
-impl ParameterName {
-    /// The name, with its leading slash.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ParameterName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str("Config") // it contains the role's credentials and possibly a proxy's
     }
 }
 
 impl Config {
-    /// Reads and checks the whole environment. `lookup` gives a variable's value; unset and blank are the same.
+    /// Reads and checks the whole environment. `lookup` returns a variable's value. Unset and blank are the same.
     ///
     /// # Errors
-    /// Every fault there is, in the order of [`VARIABLES`](crate::variables::VARIABLES), the standard variables last.
-    pub fn from_lookup(
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigurationError> {
-        let mut read = Reader::new(lookup);
-
-        let region = read.value(&REGION, rules::region);
-        let owner = read.value(&OWNER, rules::name);
-        let name = read.value(&NAME, rules::name);
-        let client_id = read.value(&CLIENT_ID_PARAM, rules::parameter_name);
-        let installation_id = read.value(&INSTALLATION_ID_PARAM, rules::parameter_name);
-        let same = installation_id.is_some() && installation_id == client_id;
-        read.refuse_if(same, INSTALLATION_ID_PARAM.name, Fault::NotDistinct);
-        let private_key = read.value(&PRIVATE_KEY_PARAM, rules::parameter_name);
-        let same = private_key.is_some() && [&client_id, &installation_id].contains(&&private_key);
-        read.refuse_if(same, PRIVATE_KEY_PARAM.name, Fault::NotDistinct);
-        let permissions = read.value(&PERMISSIONS, rules::permissions);
-        let api_base = read.value(&API_BASE, rules::api_base);
-        let _ = read.value(&LOG_LEVEL, rules::level); // in force already: see `log_level`
-        let repository_id = read.optional(REPOSITORY_ID.name, rules::repository_id);
-        let metrics_namespace = read.optional(METRICS_NAMESPACE.name, rules::namespace);
-
-        let ssm_endpoint = read.optional("AWS_ENDPOINT_URL_SSM", rules::endpoint);
-        let any_endpoint = read.optional("AWS_ENDPOINT_URL", rules::endpoint);
-        let use_fips = read.optional("AWS_USE_FIPS_ENDPOINT", rules::boolean);
-        let use_dual_stack = read.optional("AWS_USE_DUALSTACK_ENDPOINT", rules::boolean);
-        let access_key = read.value(&ACCESS_KEY, rules::credential);
-        let secret_key = read.value(&SECRET_KEY, rules::any_text);
-        let session_token = read.optional("AWS_SESSION_TOKEN", rules::credential);
-        let upper_case_proxy = read.optional("HTTPS_PROXY", rules::proxy);
-        let https_proxy = upper_case_proxy.or_else(|| read.optional("https_proxy", rules::proxy));
-        let no_proxy = read.text("NO_PROXY").or_else(|| read.text("no_proxy"));
-        let roots = read.optional("SSL_CERT_FILE", rules::roots);
-
-        let endpoint_is_set = |name| read.text(name).is_some();
-        if endpoint_is_set("AWS_ENDPOINT_URL_SSM") || endpoint_is_set("AWS_ENDPOINT_URL") {
-            // As in AWS's SDKs: an endpoint that is given is taken as it is.
-            let beside = Fault::NotWithAnEndpoint;
-            read.refuse_if(use_fips == Some(true), "AWS_USE_FIPS_ENDPOINT", beside);
-            read.refuse_if(
-                use_dual_stack == Some(true),
-                "AWS_USE_DUALSTACK_ENDPOINT",
-                beside,
-            );
-        }
-
-        let endpoint = ssm_endpoint.or(any_endpoint).or_else(|| {
-            let (fips, dual_stack) = (use_fips == Some(true), use_dual_stack == Some(true));
-            regional_endpoint(region.as_deref()?, fips, dual_stack)
-        });
+    /// Every problem, in the order of [`env::VARIABLES`], then the standard variables, then conflicts between variables.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut env = EnvReader::new(lookup);
+        let region = env.required(REGION, parse::region);
+        let owner = env.required(OWNER, parse::repository_owner);
+        let name = env.required(NAME, parse::repository_name);
+        let client_id_param = env.parameter(CLIENT_ID_PARAM, CLIENT_ID);
+        let installation_id_param = env.parameter(INSTALLATION_ID_PARAM, INSTALLATION_ID);
+        let private_key_param = env.parameter(PRIVATE_KEY_PARAM, KMS_KEY_ID);
+        let permissions = env.required(PERMISSIONS, parse::permissions);
+        let api_base = env.required(API_BASE, parse::api_base);
+        // It is only checked here: `log_level` has already applied it.
+        let _ = env.required(LOG_LEVEL, parse::log_level);
+        let repository_id = env.optional(REPOSITORY_ID, parse::repository_id);
+        let metrics_namespace = env.optional(METRICS_NAMESPACE, parse::namespace);
+        let client_id = env.optional(CLIENT_ID, parse::client_id);
+        let installation_id = env.optional(INSTALLATION_ID, parse::installation_id);
+        let kms_key = env.optional(KMS_KEY_ID, parse::kms_key);
+        let endpoints = Endpoints::read(&mut env);
+        let aws_credentials = aws_credentials(&mut env);
+        let network = network(&mut env);
+        env.reject_shared_parameters([
+            (CLIENT_ID_PARAM, &client_id_param),
+            (INSTALLATION_ID_PARAM, &installation_id_param),
+            (PRIVATE_KEY_PARAM, &private_key_param),
+        ]);
 
         let complete = || {
+            let region = region?;
+            let key = match kms_key {
+                Some(id) => {
+                    let kms = endpoints.of(Service::Kms, id.region().unwrap_or(&region))?;
+                    KeySetting::Kms(id, kms)
+                }
+                None => KeySetting::Parameter(private_key_param?),
+            };
             Some(Self {
-                repository: Repository {
-                    owner: owner?,
-                    name: name?,
+                scope: TokenScope {
+                    repository: Repository::parse(&owner?, &name?)?,
+                    repository_id,
+                    permissions: permissions?,
                 },
-                repository_id,
-                permissions: permissions?,
-                parameters: ParameterNames {
-                    client_id: client_id?,
-                    installation_id: installation_id?,
-                    private_key: private_key?,
+                app: AppSettings {
+                    client_id: setting(client_id, client_id_param)?,
+                    installation_id: setting(installation_id, installation_id_param)?,
+                    key,
                 },
                 api_base: api_base?,
-                aws: Aws {
-                    region: region?,
-                    endpoint: endpoint?,
-                    credentials: Credentials::new(
-                        access_key?,
-                        secret_key?,
-                        session_token,
-                        None,
-                        "the function's environment",
-                    ),
-                },
-                network: Network {
-                    https_proxy,
-                    no_proxy,
-                    roots,
-                },
+                ssm: endpoints.of(Service::Ssm, &region)?,
+                aws_credentials: Arc::new(aws_credentials?),
+                network,
                 metrics_namespace,
             })
         };
-        read.finish(complete())
+        let complete = complete();
+        env.finish(complete)
     }
 
-    /// Whether SSM's answers, the private key among them, cross a network in the clear: fit for an emulator only.
-    pub fn reads_secrets_in_the_clear(&self) -> bool {
-        let url = &self.aws.endpoint;
-        url.scheme_str() == Some("http") && !rules::is_loopback(url)
+    /// The AWS endpoints that are called without TLS over a network. That is fit for an emulator only.
+    pub fn unencrypted_endpoints(&self) -> Vec<Service> {
+        let kms = match &self.app.key {
+            KeySetting::Kms(_, kms) => Some(kms),
+            KeySetting::Parameter(_) => None,
+        };
+        let ssm = (!self.app.parameters().is_empty()).then_some(&self.ssm);
+        let is_unencrypted = |endpoint: &&Endpoint| {
+            endpoint.url.scheme_str() == Some("http") && !parse::is_loopback(&endpoint.url)
+        };
+        let endpoints = ssm.into_iter().chain(kms).filter(is_unencrypted);
+        endpoints.map(|endpoint| endpoint.service).collect()
     }
 }
 
-/// Whether Lambda starts the process for an invocation that waits for it. Else (provisioned concurrency), it freezes the
-/// process when init is over.
-pub fn invocation_waits(lookup: impl Fn(&str) -> Option<String>) -> bool {
-    lookup("AWS_LAMBDA_INITIALIZATION_TYPE").is_some_and(|kind| kind == "on-demand")
+fn setting<T>(value: Option<T>, parameter: Option<ParameterName>) -> Option<Setting<T>> {
+    value
+        .map(Setting::Value)
+        .or_else(|| parameter.map(Setting::Parameter))
 }
 
-/// The level below which log lines are left out: ours, or else the platform's `AWS_LAMBDA_LOG_LEVEL`, or else `info`.
-/// Read apart from [`Config`], so that a faulty configuration is logged too.
+impl<F: Fn(&str) -> Option<String>> EnvReader<F> {
+    /// The name of a parameter, unless `value` is set, which replaces it.
+    fn parameter(&mut self, parameter: Variable, value: Variable) -> Option<ParameterName> {
+        let both = self.is_set(parameter) && self.is_set(value);
+        self.conflict_if(both, value, ValueError::Excludes(parameter.name));
+        if self.is_set(value) {
+            self.optional(parameter, parse::parameter_name)
+        } else {
+            self.required(parameter, parse::parameter_name)
+        }
+    }
+
+    fn reject_shared_parameters(&mut self, parameters: [(Variable, &Option<ParameterName>); 3]) {
+        for (index, (variable, name)) in parameters.iter().enumerate() {
+            let is_shared =
+                name.is_some() && parameters[..index].iter().any(|(_, other)| other == name);
+            self.conflict_if(is_shared, *variable, ValueError::NotDistinct);
+        }
+    }
+
+    /// The upper-case variable, or else the lower-case one.
+    fn either<T>(&mut self, upper: Variable, lower: Variable, rule: Rule<T>) -> Option<T> {
+        if self.is_set(upper) {
+            self.optional(upper, rule)
+        } else {
+            self.optional(lower, rule)
+        }
+    }
+}
+
+/// The variables that decide where AWS services are.
+struct Endpoints {
+    ssm: Option<Uri>,
+    kms: Option<Uri>,
+    use_fips: bool,
+    use_dual_stack: bool,
+}
+
+impl Endpoints {
+    fn read<F: Fn(&str) -> Option<String>>(env: &mut EnvReader<F>) -> Self {
+        let ssm = env.optional(ENDPOINT_SSM, parse::endpoint);
+        let kms = env.optional(ENDPOINT_KMS, parse::endpoint);
+        let any = env.optional(ENDPOINT, parse::endpoint);
+        let use_fips = env.optional(USE_FIPS, parse::boolean) == Some(true);
+        let use_dual_stack = env.optional(USE_DUAL_STACK, parse::boolean) == Some(true);
+        let is_set = [ENDPOINT, ENDPOINT_SSM, ENDPOINT_KMS]
+            .into_iter()
+            .any(|variable| env.is_set(variable));
+        // The AWS SDKs use an endpoint as it is, so the function would not call a FIPS or dual-stack endpoint.
+        let conflict = ValueError::NotWithAnEndpoint;
+        env.conflict_if(use_fips && is_set, USE_FIPS, conflict);
+        env.conflict_if(use_dual_stack && is_set, USE_DUAL_STACK, conflict);
+        Self {
+            ssm: ssm.or_else(|| any.clone()),
+            kms: kms.or(any),
+            use_fips,
+            use_dual_stack,
+        }
+    }
+
+    fn of(&self, service: Service, region: &str) -> Option<Endpoint> {
+        let explicit = match service {
+            Service::Ssm => self.ssm.clone(),
+            Service::Kms => self.kms.clone(),
+        };
+        let regional = || regional_url(service, region, self.use_fips, self.use_dual_stack);
+        Some(Endpoint {
+            service,
+            region: region.to_owned(),
+            url: explicit.or_else(regional)?,
+        })
+    }
+}
+
+fn aws_credentials<F: Fn(&str) -> Option<String>>(
+    env: &mut EnvReader<F>,
+) -> Option<CredentialSource> {
+    let has_static = env.is_set(ACCESS_KEY) || env.is_set(SECRET_KEY);
+    if !has_static && env.is_set(CONTAINER_CREDENTIALS) {
+        let url = env.optional(CONTAINER_CREDENTIALS, parse::container_credentials);
+        let token = env.optional(CONTAINER_TOKEN, parse::non_blank);
+        let file = env.optional(CONTAINER_TOKEN_FILE, parse::path);
+        let token = file
+            .map(EndpointToken::File)
+            .or_else(|| Some(EndpointToken::Value(SecretString::from(token?))));
+        return Some(CredentialSource::Container(ContainerEndpoint::new(
+            &url?, token,
+        )));
+    }
+    let access_key = env.required(ACCESS_KEY, parse::credential);
+    let secret_key = env.required(SECRET_KEY, parse::non_blank);
+    let session_token = env.optional(SESSION_TOKEN, parse::credential);
+    Some(CredentialSource::Fixed(Credentials::new(
+        access_key?,
+        secret_key?,
+        session_token,
+        None,
+        "the function's environment",
+    )))
+}
+
+fn network<F: Fn(&str) -> Option<String>>(env: &mut EnvReader<F>) -> NetworkSettings {
+    NetworkSettings {
+        https_proxy: env.either(HTTPS_PROXY, HTTPS_PROXY_LOWER, parse::proxy),
+        no_proxy: env.either(NO_PROXY, NO_PROXY_LOWER, parse::non_blank),
+        roots: env.optional(SSL_CERT_FILE, parse::certificates),
+    }
+}
+
+/// Whether Lambda starts the process for an invocation that is waiting. Otherwise (provisioned concurrency) it freezes the
+/// process after init.
+pub fn is_on_demand_start(lookup: impl Fn(&str) -> Option<String>) -> bool {
+    let kind = EnvReader::new(lookup).raw(INITIALIZATION_TYPE);
+    kind.is_some_and(|kind| kind == "on-demand")
+}
+
+/// How many invocations Lambda may send at once: more than one only on Lambda Managed Instances.
+pub fn max_concurrency(lookup: impl Fn(&str) -> Option<String>) -> usize {
+    let text = EnvReader::new(lookup).raw(MAX_CONCURRENCY);
+    text.and_then(|text| parse::concurrency(&text).ok())
+        .unwrap_or(1)
+}
+
+/// The lowest level of log lines that are written: ours, or else Lambda's `AWS_LAMBDA_LOG_LEVEL`, or else `info`. It is
+/// separate from [`Config`], so that it also applies to the line about an invalid configuration.
 pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {
-    let read = Reader::new(lookup);
-    let ours = read
-        .text(LOG_LEVEL.name)
-        .and_then(|text| rules::level(&text).ok());
-    let platforms = || rules::platform_level(&read.text("AWS_LAMBDA_LOG_LEVEL")?).ok();
-    ours.or_else(platforms).unwrap_or(Level::INFO)
+    let env = EnvReader::new(lookup);
+    let ours = env
+        .raw(LOG_LEVEL)
+        .and_then(|text| parse::log_level(&text).ok());
+    let lambda = || parse::lambda_log_level(&env.raw(LAMBDA_LOG_LEVEL)?).ok();
+    ours.or_else(lambda).unwrap_or(Level::INFO)
 }
 
-/// A level that passes Lambda's own filter and is no higher than that takes: the filter's. Lambda takes a line without a
-/// level for `INFO` ("Log-level filtering" in its developer guide).
-pub fn platforms_filter(lookup: impl Fn(&str) -> Option<String>) -> String {
+/// The level to stamp on metric lines: the lowest one that Lambda's log filter lets through. Lambda treats a line without a
+/// level as `INFO` ([Log-level
+/// filtering](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html)).
+pub fn lambda_log_level(lookup: impl Fn(&str) -> Option<String>) -> String {
     const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-    let level = Reader::new(lookup).text("AWS_LAMBDA_LOG_LEVEL");
+    let level = EnvReader::new(lookup).raw(LAMBDA_LOG_LEVEL);
     level
         .map(|level| level.to_ascii_uppercase())
         .filter(|level| LEVELS.contains(&level.as_str()))
         .unwrap_or_else(|| "INFO".to_owned())
 }
-
-/// Lambda sets these from the function's role.
-const ACCESS_KEY: Variable = Variable {
-    name: "AWS_ACCESS_KEY_ID",
-    default: None,
-};
-const SECRET_KEY: Variable = Variable {
-    name: "AWS_SECRET_ACCESS_KEY",
-    default: None,
-};
 
 #[cfg(test)]
 mod tests;

@@ -1,96 +1,78 @@
 //! github-token-broker: an AWS Lambda function that returns a GitHub App installation token for one repository.
 //!
-//! The map, in the order in which data flows. An arrow is a type that only the step before can make:
+//! The map, in reading order. An arrow is a type that only the step before it can make:
 //!
 //! ```text
-//! environment -> Config ┐
-//!                       ├-> AppJwt -> ConfirmedInstallation -> GrantedToken -> ProvenToken -> JSON
-//! SSM -> AppCredentials ┘
+//! environment -> Config -> AppCredentials -> AppJwt -> ConfirmedInstallation -> GrantedToken -> ProvenToken -> JSON
 //! ```
 //!
-//! | module | from | to |
-//! |---|---|---|
-//! | [`variables`], [`rules`], [`ssm_endpoint`], [`config`] | the environment | `Config`, or every fault in it |
-//! | [`permissions`] | JSON | permission names and levels |
-//! | [`runtime`] | Lambda's Runtime API | an invocation, and its answer back |
-//! | [`payload`] | an invocation's bytes | nothing was asked for, or something was |
-//! | [`handler`] | an invocation | a token's JSON or a typed error |
-//! | [`broker`] | the time there is | a `ProvenToken`: the story, top to bottom |
-//! | [`parameters`] | three SSM parameters | `AppCredentials` |
-//! | [`ssm`] | names of parameters | SSM's answer |
-//! | [`private_key`] | a PEM as people paste it | an RSA key |
-//! | [`jwt`] | client ID, time, key | `AppJwt` |
-//! | [`github`], [`rest`] | `AppJwt` | `ConfirmedInstallation`, then `GrantedToken` |
-//! | [`refusal`] | an answer that says no | what it means |
-//! | [`proof`], [`difference`] | `GrantedToken` | `ProvenToken`, or what differs |
-//! | [`connect`], [`tls`] | a request | an answer: the one HTTPS client |
-//! | [`retry`] | a failure, the time left | a wait, or the end |
-//! | [`error`], [`error_type`] | a failure | `errorType` and `errorMessage` |
-//! | [`trace`] | the steps | the fields of a log line |
-//! | [`log`], [`metrics`] | outcomes | lines on stdout |
+//! | module | what it does |
+//! |---|---|
+//! | [`lambda`] | receives an invocation, checks that its payload is empty, posts the result |
+//! | [`broker`] | the story of an invocation: load, sign, confirm, mint, prove, revoke |
+//! | [`failure`], [`error_type`] | why an invocation returned no token: message, stable name, remedy |
+//! | [`config`] | environment to settings; every variable with its rule |
+//! | [`proof`] | compares what GitHub granted with the configured scope |
+//! | [`github`] | the four calls to GitHub, and what GitHub's errors mean |
+//! | [`app`] | the GitHub App: credentials, private key, signer, JWT, clock |
+//! | [`aws`] | the signed calls to SSM and KMS |
+//! | [`telemetry`] | log lines and metrics |
+//! | [`scope`] | what a token is for: repository and permissions |
+//! | [`http`] | the HTTP client |
+//! | [`retry`] | deadlines, attempts, waits |
 //!
-//! Who may name what: only [`ssm`] speaks to SSM, only [`private_key`] parses and uses the key, only
-//! [`connect`] opens connections, only [`log`] and [`metrics`] write to stdout, and only [`proof::ProvenToken`] turns
-//! a token into a response.
+//! A module imports only modules below it in this table, and `main` imports all. [`scope`], [`http`] and [`retry`] import
+//! nothing of ours. `make check` enforces both. Each folder has its own error type; [`failure`] turns it into a message.
+//!
+//! Only [`aws`] calls AWS, only [`app::private_key`] uses the key, only [`http`] opens connections, only [`telemetry`] writes to
+//! stdout, and only [`proof::ProvenToken`] serializes a token.
 //!
 //! A token cannot be minted before the installation is confirmed:
 //!
-//! ```compile_fail,E0423
-//! # use broker::{github::*, jwt::AppJwt, parameters::InstallationId, trace::Trace};
-//! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, id: InstallationId, trace: &mut Trace) {
-//!     github.mint(jwt, &ConfirmedInstallation(id), trace).await;
+//! ```compile_fail,E0451
+//! # use broker::{app::{InstallationId, jwt::AppJwt}, github::{client::GitHub, token::ConfirmedInstallation}, scope::TokenScope};
+//! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, id: InstallationId, scope: &TokenScope) {
+//!     let confirmed = ConfirmedInstallation { id, permissions: None };
+//!     github.mint(jwt, &confirmed, scope).await;
 //! }
 //! ```
 //!
-//! and a token that was not proven cannot be returned:
+//! and a token that is not proven cannot be returned:
 //!
 //! ```compile_fail,E0308
-//! # use broker::{github::GrantedToken, runtime::*};
-//! async fn answer(api: &RuntimeApi, invocation: &Invocation, granted: &GrantedToken) {
+//! # use broker::{github::token::GrantedToken, lambda::runtime_api::*};
+//! async fn respond(api: &RuntimeApi, invocation: &Invocation, granted: &GrantedToken) {
 //!     api.respond(invocation, granted).await;
 //! }
 //! ```
 //!
-//! The same two with the right types compile:
+//! The same two compile with the right types:
 //!
 //! ```
-//! # use broker::{github::*, jwt::AppJwt, proof::ProvenToken, runtime::*, trace::Trace};
-//! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, confirmed: &ConfirmedInstallation, trace: &mut Trace) {
-//!     github.mint(jwt, confirmed, trace).await;
+//! # use broker::{app::jwt::AppJwt, github::{client::GitHub, token::ConfirmedInstallation}, lambda::runtime_api::*, proof::ProvenToken, scope::TokenScope};
+//! async fn mint(github: &GitHub<'_>, jwt: &AppJwt, confirmed: &ConfirmedInstallation, scope: &TokenScope) {
+//!     github.mint(jwt, confirmed, scope).await;
 //! }
-//! async fn answer(api: &RuntimeApi, invocation: &Invocation, proven: &ProvenToken) {
+//! async fn respond(api: &RuntimeApi, invocation: &Invocation, proven: &ProvenToken) {
 //!     api.respond(invocation, proven).await;
 //! }
 //! ```
 
 #![cfg_attr(
     test,
-    expect(clippy::unwrap_used, reason = "a test that fails here has failed")
+    expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")
 )]
 
+pub mod app;
+pub mod aws;
 pub mod broker;
 pub mod config;
-pub mod connect;
-pub mod difference;
-pub mod error;
 pub mod error_type;
+pub mod failure;
 pub mod github;
-pub mod handler;
-pub mod jwt;
-pub mod log;
-pub mod metrics;
-pub mod parameters;
-pub mod payload;
-pub mod permissions;
-pub mod private_key;
+pub mod http;
+pub mod lambda;
 pub mod proof;
-pub mod refusal;
-pub mod rest;
 pub mod retry;
-pub mod rules;
-pub mod runtime;
-pub mod ssm;
-pub mod ssm_endpoint;
-pub mod tls;
-pub mod trace;
-pub mod variables;
+pub mod scope;
+pub mod telemetry;

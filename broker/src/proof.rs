@@ -1,85 +1,40 @@
-//! What GitHub granted, held against what was configured. Pure.
+//! Compares what GitHub granted with the configured scope. Pure.
 //!
-//! In: a token fresh from GitHub with all that GitHub says of it. Out: a [`ProvenToken`], the only thing that can be
-//! returned to a caller; or what differs; or that GitHub has to be asked. It never gives the benefit of a doubt: what
-//! an answer leaves out is asked for, and what cannot be asked for fails the proof.
+//! Input: a new token with everything that GitHub said about it.
+//! Output: a [`ProvenToken`], the only thing that can be returned to a caller; or the mismatches.
+//! Invariant: it fails closed. A field missing from the response is fetched, and one that cannot be fetched fails the proof.
+
+pub mod mismatch;
 
 use std::time::{Duration, SystemTime};
 
-use aws_smithy_types::date_time::{DateTime, Format};
 use secrecy::ExposeSecret;
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct,
-};
-use serde_json::value::RawValue;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
+use self::mismatch::Mismatch;
 use crate::{
-    config::{Config, Repository, RepositoryId},
-    difference::Difference,
-    github::{GrantedToken, InstallationToken},
-    permissions::Permissions,
+    app::clock::Clock,
+    github::{
+        responses::{AccessibleRepositories, GrantedRepository, parse_expiry},
+        token::{GrantedToken, InstallationToken},
+    },
+    scope::{Permissions, RepositoryId, TokenScope},
 };
 
-/// GitHub's tokens live for an hour; the rest allows for clocks that differ.
-const LONGEST_LIFE: Duration = Duration::from_mins(65);
+/// GitHub's tokens are valid for an hour. The rest allows for clock skew.
+const LONGEST_LIFETIME: Duration = Duration::from_mins(65);
 
-/// Granted with every token, whether asked for or not: reading a repository's name and the like.
+/// Granted with every token, whether requested or not: it allows reading a repository's name and the like.
 const IMPLIED: (&str, &str) = ("metadata", "read");
 
-/// What GitHub says of a token, in its answer to the mint. The schema calls each of these optional.
-#[derive(Debug, Default, Clone, Deserialize)]
-pub struct Grant {
-    #[serde(default, deserialize_with = "if_readable")]
-    expires_at: Option<String>,
-    #[serde(default, deserialize_with = "if_readable")]
-    permissions: Option<Permissions>,
-    #[serde(default, deserialize_with = "if_readable")]
-    repository_selection: Option<String>,
-    #[serde(default, deserialize_with = "if_readable")]
-    repositories: Option<Vec<GrantedRepository>>,
-}
-
-impl Grant {
-    /// The expiry as GitHub wrote it, if it is a time.
-    pub(crate) fn readable_expiry(&self) -> Option<&str> {
-        self.expires_at
-            .as_deref()
-            .filter(|text| parse_expiry(text).is_some())
-    }
-}
-
-/// A field that cannot be read is as good as left out, and does not take the others with it.
-fn if_readable<'de, T: DeserializeOwned, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(raw.get()).ok())
-}
-
-/// A repository that a token is for, as GitHub names it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct GrantedRepository {
-    id: u64,
-    full_name: String,
-}
-
-/// The answer to `GET /installation/repositories`, asked with the token itself.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Reach {
-    total_count: u64,
-    repository_selection: Option<String>,
-    repositories: Vec<GrantedRepository>,
-}
-
-/// A token that is for the configured repository, with the configured permissions, for about an hour: no more, no less.
+/// A token that is valid for exactly the configured scope and for about an hour.
 ///
-/// Only [`Examination::conclude`] makes one, and it is the only type that gives a token away.
+/// Only [`ScopeCheck::finish`] makes one, and it is the only type that serializes a token.
 pub struct ProvenToken {
     token: InstallationToken,
     expires_at: String,
-    repository: Repository,
+    scope: TokenScope,
     repository_id: RepositoryId,
-    permissions: Permissions,
 }
 
 impl ProvenToken {
@@ -88,9 +43,9 @@ impl ProvenToken {
         self.repository_id
     }
 
-    /// What the response says of the repository: the configured owner and name.
-    pub fn repository(&self) -> &Repository {
-        &self.repository
+    /// The token, to revoke it.
+    pub fn token(&self) -> &InstallationToken {
+        &self.token
     }
 }
 
@@ -100,171 +55,175 @@ impl Serialize for ProvenToken {
         let mut response = serializer.serialize_struct("Response", 4)?;
         response.serialize_field("token", self.token.secret().expose_secret())?;
         response.serialize_field("expires_at", &self.expires_at)?;
-        response.serialize_field("repositories", &[self.repository.to_string()])?;
-        response.serialize_field("permissions", &self.permissions)?;
+        response.serialize_field("repositories", &[self.scope.repository.to_string()])?;
+        response.serialize_field("permissions", &self.scope.permissions)?;
         response.end()
     }
 }
 
-/// A token under examination: what its own answer says has been looked at.
-pub struct Examination {
+/// The check of one token against the configured scope.
+pub struct ScopeCheck<'a> {
+    scope: &'a TokenScope,
     granted: GrantedToken,
-    differences: Vec<Difference>,
-    /// The one repository that the token is for, once GitHub has said all that proves it.
+    mismatches: Vec<Mismatch>,
+    /// The one repository that the token is for, once GitHub has said everything that proves it.
     repository: Option<RepositoryId>,
 }
 
-impl Examination {
-    /// Holds what the answer to the mint says against the configuration. `now` stands in where the answer has no `Date`.
-    pub fn begin(granted: GrantedToken, config: &Config, now: SystemTime) -> Self {
+impl<'a> ScopeCheck<'a> {
+    /// Checks what the response to the mint says. `now` is our time, and `clock` what the invocation knows about GitHub's.
+    pub fn new(
+        granted: GrantedToken,
+        scope: &'a TokenScope,
+        clock: Clock,
+        now: SystemTime,
+    ) -> Self {
         let grant = granted.grant();
-        let answered = granted.answered_at().unwrap_or(now);
-        let mut differences = Vec::new();
-        differences.extend(compare_expiry(grant.expires_at.as_deref(), answered));
+        let granted_at = clock.response_time(now, granted.date());
+        let mut mismatches = Vec::new();
+        mismatches.extend(check_expiry(grant.expires_at.as_deref(), granted_at));
         match &grant.permissions {
             Some(permissions) => {
-                differences.extend(compare_permissions(&config.permissions, permissions));
+                mismatches.extend(check_permissions(&scope.permissions, permissions));
             }
-            None => differences.push(Difference::PermissionsUnknown),
+            None => mismatches.push(Mismatch::PermissionsUnknown),
         }
-        // Each is held by itself: what one of them says counts, though the other was left out.
-        let selected = grant.repository_selection.as_deref().map(compare_selection);
+        // Each field is checked on its own, even if the other is missing.
+        let selection = grant.repository_selection.as_deref().map(check_selection);
         let repository = grant
             .repositories
             .as_deref()
-            .map(|found| compare_repositories(config, found, found.len() as u64));
-        let proven = match (&selected, &repository) {
+            .map(|found| check_repositories(scope, found, found.len() as u64));
+        let proven = match (&selection, &repository) {
             (Some(Ok(())), Some(Ok(id))) => Some(*id),
             _ => None,
         };
-        differences.extend(selected.and_then(Result::err));
-        differences.extend(repository.and_then(Result::err));
+        mismatches.extend(selection.and_then(Result::err));
+        mismatches.extend(repository.and_then(Result::err));
         Self {
+            scope,
             granted,
-            differences,
+            mismatches,
             repository: proven,
         }
     }
 
-    /// Whether GitHub has to be asked which repositories the token is for. No need where the token is refused anyhow.
-    pub fn needs_reach(&self) -> bool {
-        self.repository.is_none() && self.differences.is_empty()
+    /// Whether GitHub must be asked which repositories the token can access. A token that has failed already is not worth it.
+    pub fn needs_repository_list(&self) -> bool {
+        self.repository.is_none() && self.mismatches.is_empty()
     }
 
-    /// The token, to ask GitHub of it or to revoke it.
+    /// The token, to ask GitHub about it.
     pub fn token(&self) -> &InstallationToken {
         self.granted.token()
     }
 
-    /// Takes GitHub's answer to the question of [`Self::needs_reach`].
+    /// Checks the list that [`Self::needs_repository_list`] calls for.
     #[must_use]
-    pub fn with_reach(mut self, reach: &Reach, config: &Config) -> Self {
-        match compare_reach(config, reach) {
+    pub fn with_repository_list(mut self, list: &AccessibleRepositories) -> Self {
+        match check_repository_list(self.scope, list) {
             Ok(id) => self.repository = Some(id),
-            Err(difference) => self.differences.push(difference),
+            Err(mismatch) => self.mismatches.push(mismatch),
         }
         self
     }
 
-    /// Proven, or the token back, to be revoked, with all that differs.
-    pub fn conclude(
-        self,
-        config: &Config,
-    ) -> Result<ProvenToken, (InstallationToken, Vec<Difference>)> {
+    /// The proven token.
+    ///
+    /// # Errors
+    /// All mismatches, if there is one.
+    pub fn finish(self) -> Result<ProvenToken, Vec<Mismatch>> {
         let Self {
+            scope,
             granted,
-            mut differences,
+            mut mismatches,
             repository,
         } = self;
         match (repository, granted.grant().expires_at.clone()) {
-            (Some(repository_id), Some(expires_at)) if differences.is_empty() => Ok(ProvenToken {
+            (Some(repository_id), Some(expires_at)) if mismatches.is_empty() => Ok(ProvenToken {
                 token: granted.into_token(),
                 expires_at,
-                repository: config.repository.clone(),
+                scope: scope.clone(),
                 repository_id,
-                permissions: config.permissions.clone(),
             }),
             _ => {
-                if differences.is_empty() {
-                    differences.push(Difference::RepositoriesUnknown);
+                if mismatches.is_empty() {
+                    mismatches.push(Mismatch::RepositoriesUnknown);
                 }
-                Err((granted.into_token(), differences))
+                Err(mismatches)
             }
         }
     }
 }
 
-fn compare_expiry(expires_at: Option<&str>, answered: SystemTime) -> Option<Difference> {
+fn check_expiry(expires_at: Option<&str>, granted_at: SystemTime) -> Option<Mismatch> {
     let Some(text) = expires_at.filter(|text| !text.is_empty()) else {
-        return Some(Difference::NoExpiration);
+        return Some(Mismatch::NoExpiration);
     };
-    match parse_expiry(text).map(|expires| expires.duration_since(answered)) {
-        None => Some(Difference::ExpirationUnreadable),
-        Some(Err(_) | Ok(Duration::ZERO)) => Some(Difference::AlreadyExpired),
-        Some(Ok(life)) if life > LONGEST_LIFE => Some(Difference::LivesTooLong),
+    match parse_expiry(text).map(|expires| expires.duration_since(granted_at)) {
+        None => Some(Mismatch::ExpirationUnreadable),
+        Some(Err(_) | Ok(Duration::ZERO)) => Some(Mismatch::AlreadyExpired),
+        Some(Ok(lifetime)) if lifetime > LONGEST_LIFETIME => Some(Mismatch::LifetimeTooLong),
         Some(Ok(_)) => None,
     }
 }
 
-fn parse_expiry(text: &str) -> Option<SystemTime> {
-    let time = DateTime::from_str(text, Format::DateTimeWithOffset).ok()?;
-    SystemTime::try_from(time).ok()
-}
-
-fn compare_permissions(configured: &Permissions, granted: &Permissions) -> Vec<Difference> {
-    let mut differences = Vec::new();
+fn check_permissions(configured: &Permissions, granted: &Permissions) -> Vec<Mismatch> {
+    let mut mismatches = Vec::new();
     for (name, level) in configured.iter() {
         match granted.level(name) {
-            None => differences.push(Difference::PermissionMissing(name.to_owned())),
-            Some(other) if other != level => {
-                differences.push(Difference::PermissionLevel(name.to_owned()));
+            None => mismatches.push(Mismatch::MissingPermission(name.to_owned())),
+            Some(found) if found != level => {
+                mismatches.push(Mismatch::WrongLevel(name.to_owned()));
             }
             Some(_) => {}
         }
     }
     for entry @ (name, _) in granted.iter() {
         if configured.level(name).is_none() && entry != IMPLIED {
-            differences.push(Difference::PermissionAdded(name.to_owned()));
+            mismatches.push(Mismatch::UnexpectedPermission(name.to_owned()));
         }
     }
-    differences
+    mismatches
 }
 
-fn compare_reach(config: &Config, reach: &Reach) -> Result<RepositoryId, Difference> {
-    let selection = reach.repository_selection.as_deref();
-    compare_selection(selection.ok_or(Difference::RepositoriesUnknown)?)?;
-    compare_repositories(config, &reach.repositories, reach.total_count)
+fn check_repository_list(
+    scope: &TokenScope,
+    list: &AccessibleRepositories,
+) -> Result<RepositoryId, Mismatch> {
+    let selection = list.repository_selection.as_deref();
+    check_selection(selection.ok_or(Mismatch::RepositoriesUnknown)?)?;
+    check_repositories(scope, &list.repositories, list.total_count)
 }
 
-fn compare_selection(selection: &str) -> Result<(), Difference> {
+fn check_selection(selection: &str) -> Result<(), Mismatch> {
     if selection == "selected" {
         Ok(())
     } else {
-        Err(Difference::AllRepositories)
+        Err(Mismatch::AllRepositories)
     }
 }
 
 /// The ID of the one repository that the token is for. `found` may be the first page of `total`.
-fn compare_repositories(
-    config: &Config,
+fn check_repositories(
+    scope: &TokenScope,
     found: &[GrantedRepository],
     total: u64,
-) -> Result<RepositoryId, Difference> {
+) -> Result<RepositoryId, Mismatch> {
     let [repository] = found else {
-        return Err(Difference::RepositoryCount(total.max(found.len() as u64)));
+        return Err(Mismatch::WrongRepositoryCount(
+            total.max(found.len() as u64),
+        ));
     };
     if total != 1 {
-        return Err(Difference::RepositoryCount(total));
+        return Err(Mismatch::WrongRepositoryCount(total));
     }
-    if !repository
-        .full_name
-        .eq_ignore_ascii_case(&config.repository.to_string())
-    {
-        return Err(Difference::OtherRepository);
+    if !scope.repository.matches(&repository.full_name) {
+        return Err(Mismatch::WrongRepository);
     }
-    match config.repository_id {
-        Some(pinned) if pinned.0 != repository.id => Err(Difference::OtherRepositoryId),
-        _ => Ok(RepositoryId(repository.id)),
+    match scope.repository_id {
+        Some(pinned) if pinned != repository.id => Err(Mismatch::WrongRepositoryId),
+        _ => Ok(repository.id),
     }
 }
 

@@ -1,98 +1,141 @@
-//! How long work may go on, and how long to wait before the next attempt. Pure arithmetic.
+//! How long an invocation may work, whether a call is worth another attempt, and how long to wait before it.
 //!
-//! In: the deadline that Lambda set, what went wrong, which attempt it was, a random number. Out: a wait, or that it
-//! is no use. It never waits past the time that is left: a caller who is told beats a caller who is killed.
+//! Input: Lambda's deadline, what a failed call says about trying again ([`Retry`]), a random number.
+//! Output: a wait, or the end of the attempts.
+//! Invariant: no wait ends too late for another attempt, because returning an error is better than being killed by Lambda.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{
-    error::{Failure, SsmFault},
-    refusal::Refusal,
-};
+use tokio::time::{Instant, sleep};
 
-/// The first attempt and two more: enough for a fault that passes, few enough for GitHub's abuse limits.
-pub const ATTEMPTS: u32 = 3;
+/// The first attempt and two more: enough for a transient failure, and few enough for GitHub's abuse limits.
+pub const MAX_ATTEMPTS: u32 = 3;
 
-/// The slowest answers of GitHub's and SSM's take about half a second. Two whole attempts and most of a
-/// third fit into ten seconds.
+/// One attempt of a call that can be repeated safely. The slowest responses from GitHub and SSM take about half a second,
+/// and two whole attempts and most of a third fit into ten seconds.
 pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 
-/// What posting the answer and the log line need, with a margin, at the 7 % of a core that 128 MB gives.
-pub const ANSWER_MARGIN: Duration = Duration::from_millis(400);
+/// Time reserved before Lambda's deadline for posting the result. It takes about 1 ms of CPU. At 128 MB Lambda gives a
+/// function 7 % of a core, in slices of 20 ms, so this is five slices.
+pub const RESPONSE_MARGIN: Duration = Duration::from_millis(100);
 
-/// What the mint and the proof leave for revoking a token that is refused, where there is time enough.
-const REVOKE_MARGIN: Duration = Duration::from_secs(1);
+/// Time that must remain after a mint was sent, so that a token that fails its proof can be revoked.
+const REVOCATION_RESERVE: Duration = Duration::from_secs(1);
 
-/// Lambda keeps the time of its hosts to the second. Whoever answers in GitHub's place could ask for a JWT that is good in
-/// years from now: a drift of more than a day is not believed.
-const LARGEST_DRIFT: Duration = Duration::from_hours(24);
-
-/// GitHub answers a small request in less than this nearly always; an attempt with less time left is no use.
+/// GitHub nearly always answers a small request faster than this, so an attempt with less time left is pointless.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(300);
 
-/// The wait before the second attempt, before the jitter; it doubles with each.
+/// The longest wait that a server may impose on a waiting caller. A longer one is reported at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The wait before the second attempt, before jitter. It doubles with each attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
-/// How often a call with a new token is made, and how long it waits between: GitHub needs some seconds to spread a token.
-const SPREADING_ATTEMPTS: u32 = 8;
-const SPREADING_WAIT: Duration = Duration::from_millis(500);
+/// A new token can take a few seconds to become valid on all of GitHub's servers.
+const PROPAGATION_ATTEMPTS: u32 = 8;
+const PROPAGATION_WAIT: Duration = Duration::from_millis(500);
 
-/// The time that an invocation has for its work: until Lambda's deadline, less [`ANSWER_MARGIN`].
+/// What a failed call says about trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The same call would fail again.
+    Never,
+    /// The failure is transient.
+    Backoff,
+    /// The server stated how long to wait.
+    After(Duration),
+    /// The call used a new token, which has not propagated yet.
+    UntilPropagated,
+}
+
+impl Retry {
+    /// The wait before the next attempt. `None` if there must not be one: the failure is final, the attempts are used up,
+    /// or the wait does not fit into `left`, the time that remains.
+    ///
+    /// `attempt` counts from 1; `jitter` is a random number from 0 to 1.
+    pub fn wait(self, attempt: u32, jitter: f64, left: Duration) -> Option<Duration> {
+        let full_jitter = || {
+            FIRST_WAIT
+                .saturating_mul(1 << attempt.min(8))
+                .mul_f64(jitter.clamp(0.0, 1.0) / 2.0)
+        };
+        let (attempts, wait) = match self {
+            Self::Never => return None,
+            Self::Backoff => (MAX_ATTEMPTS, full_jitter()),
+            Self::After(wait) if wait > LONGEST_WAIT => return None,
+            // Throttled clients all get the same delay; jitter keeps them from retrying in lockstep.
+            Self::After(wait) => (MAX_ATTEMPTS, wait.saturating_add(full_jitter())),
+            Self::UntilPropagated => (PROPAGATION_ATTEMPTS, PROPAGATION_WAIT),
+        };
+        let fits = wait.saturating_add(SHORTEST_ATTEMPT) <= left;
+        (attempt < attempts && fits).then_some(wait)
+    }
+}
+
+/// The time in which the calls of one invocation must be done.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeWindow {
+    /// When the invocation began.
+    pub began: Instant,
+    /// When its last call must be over.
+    pub until: Instant,
+}
+
+/// The attempts of one call, counted.
+#[derive(Debug)]
+pub struct Attempts {
+    until: Instant,
+    started: u32,
+}
+
+impl Attempts {
+    /// No attempt yet; none may run past `until`.
+    pub fn new(until: Instant) -> Self {
+        Self { until, started: 0 }
+    }
+
+    /// Starts an attempt and returns how long it may take: `limit`, or the time that remains.
+    pub fn start(&mut self, limit: Duration) -> Duration {
+        self.started += 1;
+        limit.min(self.left())
+    }
+
+    /// Waits until the next attempt. `false` at once if there must not be one.
+    pub async fn wait(&self, retry: Retry) -> bool {
+        match retry.wait(self.started, fastrand::f64(), self.left()) {
+            Some(wait) => {
+                sleep(wait).await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The number of attempts so far.
+    pub fn started(&self) -> u32 {
+        self.started
+    }
+
+    /// The time that remains.
+    pub fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// The time that an invocation may use: until Lambda's deadline, less [`RESPONSE_MARGIN`].
 ///
-/// `deadline_ms` is the `Lambda-Runtime-Deadline-Ms` header, milliseconds since 1970.
+/// `deadline_ms` is the `Lambda-Runtime-Deadline-Ms` header: milliseconds since 1970.
 pub fn time_for_work(deadline_ms: u64, now: SystemTime) -> Duration {
     UNIX_EPOCH
         .checked_add(Duration::from_millis(deadline_ms))
         .and_then(|deadline| deadline.duration_since(now).ok())
         .unwrap_or_default()
-        .saturating_sub(ANSWER_MARGIN)
+        .saturating_sub(RESPONSE_MARGIN)
 }
 
-/// What the mint and the proof leave of the time for work: enough to revoke a token, and never most of a short time.
-pub fn revoke_margin(time_for_work: Duration) -> Duration {
-    REVOKE_MARGIN.min(time_for_work / 4)
-}
-
-/// Whether a JWT may be signed with GitHub's time in place of ours.
-pub fn correctable_drift(ours: SystemTime, githubs: SystemTime) -> bool {
-    let drift = ours
-        .duration_since(githubs)
-        .unwrap_or_else(|ahead| ahead.duration());
-    drift <= LARGEST_DRIFT
-}
-
-/// The wait before the next attempt, or `None` when `failure` is final, the attempts are used up, or the wait does not
-/// fit into the time that is left.
-///
-/// `attempt` counts from 1; `jitter` is a random number from 0 to 1.
-pub fn wait_before_next(
-    failure: &Failure,
-    attempt: u32,
-    jitter: f64,
-    left: Duration,
-) -> Option<Duration> {
-    let full_jitter = || {
-        FIRST_WAIT
-            .saturating_mul(1 << attempt.min(8))
-            .mul_f64(jitter.clamp(0.0, 1.0) / 2.0)
-    };
-    let (attempts, wait) = match failure {
-        Failure::GitHubUnreachable(..)
-        | Failure::GitHubRefused(_, _, Refusal::Unavailable)
-        | Failure::ParametersUnreadable(
-            SsmFault::Unreachable | SsmFault::Unavailable | SsmFault::Throttled,
-        ) => (ATTEMPTS, full_jitter()),
-        // All who were told to wait as long come back at the same moment: the jitter spreads them.
-        Failure::GitHubRefused(_, _, Refusal::RateLimited { wait }) => {
-            (ATTEMPTS, wait.saturating_add(full_jitter()))
-        }
-        Failure::GitHubRefused(_, _, Refusal::TokenNotYetKnown) => {
-            (SPREADING_ATTEMPTS, SPREADING_WAIT)
-        }
-        _ => return None,
-    };
-    let fits = wait.saturating_add(SHORTEST_ATTEMPT) <= left;
-    (attempt < attempts && fits).then_some(wait)
+/// The time that must remain when a mint is sent: enough to revoke the token, and at most a quarter of a short time.
+pub fn revocation_reserve(time_for_work: Duration) -> Duration {
+    REVOCATION_RESERVE.min(time_for_work / 4)
 }
 
 #[cfg(test)]

@@ -35,13 +35,13 @@ fn private_key() {
 }
 
 #[test]
-fn github_answer() {
-    replay("github_answer", properties::github_answer);
+fn github_response() {
+    replay("github_response", properties::github_response);
 }
 
 #[test]
-fn ssm_answer() {
-    replay("ssm_answer", properties::ssm_answer);
+fn aws_response() {
+    replay("aws_response", properties::aws_response);
 }
 
 #[test]

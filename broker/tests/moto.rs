@@ -1,11 +1,7 @@
-//! The broker with a real AWS client on one side and an independent AWS on the other: the AWS CLI and moto.
+//! The broker with a real AWS client, the AWS CLI, and an independent AWS, moto.
 //!
-//! `make test` installs both, pinned. The sandbox's own SSM is held to moto's answers here.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that fails here has failed"
-)]
+//! `make test` installs both at pinned versions. These tests also compare the sandbox's SSM with moto.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +15,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// A program that `make test` put into the virtual environment.
+/// A program that `make test` installed into the virtual environment.
 fn installed(program: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
@@ -28,13 +24,13 @@ fn installed(program: &str) -> PathBuf {
     let path = target.join("venv/bin").join(program);
     assert!(
         path.is_file(),
-        "{} is not there: `make test` installs it",
+        "{} does not exist: `make test` installs it",
         path.display()
     );
     path
 }
 
-/// moto on a free port; it ends with the test.
+/// moto on a free port. It ends with the test.
 struct Moto {
     url: String,
     _process: Child,
@@ -58,7 +54,7 @@ impl Moto {
                 .unwrap_or_else(|| panic!("moto ended"));
             if let Some((_, url)) = line.split_once("Running on ") {
                 let url = url.trim().to_owned();
-                // Its access log has to go somewhere.
+                // Drain its access log, so that it never blocks.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
                 return Self {
                     url,
@@ -69,7 +65,7 @@ impl Moto {
     }
 }
 
-/// The AWS CLI, with credentials of nobody.
+/// Runs the AWS CLI with placeholder credentials.
 async fn aws(endpoint: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(installed("aws"));
     command
@@ -97,17 +93,17 @@ fn json_of(output: &Output) -> Value {
 }
 
 #[tokio::test]
-async fn the_broker_mints_with_parameters_from_moto() {
+async fn broker_mints_with_parameters_from_moto() {
     let moto = Moto::start().await;
-    let outcome = Scenario::default().ssm_endpoint(&moto.url).run().await;
+    let outcome = Scenario::default().aws_endpoint(&moto.url).run().await;
     outcome.token();
     assert_eq!(
-        outcome.calls(Call::Ssm),
+        outcome.calls(Call::GetParameters),
         0,
-        "the sandbox's own SSM was not asked"
+        "no call to the sandbox's SSM"
     );
     let missing = Scenario::default()
-        .ssm_endpoint(&moto.url)
+        .aws_endpoint(&moto.url)
         .variable("GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM", "/no/such/parameter");
     let (error_type, message) = missing.run().await.error();
     assert_eq!(error_type, "ParametersMissing");
@@ -117,26 +113,21 @@ async fn the_broker_mints_with_parameters_from_moto() {
     );
 }
 
-/// An emulator that is not on this machine works, with a warning. `0.0.0.0` is not loopback by its name, and is by its effect.
+/// An emulator on a different host works, with a warning. `0.0.0.0` is not a loopback address but reaches this machine.
 #[tokio::test]
-async fn an_endpoint_in_the_clear_works_with_a_warning() {
+async fn plain_http_endpoint_works_with_a_warning() {
     let moto = Moto::start().await;
-    let elsewhere = moto.url.replace("127.0.0.1", "0.0.0.0");
-    let outcome = Scenario::default().ssm_endpoint(&elsewhere).run().await;
+    let not_loopback = moto.url.replace("127.0.0.1", "0.0.0.0");
+    let outcome = Scenario::default().aws_endpoint(&not_loopback).run().await;
     outcome.token();
     let [line] = outcome.lines("warn")[..] else {
         panic!("{}", outcome.stdout)
     };
-    assert!(
-        line["message"]
-            .as_str()
-            .unwrap()
-            .contains("crosses the network in the clear")
-    );
+    assert!(line["message"].as_str().unwrap().contains("http"), "{line}");
 }
 
 #[tokio::test]
-async fn the_cli_invokes_the_function_and_sees_what_lambda_shows() {
+async fn aws_cli_invokes_the_function() {
     let running = Scenario::default().start().await;
     let url = running.aws_url();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -178,11 +169,11 @@ async fn the_cli_invokes_the_function_and_sees_what_lambda_shows() {
 }
 
 #[tokio::test]
-async fn the_sandboxs_ssm_answers_as_motos_does() {
+async fn sandbox_ssm_responds_like_moto() {
     let moto = Moto::start().await;
     let running = Scenario::default().start().await;
     let pem = PrivateKey::rsa(2048).pem();
-    let conversation: [&[&str]; 9] = [
+    let commands: [&[&str]; 9] = [
         &[
             "put-parameter",
             "--name",
@@ -233,37 +224,37 @@ async fn the_sandboxs_ssm_answers_as_motos_does() {
         &["delete-parameter", "--name", "/a/id"],
         &["delete-parameter", "--name", "/a/id"],
     ];
-    for arguments in conversation {
+    for arguments in commands {
         let arguments = [&["ssm"], arguments].concat();
         let [ours, motos] = [running.aws_url(), moto.url.clone()];
         let (ours, motos) = (aws(&ours, &arguments).await, aws(&motos, &arguments).await);
         assert_eq!(
-            essence(&ours),
-            essence(&motos),
+            comparable(&ours),
+            comparable(&motos),
             "{}",
             arguments[..4.min(arguments.len())].join(" ")
         );
     }
-    // Not `finish`, which holds every request to the function's credentials: these were the CLI's.
+    // Not `finish`, which fails because these requests do not have the function's credentials.
     drop(running);
 }
 
-/// What a client acts on: the error's code, or the answer without the times and account that differ anywhere.
-fn essence(output: &Output) -> Value {
+/// The comparable part of the output: the error code, or the result without times and account.
+fn comparable(output: &Output) -> Value {
     let stderr = String::from_utf8_lossy(&output.stderr);
     if let Some((_, rest)) = stderr.split_once("An error occurred (") {
         return rest.split(')').next().into();
     }
-    let mut answer = json_of(output);
+    let mut result = json_of(output);
     let mut parameters: Vec<Value> = Vec::new();
-    if let Some(parameter) = answer.get_mut("Parameter") {
+    if let Some(parameter) = result.get_mut("Parameter") {
         parameters.push(parameter.take());
     }
-    if let Some(Value::Array(found)) = answer.get_mut("Parameters") {
+    if let Some(Value::Array(found)) = result.get_mut("Parameters") {
         parameters.append(found);
         parameters.sort_by_key(|parameter| parameter["Name"].to_string());
     }
-    let acted_on = |parameter: &Value| {
+    let fields = |parameter: &Value| {
         json!([
             parameter["Name"],
             parameter["Type"],
@@ -272,8 +263,8 @@ fn essence(output: &Output) -> Value {
         ])
     };
     json!({
-        "parameters": parameters.iter().map(acted_on).collect::<Vec<_>>(),
-        "invalid": answer["InvalidParameters"],
-        "version": answer["Version"],
+        "parameters": parameters.iter().map(fields).collect::<Vec<_>>(),
+        "invalid": result["InvalidParameters"],
+        "version": result["Version"],
     })
 }

@@ -15,6 +15,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -83,6 +85,7 @@ async fn handle(payload: &str) -> (&'static str, Value) {
             println!("not JSON");
             ("response", json!({}))
         }
+        Some("pid") => ("response", json!(std::process::id())),
         Some("meet") => {
             let mut meeting = TcpStream::connect(variable("MEETING")).expect("the test listens");
             meeting
@@ -108,20 +111,37 @@ fn hang() -> ! {
     }
 }
 
-/// Load, confirm, mint, by the contract. A failure is reported with its status.
+/// Load, sign, confirm, mint, by the contract. A failure is reported with its status.
 async fn mint() -> (&'static str, Value) {
-    let [client_id, installation_id, key] = parameters().await;
     let base = variable("GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL");
     let owner = variable("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER");
     let name = variable("GITHUB_TOKEN_BROKER_REPOSITORY_NAME");
+    let kms_key = var("GITHUB_TOKEN_BROKER_KMS_KEY_ID").ok();
+    let [client_id, installation_id, key] = match &kms_key {
+        Some(_) => [
+            variable("GITHUB_TOKEN_BROKER_CLIENT_ID"),
+            variable("GITHUB_TOKEN_BROKER_INSTALLATION_ID"),
+            String::new(),
+        ],
+        None => parameters().await,
+    };
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970")
         .as_secs();
     let claims = json!({ "iss": client_id, "iat": now - 60, "exp": now + 540 });
-    let (_, der) = pem_rfc7468::decode_vec(key.as_bytes()).expect("PEM");
-    let key = EncodingKey::from_rsa_der(&der);
-    let jwt = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("signed");
+    let jwt = if let Some(kms_key) = kms_key {
+        match sign_with_kms(&kms_key, &claims).await {
+            Ok(jwt) => jwt,
+            Err(code) => {
+                return ("error", json!({ "errorType": "Kms", "errorMessage": code }));
+            }
+        }
+    } else {
+        let (_, der) = pem_rfc7468::decode_vec(key.as_bytes()).expect("PEM");
+        let key = EncodingKey::from_rsa_der(&der);
+        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("signed")
+    };
     let authorization = format!("Bearer {jwt}");
     let headers = [
         ("accept", "application/vnd.github+json"),
@@ -166,9 +186,36 @@ fn failure(response: Option<&Response<Bytes>>, expected: u16) -> Option<(&'stati
 async fn parameters() -> [String; 3] {
     let names = sandbox::PARAMETERS;
     let input = json!({ "Names": names, "WithDecryption": true });
+    let output = call_aws("ssm", "AmazonSSM.GetParameters", &input).await;
+    let find = |name: &str| {
+        let mut found = output["Parameters"].as_array()?.iter();
+        found.find(|found| found["Name"] == name)?["Value"].as_str()
+    };
+    names.map(|name| find(name).unwrap_or_else(|| panic!("no {name}")).to_owned())
+}
+
+/// The JWT, or the error code of KMS.
+async fn sign_with_kms(key_id: &str, claims: &Value) -> Result<String, Value> {
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
+    let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let input = json!({
+        "KeyId": key_id,
+        "Message": STANDARD.encode(&message),
+        "MessageType": "RAW",
+        "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256",
+    });
+    let output = call_aws("kms", "TrentService.Sign", &input).await;
+    let Some(signature) = output["Signature"].as_str() else {
+        return Err(output["__type"].clone());
+    };
+    let signature = STANDARD.decode(signature).expect("base64");
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+async fn call_aws(service: &str, target: &str, input: &Value) -> Value {
     let mut request = Request::post(format!("{}/", variable("AWS_ENDPOINT_URL")))
         .header("content-type", "application/x-amz-json-1.1")
-        .header("x-amz-target", "AmazonSSM.GetParameters")
+        .header("x-amz-target", target)
         .body(Bytes::from(input.to_string()))
         .expect("a request");
     let signer = Signer::new(
@@ -177,14 +224,9 @@ async fn parameters() -> [String; 3] {
         Some(&variable("AWS_SESSION_TOKEN")),
         &variable("AWS_REGION"),
     );
-    sign(&mut request, &signer, "ssm");
-    let response = send(request).await.expect("SSM responds");
-    let output: Value = serde_json::from_slice(response.body()).expect("JSON");
-    let find = |name: &str| {
-        let mut found = output["Parameters"].as_array()?.iter();
-        found.find(|found| found["Name"] == name)?["Value"].as_str()
-    };
-    names.map(|name| find(name).unwrap_or_else(|| panic!("no {name}")).to_owned())
+    sign(&mut request, &signer, service);
+    let response = send(request).await.expect("AWS responds");
+    serde_json::from_slice(response.body()).expect("JSON")
 }
 
 /// Sends one request; `None` if the connection failed.

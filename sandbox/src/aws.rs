@@ -1,10 +1,12 @@
-//! AWS: one port for Parameter Store (JSON 1.1, selected by `X-Amz-Target`) and Lambda (REST), as an AWS client with a
-//! single `--endpoint-url` expects.
+//! AWS: one port for Parameter Store and KMS (JSON 1.1, selected by `X-Amz-Target`) and Lambda (REST), as an AWS client
+//! with a single `--endpoint-url` expects.
 
 pub(crate) mod error;
+pub(crate) mod kms;
 pub(crate) mod sigv4;
 pub(crate) mod ssm;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::error::AwsError;
+use self::kms::Kms;
 use self::sigv4::{Signature, Signer};
 use self::ssm::Ssm;
 use crate::lambda::{self, Lambda};
@@ -32,10 +35,15 @@ pub(crate) const ACCOUNT: &str = "123456789012";
 /// The content type of AWS's JSON 1.1 protocol.
 pub(crate) const JSON: &str = "application/x-amz-json-1.1";
 
+/// IAM actions, such as `kms:Sign`, that no caller is allowed to perform.
+pub(crate) type DeniedActions = Arc<Mutex<BTreeSet<String>>>;
+
 /// The services behind the AWS port.
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) ssm: Arc<Mutex<Ssm>>,
+    pub(crate) kms: Arc<Mutex<Kms>>,
+    pub(crate) denied_actions: DeniedActions,
     pub(crate) lambda: Arc<Lambda>,
 }
 
@@ -58,6 +66,7 @@ pub(crate) fn router(services: &Services) -> Router {
 pub(crate) fn classify(headers: &HeaderMap) -> Call {
     match target(headers) {
         Some(("AmazonSSM", "GetParameters")) => Call::GetParameters,
+        Some(("TrentService", "Sign")) => Call::Sign,
         _ => Call::Other,
     }
 }
@@ -68,23 +77,37 @@ pub(crate) fn contract_violations(
     request: &Request<Bytes>,
     signer: &Signer,
 ) -> Vec<String> {
-    let service = match call {
-        Call::GetParameters => "ssm",
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
+    let mut found: Vec<_> = match call {
+        Call::GetParameters => sigv4::violations(request, signer, "ssm", SystemTime::now()),
+        Call::Sign => {
+            // The region of a key ARN decides which KMS is called.
+            let region = body["KeyId"].as_str().and_then(arn_region);
+            let signer = region.map_or_else(|| signer.clone(), |region| signer.in_region(region));
+            sigv4::violations(request, &signer, "kms", SystemTime::now())
+        }
         _ => return Vec::new(),
     };
-    let mut found: Vec<_> = sigv4::violations(request, signer, service, SystemTime::now())
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let mut found: Vec<_> = found.drain(..).map(str::to_owned).collect();
     let content_type: Vec<_> = request.headers().get_all(CONTENT_TYPE).iter().collect();
     if content_type != [JSON] {
         found.push(format!(
             "Content-Type is {content_type:?} instead of {JSON}"
         ));
     }
-    let body: Value = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
-    if call == Call::GetParameters && body["WithDecryption"] != json!(true) {
-        found.push("WithDecryption is not true".to_owned());
+    let expected: &[(&str, Value)] = if call == Call::Sign {
+        &[
+            ("MessageType", json!("RAW")),
+            ("SigningAlgorithm", json!("RSASSA_PKCS1_V1_5_SHA_256")),
+            ("DryRun", Value::Null),
+        ]
+    } else {
+        &[("WithDecryption", json!(true))]
+    };
+    for (name, value) in expected {
+        if body[name] != *value {
+            found.push(format!("{name} is {} instead of {value}", body[name]));
+        }
     }
     found
         .into_iter()
@@ -112,10 +135,24 @@ fn operate(services: &Services, headers: &HeaderMap, body: &[u8]) -> Result<Valu
         .map_err(|reason| AwsError::new("IncompleteSignatureException", reason))?;
     let input = serde_json::from_slice(body)
         .map_err(|_| AwsError::new("SerializationException", "the body is not JSON"))?;
+    let prefix = match service {
+        "AmazonSSM" => "ssm",
+        "TrentService" => "kms",
+        _ => return Err(AwsError::unknown_operation(operation)),
+    };
+    let action = format!("{prefix}:{operation}");
+    if lock(&services.denied_actions).contains(&action) {
+        return Err(AwsError::access_denied(&action));
+    }
     match service {
         "AmazonSSM" => lock(&services.ssm).operate(signature.region, operation, &input),
-        _ => Err(AwsError::unknown_operation(operation)),
+        _ => lock(&services.kms).operate(signature.region, operation, &input),
     }
+}
+
+/// `us-east-1` in `arn:aws:kms:us-east-1:123456789012:key/...`.
+fn arn_region(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:")?.split(':').nth(2)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //!
 //! - [`scenario`](Scenario) describes one run of the function, runs it, and checks what must hold in every run.
 //! - `github` is GitHub: its state as plain data, its REST API, its tokens.
-//! - `aws` is AWS: Parameter Store, and the one place that verifies a signature.
+//! - `aws` is AWS: Parameter Store, KMS, and the one place that verifies a signature.
 //! - `lambda` runs the function as Lambda does: a process, the Runtime API, the Invoke API.
 //! - `net` is the network: servers on loopback whose connections can be delayed, throttled or broken.
 //! - `faults` is what can go wrong with a call, and when.
@@ -30,6 +30,7 @@ mod scenario;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use aws::kms::Kms;
 pub use aws::sigv4::{Signer, sign};
 pub use aws::ssm::{Parameter, Ssm};
 pub use cli::demo::demo;
@@ -46,7 +47,9 @@ pub use lambda::invoke_result::InvokeResult;
 pub use net::client::send;
 pub use net::recorder::{Call, RecordedRequest};
 pub use scenario::Scenario;
-pub use scenario::fixtures::{CLIENT_ID, INSTALLATION_ID, PARAMETERS};
+pub use scenario::fixtures::{
+    CLIENT_ID, INSTALLATION_ID, KMS_ALIAS, KMS_KEY_ARN, KMS_KEY_ID, PARAMETERS,
+};
 pub use scenario::outcome::{Outcome, Timing};
 pub use scenario::running::{Running, binary_under_test};
 

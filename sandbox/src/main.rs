@@ -17,7 +17,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Mint a token, show what it can do, and exit
-    Demo,
+    Demo {
+        /// Sign with a KMS key instead of a private key from SSM
+        #[arg(long)]
+        kms: bool,
+    },
     /// Keep AWS and GitHub running until Ctrl-C
     Serve(Box<sandbox::ServeOptions>),
 }
@@ -46,7 +50,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> std::io::Result<()> {
     match command {
-        Command::Demo => sandbox::demo().await,
+        Command::Demo { kms } => sandbox::demo(kms).await,
         Command::Serve(options) => sandbox::serve(*options).await,
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
 
+use crate::aws::kms::Kms;
 use crate::aws::sigv4::Signer;
 use crate::aws::ssm::Ssm;
 use crate::aws::{self, Services};
@@ -16,7 +17,6 @@ use crate::faults::Fault;
 use crate::faults::schedule::{Faults, Schedule};
 use crate::github::routes::SharedGitHub;
 use crate::github::{self, GitHub};
-use crate::lambda::Lambda;
 use crate::lock;
 use crate::net::certificates::Certificates;
 use crate::net::faulty_stream::Disconnect;
@@ -25,7 +25,7 @@ use crate::net::recorder::{Call, Recorder};
 use crate::net::server::{ConnectionOptions, Server};
 
 /// The calls that the function's first connections to AWS and to GitHub may carry.
-const FIRST_AWS_CALLS: [Call; 1] = [Call::GetParameters];
+const FIRST_AWS_CALLS: [Call; 2] = [Call::GetParameters, Call::Sign];
 const FIRST_GITHUB_CALLS: [Call; 1] = [Call::Confirm];
 
 /// How clients reach the servers.
@@ -40,11 +40,17 @@ pub(crate) struct ServerOptions {
     pub(crate) github_port: u16,
 }
 
+/// The state of each service at the start.
+pub(crate) struct InitialState {
+    pub(crate) github: GitHub,
+    pub(crate) ssm: Ssm,
+    pub(crate) kms: Kms,
+}
+
 /// AWS and GitHub, running. The servers stop when this is dropped.
 pub(crate) struct Sandbox {
     pub(crate) github: SharedGitHub,
-    pub(crate) ssm: Arc<Mutex<Ssm>>,
-    pub(crate) lambda: Arc<Lambda>,
+    pub(crate) aws: Services,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
     certificates: Option<Arc<Certificates>>,
@@ -59,17 +65,18 @@ impl Sandbox {
     /// Starts both servers. The signer, if known, is the function: AWS checks its signatures.
     pub(crate) async fn start(
         options: &ServerOptions,
-        github: GitHub,
-        ssm: Ssm,
+        state: InitialState,
         faults: Faults,
         signer: Option<Signer>,
     ) -> Self {
         let certificates = options.tls.then(|| Arc::new(Certificates::new()));
         let recorder = Recorder::default();
-        let github = Arc::new(Mutex::new(github));
-        let services = Services {
-            ssm: Arc::new(Mutex::new(ssm)),
+        let github = Arc::new(Mutex::new(state.github));
+        let aws = Services {
+            ssm: Arc::new(Mutex::new(state.ssm)),
+            kms: Arc::new(Mutex::new(state.kms)),
             lambda: Arc::default(),
+            denied_actions: Arc::default(),
         };
         let start = async |port, round_trip, service, router: axum::Router| {
             let expected = ExpectedCalls::default();
@@ -91,7 +98,7 @@ impl Sandbox {
             options.aws_port,
             options.aws_round_trip,
             Service::Aws(signer),
-            aws::router(&services),
+            aws::router(&aws),
         )
         .await;
         let (github_server, github_expected) = start(
@@ -103,8 +110,7 @@ impl Sandbox {
         .await;
         let sandbox = Self {
             github,
-            ssm: services.ssm,
-            lambda: services.lambda,
+            aws,
             recorder: recorder.clone(),
             faults: faults.clone(),
             certificates: certificates.clone(),

@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use self::outcome::Outcome;
 use self::running::Running;
+use crate::aws::kms::Kms;
 use crate::aws::ssm::{Parameter, Ssm};
 use crate::faults::Fault;
 use crate::faults::schedule::{Faults, Schedule};
@@ -37,13 +38,15 @@ pub struct Scenario {
     pub(crate) parameters: BTreeMap<String, Option<Parameter>>,
     pub(crate) github: Vec<Change<GitHub>>,
     pub(crate) ssm: Vec<Change<Ssm>>,
+    pub(crate) kms: Vec<Change<Kms>>,
+    pub(crate) denied_actions: Vec<String>,
     pub(crate) payload: Bytes,
     pub(crate) options: ServerOptions,
     pub(crate) faults: Faults,
     pub(crate) timeout: Duration,
     pub(crate) memory: u32,
     pub(crate) trace_id: Option<String>,
-    pub(crate) ssm_endpoint: Option<String>,
+    pub(crate) aws_endpoint: Option<String>,
     pub(crate) trailing_slash: bool,
     pub(crate) freeze_after_init: bool,
     pub(crate) after_init: Option<Box<dyn Fn(u32) + Send + Sync>>,
@@ -60,13 +63,15 @@ impl Default for Scenario {
             parameters: BTreeMap::new(),
             github: Vec::new(),
             ssm: Vec::new(),
+            kms: Vec::new(),
+            denied_actions: Vec::new(),
             payload: Bytes::from_static(b"null"),
             options: ServerOptions::default(),
             faults: Faults::default(),
             timeout: Duration::from_secs(10),
             memory: 128,
             trace_id: None,
-            ssm_endpoint: None,
+            aws_endpoint: None,
             trailing_slash: false,
             freeze_after_init: false,
             after_init: None,
@@ -154,6 +159,36 @@ impl Scenario {
         self
     }
 
+    /// Signs with a KMS key that has the App's key material, and passes both IDs as plain values. The three parameters do not
+    /// exist, so that the function must not need SSM.
+    #[must_use]
+    pub fn kms_key(self) -> Self {
+        let without_parameters = fixtures::PARAMETERS
+            .iter()
+            .fold(self, |scenario, name| scenario.without_parameter(name));
+        without_parameters
+            .variable("GITHUB_TOKEN_BROKER_CLIENT_ID", fixtures::CLIENT_ID)
+            .variable(
+                "GITHUB_TOKEN_BROKER_INSTALLATION_ID",
+                fixtures::INSTALLATION_ID.to_string(),
+            )
+            .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", fixtures::KMS_KEY_ARN)
+    }
+
+    /// Changes KMS before anything starts.
+    #[must_use]
+    pub fn kms(mut self, change: impl FnOnce(&mut Kms) + Send + 'static) -> Self {
+        self.kms.push(Box::new(change));
+        self
+    }
+
+    /// Denies an IAM action, such as `kms:Sign`, to every caller.
+    #[must_use]
+    pub fn deny(mut self, action: &str) -> Self {
+        self.denied_actions.push(action.to_owned());
+        self
+    }
+
     /// Serves GitHub below this path, `/api/v3` on GitHub Enterprise Server. The function gets the path as written, with a
     /// trailing slash if there is one.
     #[must_use]
@@ -224,10 +259,10 @@ impl Scenario {
         self.faults(call, Schedule::Always(Fault::edit(change)))
     }
 
-    /// Uses the SSM at this URL, such as moto's, instead of the sandbox's own. The parameters are stored there.
+    /// Uses the AWS at this URL, such as moto's, instead of the sandbox's own. The parameters are stored there.
     #[must_use]
-    pub fn ssm_endpoint(mut self, url: &str) -> Self {
-        self.ssm_endpoint = Some(url.to_owned());
+    pub fn aws_endpoint(mut self, url: &str) -> Self {
+        self.aws_endpoint = Some(url.to_owned());
         self
     }
 

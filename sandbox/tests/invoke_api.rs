@@ -1,21 +1,32 @@
 //! Lambda's Invoke API over HTTP, with a scripted function behind it.
-#![expect(clippy::expect_used, reason = "a test that cannot go on has to stop")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
 mod scripted;
+
+use std::process::Stdio;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use sandbox::Running;
-use tokio::io::AsyncWriteExt as _;
+use sandbox::{Running, Scenario};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+fn scripted() -> Scenario {
+    Scenario::default().binary(scripted::binary())
+}
 
 async fn invoke(running: &Running, name: &str, payload: &'static str) -> Response<Bytes> {
-    let url = format!(
-        "{}/2015-03-31/functions/{name}/invocations",
-        running.aws_url()
-    );
+    invoke_at(&running.aws_url(), name, payload).await
+}
+
+async fn invoke_at(aws_url: &str, name: &str, payload: &'static str) -> Response<Bytes> {
+    let url = format!("{aws_url}/2015-03-31/functions/{name}/invocations");
     let request = Request::post(url)
         .header("x-amz-log-type", "Tail")
         .body(Bytes::from_static(payload.as_bytes()))
@@ -29,7 +40,7 @@ fn header<'a>(response: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
 
 #[tokio::test]
 async fn response_is_returned_with_the_executed_version() {
-    let running = scripted::scenario().start().await;
+    let running = scripted().start().await;
     let response = invoke(&running, "github-token-broker", r#""hello""#).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(header(&response, "x-amz-executed-version"), Some("$LATEST"));
@@ -40,7 +51,7 @@ async fn response_is_returned_with_the_executed_version() {
 
 #[tokio::test]
 async fn missing_payload_reaches_the_function_as_an_empty_object() {
-    let running = scripted::scenario().start().await;
+    let running = scripted().start().await;
     let response = invoke(&running, "github-token-broker", "").await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(header(&response, "x-amz-function-error"), Some("Unhandled"));
@@ -51,7 +62,7 @@ async fn missing_payload_reaches_the_function_as_an_empty_object() {
 
 #[tokio::test]
 async fn invalid_json_and_unknown_function_are_rejected() {
-    let running = scripted::scenario().start().await;
+    let running = scripted().start().await;
     for (name, payload, status, error_type) in [
         (
             "github-token-broker",
@@ -75,7 +86,7 @@ async fn invalid_json_and_unknown_function_are_rejected() {
 
 #[tokio::test]
 async fn function_arn_selects_the_function_and_the_log_tail_is_returned() {
-    let running = scripted::scenario().start().await;
+    let running = scripted().start().await;
     let arn = "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Agithub-token-broker";
     let response = invoke(&running, arn, r#""a""#).await;
     let log = header(&response, "x-amz-log-result").expect("a log");
@@ -94,7 +105,7 @@ async fn function_arn_selects_the_function_and_the_log_tail_is_returned() {
 async fn concurrent_callers_get_separate_environments() {
     let meeting = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = meeting.local_addr().expect("it is bound").to_string();
-    let scenario = scripted::scenario().variable("MEETING", address);
+    let scenario = scripted().variable("MEETING", address);
     let running = scenario.start().await;
     let call = async || invoke(&running, "github-token-broker", r#""meet""#).await;
     // Neither invocation ends before both have begun.
@@ -112,4 +123,42 @@ async fn concurrent_callers_get_separate_environments() {
         assert!(id.is_ok(), "{id:?}");
     }
     running.finish().await;
+}
+
+/// A killed sandbox cannot end its functions; the kernel hangs up on their orphaned process group.
+#[tokio::test]
+async fn frozen_function_ends_with_the_sandbox_program_by_any_signal() {
+    for signal in ["-TERM", "-HUP", "-INT", "-KILL"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let described = folder.path().join("sandbox.json");
+        // In a session of its own, as a terminal or a CI runner starts it.
+        let mut serving = Command::new("setsid")
+            .arg(env!("CARGO_BIN_EXE_sandbox"))
+            .args(["serve", "--describe"])
+            .arg(&described)
+            .env("BROKER_UNDER_TEST", scripted::binary())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let mut stdout = serving.stdout.take().expect("piped");
+        stdout
+            .read_exact(&mut [0])
+            .await
+            .expect("it prints when it is running");
+        let description = std::fs::read(&described).expect("written before the first output");
+        let description: Value = serde_json::from_slice(&description).expect("JSON");
+        let aws_url = description["aws_url"].as_str().expect("a URL");
+        let response = invoke_at(aws_url, "github-token-broker", r#""pid""#).await;
+        let body = String::from_utf8_lossy(response.body());
+        let pid = body
+            .parse()
+            .unwrap_or_else(|_| panic!("no process ID: {body}"));
+        let id = serving.id().expect("it is running").to_string();
+        let killed = Command::new("kill").args([signal, &id]).status().await;
+        assert!(killed.expect("kill runs").success());
+        let ended = timeout(Duration::from_secs(5), serving.wait()).await;
+        assert!(ended.is_ok(), "the sandbox ignores {signal}");
+        scripted::assert_ends(pid).await;
+    }
 }

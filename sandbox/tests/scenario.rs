@@ -1,5 +1,5 @@
 //! The sandbox's guarantees, tested with a scripted function.
-#![expect(clippy::expect_used, reason = "a test that cannot go on has to stop")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
 mod scripted;
 
@@ -10,7 +10,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 fn scripted() -> Scenario {
-    scripted::scenario().payload(r#""mint""#)
+    Scenario::default()
+        .binary(scripted::binary())
+        .payload(r#""mint""#)
 }
 
 #[tokio::test]
@@ -35,6 +37,41 @@ async fn healthy_scenario_mints_in_three_requests() {
         ]
     );
     assert_eq!(outcome.log[0]["message"], "done");
+}
+
+#[tokio::test]
+async fn kms_key_signs_without_a_call_to_ssm() {
+    let outcome = scripted().kms_key().run().await;
+    outcome.token();
+    let calls: Vec<_> = outcome
+        .requests
+        .iter()
+        .map(|request| request.call)
+        .collect();
+    assert_eq!(calls, [Call::Sign, Call::Confirm, Call::Mint]);
+}
+
+#[tokio::test]
+async fn kms_errors_and_faults_reach_the_function() {
+    let kms_key_id = "GITHUB_TOKEN_BROKER_KMS_KEY_ID";
+    let disabled = scripted()
+        .kms_key()
+        .kms(|kms| kms.disable(sandbox::KMS_KEY_ID));
+    let unknown = scripted().kms_key().variable(kms_key_id, "alias/unknown");
+    let denied = scripted().kms_key().deny("kms:Sign");
+    let failing = scripted().kms_key().fault(Call::Sign, Fault::Status(500));
+    let throttled = scripted().kms_key().fault(Call::Sign, Fault::Status(400));
+    for (scenario, expected) in [
+        (disabled, "DisabledException"),
+        (unknown, "NotFoundException"),
+        (denied, "AccessDeniedException"),
+        (failing, "KMSInternalException"),
+        (throttled, "ThrottlingException"),
+    ] {
+        let outcome = scenario.run().await;
+        assert_eq!(outcome.error(), ("Kms".to_owned(), expected.to_owned()));
+        assert_eq!(outcome.calls(Call::Sign), 1);
+    }
 }
 
 #[tokio::test]
@@ -187,7 +224,6 @@ async fn missing_parameter_is_not_returned() {
 async fn frozen_process_ends_when_its_scenario_is_dropped() {
     let running = scripted().start().await;
     let pid = running.pid().expect("it was started");
-    assert!(scripted::is_running(pid));
     drop(running);
     scripted::assert_ends(pid).await;
 }

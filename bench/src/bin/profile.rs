@@ -90,7 +90,7 @@ async fn main() {
     let mut running = Scenario::default().binary(&binary).tls().start().await;
     for _ in 0..WARM {
         running.invoke("null").await;
-        running.forget();
+        running.clear_history();
     }
     running.finish().await;
     end(perf);

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use sandbox::{Answer, Scenario};
+use sandbox::{InvokeResult, Scenario};
 
 const INVOCATIONS: usize = 20_000;
 /// By then every pool and buffer has its size.
@@ -30,8 +30,8 @@ async fn main() -> Result<(), String> {
             .tokens
             .last()
             .map(|token| token.value.clone());
-        match &outcome.answer {
-            Answer::Response(_) => {
+        match &outcome.result {
+            InvokeResult::Response(_) => {
                 minted += 1;
                 let token = outcome.token();
                 if Some(&token) != issued.as_ref() {
@@ -46,7 +46,7 @@ async fn main() -> Result<(), String> {
                 }
             }
             // Three faults in a row are more than is survived; they are to be told.
-            Answer::FunctionError(_)
+            InvokeResult::FunctionError(_)
                 if outcome.error().0.ends_with("Unavailable")
                     || outcome.error().0.ends_with("Unreachable") =>
             {
@@ -54,7 +54,7 @@ async fn main() -> Result<(), String> {
             }
             other => return Err(format!("invocation {number}: {other:?}")),
         }
-        running.forget();
+        running.clear_history();
         if failed > FAILURES_LIMIT {
             return Err(format!(
                 "{failed} of {number} invocations failed; the limit is {FAILURES_LIMIT}"

@@ -1,8 +1,7 @@
-//! Whatever goes wrong with a call, the outcome is a token or a typed error, and the number of calls is known.
+//! The fault matrix: every fault of every call ends in a token or a typed error, after a known number of calls.
 //!
-//! The matrix is data: one row a fault, one column a call. A cell says what the caller gets, and how often the
-//! sandbox saw the call. The harness fails a run that Lambda had to kill, or that let a secret out. `clock.rs`,
-//! `installation.rs` and `parameters.rs` look closer at what is said.
+//! A row is a fault, a column is a call. A cell has the outcome and the number of calls that the sandbox saw. A run fails if
+//! Lambda had to kill the function or if a secret leaked. `clock.rs`, `installation.rs` and `parameters.rs` test the messages.
 
 use std::{
     fmt::Write as _,
@@ -11,69 +10,69 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use sandbox::{Answer, Call, CannedAnswer, Fault, Scenario, Schedule};
+use sandbox::{Call, CannedResponse, Fault, InvokeResult, Scenario, Schedule};
 
-const CALLS: [Call; 3] = [Call::Ssm, Call::Lookup, Call::Mint];
+const CALLS: [Call; 3] = [Call::GetParameters, Call::Confirm, Call::Mint];
 
 /// How often the fault happens.
 #[derive(Clone, Copy)]
 enum Often {
     Once,
     Always,
-    /// Always, with so few seconds to the deadline that one attempt uses them up.
-    AlwaysAndHurried,
+    /// Always, with a timeout so short that one attempt uses it up.
+    AlwaysWithShortTimeout,
 }
-use Often::{Always, AlwaysAndHurried, Once};
+use Often::{Always, AlwaysWithShortTimeout, Once};
 
 struct Row {
     fault: &'static str,
     often: Often,
-    make: fn() -> Fault,
-    /// For SSM, the lookup and the mint: the outcome, and how often the call was seen.
+    fault_value: fn() -> Fault,
+    /// For `get_parameters`, `confirm` and `mint`: the outcome and the number of calls.
     cells: [(&'static str, usize); 3],
 }
 
 const fn row(
     fault: &'static str,
     often: Often,
-    make: fn() -> Fault,
-    ssm: (&'static str, usize),
-    lookup: (&'static str, usize),
+    fault_value: fn() -> Fault,
+    get_parameters: (&'static str, usize),
+    confirm: (&'static str, usize),
     mint: (&'static str, usize),
 ) -> Row {
     Row {
         fault,
         often,
-        make,
-        cells: [ssm, lookup, mint],
+        fault_value,
+        cells: [get_parameters, confirm, mint],
     }
 }
 
 const TOKEN: &str = "token";
-const SSM_SILENT: &str = "ParametersUnreachable";
-const SSM_FAILS: &str = "ParametersUnavailable";
-const SILENT: &str = "GitHubUnreachable";
-const FAILS: &str = "GitHubUnavailable";
-const ODD: &str = "UnexpectedAnswer";
-const LATE: &str = "DeadlineNear";
+const SSM_UNREACHABLE: &str = "ParametersUnreachable";
+const SSM_UNAVAILABLE: &str = "ParametersUnavailable";
+const UNREACHABLE: &str = "GitHubUnreachable";
+const UNAVAILABLE: &str = "GitHubUnavailable";
+const UNEXPECTED: &str = "UnexpectedAnswer";
+const DEADLINE: &str = "DeadlineNear";
 const UNPROVEN: &str = "TokenNotProven";
-/// An answer that only GitHub gives, or that only one of its calls gets.
-const NO_CASE: (&str, usize) = ("", 0);
+/// This service never returns this response, or not for this call.
+const NOT_APPLICABLE: (&str, usize) = ("", 0);
 
-fn secondary_limit() -> CannedAnswer {
-    Fault::answer(403).message(
+fn secondary_limit() -> CannedResponse {
+    Fault::response(403).message(
         "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
     )
 }
 
-fn used_up(until: u64) -> CannedAnswer {
-    Fault::answer(403)
+fn exhausted(until: u64) -> CannedResponse {
+    Fault::response(403)
         .header("x-ratelimit-remaining", 0)
         .header("x-ratelimit-reset", until)
         .message("API rate limit exceeded for installation ID 12345678.")
 }
 
-fn in_a_second() -> u64 {
+fn one_second_from_now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -81,8 +80,8 @@ fn in_a_second() -> u64 {
         + 1
 }
 
-fn said(status: u16, message: &str) -> Fault {
-    Fault::answer(status).message(message).into()
+fn error(status: u16, message: &str) -> Fault {
+    Fault::response(status).message(message).into()
 }
 
 const EXP: &str = "'Expiration time' claim ('exp') is too far in the future";
@@ -94,71 +93,71 @@ const NOT_COVERED: &str = "There is at least one repository that does not exist 
 
 #[rustfmt::skip]
 const MATRIX: &[Row] = &[
-    //   fault                          how often         how to make it                                       SSM                        lookup                    mint
-    row("refused connection",           Once,             || Fault::RefusedConnection,                         (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
-    row("refused connection",           Always,           || Fault::RefusedConnection,                         (SSM_SILENT, 0),           (SILENT, 0),              (SILENT, 0)),
-    row("reset before the answer",      Once,             || Fault::ResetBeforeAnswer,                         (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("reset before the answer",      Always,           || Fault::ResetBeforeAnswer,                         (SSM_SILENT, 4),           (SILENT, 4),              (SILENT, 4)),
-    row("reset in mid-answer",          Once,             || Fault::ResetMidAnswer,                            (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("reset in mid-answer",          Always,           || Fault::ResetMidAnswer,                            (SSM_SILENT, 3),           (SILENT, 3),              (SILENT, 3)),
-    row("truncated answer",             Once,             || Fault::Truncated,                                 (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("truncated answer",             Always,           || Fault::Truncated,                                 (SSM_SILENT, 3),           (SILENT, 3),              (SILENT, 3)),
-    row("dead after a freeze",          Once,             || Fault::CutWhileFrozen,                            (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
+    //   fault                          how often         fault value                                          get_parameters             confirm                   mint
+    row("refused connection",           Once,             || Fault::ConnectionRefused,                         (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
+    row("refused connection",           Always,           || Fault::ConnectionRefused,                         (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
+    row("reset before the response",      Once,             || Fault::ResetBeforeResponse,                         (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
+    row("reset before the response",      Always,           || Fault::ResetBeforeResponse,                         (SSM_UNREACHABLE, 4),           (UNREACHABLE, 4),              (UNREACHABLE, 4)),
+    row("reset in mid-response",          Once,             || Fault::ResetMidResponse,                            (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
+    row("reset in mid-response",          Always,           || Fault::ResetMidResponse,                            (SSM_UNREACHABLE, 3),           (UNREACHABLE, 3),              (UNREACHABLE, 3)),
+    row("truncated response",             Once,             || Fault::TruncatedBody,                                 (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
+    row("truncated response",             Always,           || Fault::TruncatedBody,                                 (SSM_UNREACHABLE, 3),           (UNREACHABLE, 3),              (UNREACHABLE, 3)),
+    row("closed while frozen",          Once,             || Fault::ClosedWhileFrozen,                            (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
     row("TLS failure",                  Once,             || Fault::TlsFailure,                                (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
-    row("TLS failure",                  Always,           || Fault::TlsFailure,                                (SSM_SILENT, 0),           (SILENT, 0),              (SILENT, 0)),
-    row("certificate of another host",  Always,           || Fault::WrongHost,                                 (SSM_SILENT, 0),           (SILENT, 0),              (SILENT, 0)),
-    row("untrusted certificate",        Always,           || Fault::UntrustedCertificate,                      (SSM_SILENT, 0),           (SILENT, 0),              (SILENT, 0)),
+    row("TLS failure",                  Always,           || Fault::TlsFailure,                                (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
+    row("certificate of a different host",  Always,           || Fault::WrongHost,                                 (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
+    row("untrusted certificate",        Always,           || Fault::UntrustedCertificate,                      (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
     row("500",                          Once,             || Fault::Status(500),                               (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("500",                          Always,           || Fault::Status(500),                               (SSM_FAILS, 3),            (FAILS, 3),               (FAILS, 3)),
-    row("502",                          Always,           || Fault::Status(502),                               (SSM_FAILS, 3),            (FAILS, 3),               (FAILS, 3)),
-    row("503",                          Always,           || Fault::Status(503),                               (SSM_FAILS, 3),            (FAILS, 3),               (FAILS, 3)),
-    row("504",                          Always,           || Fault::Status(504),                               (SSM_FAILS, 3),            (FAILS, 3),               (FAILS, 3)),
-    row("SSM throttles",                Once,             || Fault::answer(400).aws("ThrottlingException", "Rate exceeded").into(), (TOKEN, 2), (ODD, 1),           (ODD, 1)),
-    row("SSM throttles",                Always,           || Fault::answer(400).aws("ThrottlingException", "Rate exceeded").into(), ("ParametersThrottled", 3), (ODD, 1), (ODD, 1)),
-    row("429, retry-after 1",           Once,             || Fault::answer(429).header("retry-after", 1).message("").into(),     (TOKEN, 2),                (TOKEN, 2), (TOKEN, 2)),
-    row("429, retry-after 120",         Always,           || Fault::answer(429).header("retry-after", 120).message("").into(),   ("ParametersThrottled", 3), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
+    row("500",                          Always,           || Fault::Status(500),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
+    row("502",                          Always,           || Fault::Status(502),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
+    row("503",                          Always,           || Fault::Status(503),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
+    row("504",                          Always,           || Fault::Status(504),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
+    row("SSM throttles",                Once,             || Fault::response(400).aws("ThrottlingException", "Rate exceeded").into(), (TOKEN, 2), (UNEXPECTED, 1),           (UNEXPECTED, 1)),
+    row("SSM throttles",                Always,           || Fault::response(400).aws("ThrottlingException", "Rate exceeded").into(), ("ParametersThrottled", 3), (UNEXPECTED, 1), (UNEXPECTED, 1)),
+    row("429, retry-after 1",           Once,             || Fault::response(429).header("retry-after", 1).message("").into(),     (TOKEN, 2),                (TOKEN, 2), (TOKEN, 2)),
+    row("429, retry-after 120",         Always,           || Fault::response(429).header("retry-after", 120).message("").into(),   ("ParametersThrottled", 3), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
     row("secondary rate limit",         Always,           || secondary_limit().into(),                         ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("429 and no more",              Always,           || Fault::answer(429).into(),                        ("ParametersThrottled", 3), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("hourly limit used up",         Always,           || used_up(4_102_444_800).into(),                    ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("hourly limit, nearly over",    Once,             || used_up(in_a_second()).into(),                    NO_CASE,                   (TOKEN, 2),               (TOKEN, 2)),
-    row("401, JWT not decoded",         Always,           || said(401, "A JSON web token could not be decoded"), NO_CASE,                  ("AppCredentialsRejected", 1), ("AppCredentialsRejected", 1)),
-    row("401, exp",                     Once,             || said(401, EXP),                                   NO_CASE,                   (TOKEN, 2),               (TOKEN, 2)),
-    row("401, exp",                     Always,           || said(401, EXP),                                   NO_CASE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
-    row("401, iat",                     Once,             || said(401, IAT),                                   NO_CASE,                   (TOKEN, 2),               (TOKEN, 2)),
-    row("401, iat",                     Always,           || said(401, IAT),                                   NO_CASE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
-    row("403, suspended",               Always,           || said(403, SUSPENDED),                             NO_CASE,                   ("InstallationSuspended", 1), ("InstallationSuspended", 1)),
-    row("403, IP allow list",           Always,           || said(403, ALLOW_LIST),                            NO_CASE,                   ("IpNotAllowed", 1),      ("IpNotAllowed", 1)),
-    row("403, another reason",          Always,           || said(403, "Resource not accessible by integration"), NO_CASE,                (ODD, 1),                 (ODD, 1)),
-    row("404",                          Always,           || said(404, "Not Found"),                           NO_CASE,                   ("AppNotInstalled", 1),   ("AppNotInstalled", 1)),
-    row("422, permission not granted",  Always,           || said(422, NOT_GRANTED),                           NO_CASE,                   NO_CASE,                  ("PermissionNotGranted", 1)),
-    row("422, repository not covered",  Always,           || said(422, NOT_COVERED),                           NO_CASE,                   NO_CASE,                  ("RepositoryNotCovered", 1)),
-    row("422, another reason",          Always,           || said(422, "Validation Failed"),                   NO_CASE,                   NO_CASE,                  (ODD, 1)),
-    row("Date two hours ahead",         Always,           || Fault::SkewedDate(7200),                          NO_CASE,                   (TOKEN, 1),               (UNPROVEN, 1)),
-    row("Date two hours behind",        Always,           || Fault::SkewedDate(-7200),                         NO_CASE,                   (TOKEN, 1),               (UNPROVEN, 1)),
+    row("429 without details",              Always,           || Fault::response(429).into(),                        ("ParametersThrottled", 3), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
+    row("hourly limit exhausted",         Always,           || exhausted(4_102_444_800).into(),                    ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
+    row("hourly limit, about to reset",    Once,             || exhausted(one_second_from_now()).into(),                    NOT_APPLICABLE,                   (TOKEN, 2),               (TOKEN, 2)),
+    row("401, JWT not decoded",         Always,           || error(401, "A JSON web token could not be decoded"), NOT_APPLICABLE,                  ("AppCredentialsRejected", 1), ("AppCredentialsRejected", 1)),
+    row("401, exp",                     Once,             || error(401, EXP),                                   NOT_APPLICABLE,                   (TOKEN, 2),               (TOKEN, 2)),
+    row("401, exp",                     Always,           || error(401, EXP),                                   NOT_APPLICABLE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
+    row("401, iat",                     Once,             || error(401, IAT),                                   NOT_APPLICABLE,                   (TOKEN, 2),               (TOKEN, 2)),
+    row("401, iat",                     Always,           || error(401, IAT),                                   NOT_APPLICABLE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
+    row("403, suspended",               Always,           || error(403, SUSPENDED),                             NOT_APPLICABLE,                   ("InstallationSuspended", 1), ("InstallationSuspended", 1)),
+    row("403, IP allow list",           Always,           || error(403, ALLOW_LIST),                            NOT_APPLICABLE,                   ("IpNotAllowed", 1),      ("IpNotAllowed", 1)),
+    row("403, other reason",          Always,           || error(403, "Resource not accessible by integration"), NOT_APPLICABLE,                (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
+    row("404",                          Always,           || error(404, "Not Found"),                           NOT_APPLICABLE,                   ("AppNotInstalled", 1),   ("AppNotInstalled", 1)),
+    row("422, permission not granted",  Always,           || error(422, NOT_GRANTED),                           NOT_APPLICABLE,                   NOT_APPLICABLE,                  ("PermissionNotGranted", 1)),
+    row("422, repository not covered",  Always,           || error(422, NOT_COVERED),                           NOT_APPLICABLE,                   NOT_APPLICABLE,                  ("RepositoryNotCovered", 1)),
+    row("422, other reason",          Always,           || error(422, "Validation Failed"),                   NOT_APPLICABLE,                   NOT_APPLICABLE,                  (UNEXPECTED, 1)),
+    row("Date two hours ahead",         Always,           || Fault::SkewedDate(7200),                          NOT_APPLICABLE,                   (TOKEN, 1),               (UNPROVEN, 1)),
+    row("Date two hours behind",        Always,           || Fault::SkewedDate(-7200),                         NOT_APPLICABLE,                   (TOKEN, 1),               (UNPROVEN, 1)),
     row("slow headers",                 Once,             || Fault::SlowHeaders(Duration::from_millis(200)),   (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("slow headers",                 AlwaysAndHurried, || Fault::SlowHeaders(Duration::from_millis(200)),   (LATE, 1),                 (LATE, 1),                (LATE, 1)),
-    row("trickling body",               Once,             || Fault::TricklingBody(Duration::from_millis(200)), (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("trickling body",               AlwaysAndHurried, || Fault::TricklingBody(Duration::from_millis(200)), (LATE, 1),                 (LATE, 1),                (LATE, 1)),
-    row("endless body",                 Always,           || Fault::EndlessBody,                               (SSM_FAILS, 3),            (ODD, 1),                 (ODD, 1)),
-    row("empty body",                   Always,           || Fault::EmptyBody,                                 (SSM_FAILS, 3),            (ODD, 1),                 (ODD, 1)),
-    row("HTML",                         Always,           || Fault::Html,                                      (SSM_FAILS, 3),            (ODD, 1),                 (ODD, 1)),
-    row("not an object",                Always,           || Fault::Json("[1]".into()),                        (SSM_FAILS, 3),            (ODD, 1),                 (ODD, 1)),
-    row("wrong types",                  Always,           || Fault::Json(r#"{"Parameters":7,"id":"x","token":7}"#.into()), (SSM_FAILS, 3), (ODD, 1),               (ODD, 1)),
-    row("missing fields",               Always,           || Fault::Json("{}".into()),                         (SSM_FAILS, 3),            (ODD, 1),                 (ODD, 1)),
-    row("huge numbers",                 Always,           || Fault::Json(r#"{"Parameters":1e400,"id":1e400,"token":1e400}"#.into()), (SSM_FAILS, 3), (ODD, 1),      (ODD, 1)),
-    row("301",                          Always,           || Fault::Redirect(301),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
-    row("302",                          Always,           || Fault::Redirect(302),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
-    row("307",                          Always,           || Fault::Redirect(307),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
-    row("308",                          Always,           || Fault::Redirect(308),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (ODD, 1)),
+    row("slow headers",                 AlwaysWithShortTimeout, || Fault::SlowHeaders(Duration::from_millis(200)),   (DEADLINE, 1),                 (DEADLINE, 1),                (DEADLINE, 1)),
+    row("trickling body",               Once,             || Fault::SlowBody(Duration::from_millis(200)), (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
+    row("trickling body",               AlwaysWithShortTimeout, || Fault::SlowBody(Duration::from_millis(200)), (DEADLINE, 1),                 (DEADLINE, 1),                (DEADLINE, 1)),
+    row("endless body",                 Always,           || Fault::EndlessBody,                               (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
+    row("empty body",                   Always,           || Fault::EmptyBody,                                 (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
+    row("HTML",                         Always,           || Fault::Html,                                      (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
+    row("not an object",                Always,           || Fault::Json("[1]".into()),                        (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
+    row("wrong types",                  Always,           || Fault::Json(r#"{"Parameters":7,"id":"x","token":7}"#.into()), (SSM_UNAVAILABLE, 3), (UNEXPECTED, 1),               (UNEXPECTED, 1)),
+    row("missing fields",               Always,           || Fault::Json("{}".into()),                         (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
+    row("huge numbers",                 Always,           || Fault::Json(r#"{"Parameters":1e400,"id":1e400,"token":1e400}"#.into()), (SSM_UNAVAILABLE, 3), (UNEXPECTED, 1),      (UNEXPECTED, 1)),
+    row("301",                          Always,           || Fault::Redirect(301),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
+    row("302",                          Always,           || Fault::Redirect(302),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
+    row("307",                          Always,           || Fault::Redirect(307),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
+    row("308",                          Always,           || Fault::Redirect(308),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
 ];
 
 #[tokio::test]
-async fn every_fault_of_every_call_is_survived_or_said() {
+async fn every_fault_of_every_call_ends_in_a_token_or_a_typed_error() {
     let cells = MATRIX.iter().flat_map(|row| {
         CALLS
             .into_iter()
             .zip(row.cells)
-            .filter(|(_, cell)| *cell != NO_CASE)
+            .filter(|(_, cell)| *cell != NOT_APPLICABLE)
             .map(move |(call, cell)| (row, call, cell))
     });
     let results: Vec<_> = stream::iter(cells)
@@ -175,7 +174,7 @@ async fn every_fault_of_every_call_is_survived_or_said() {
         .await;
 
     let mut table = String::from(
-        "| fault | how often | call | outcome | seen | |\n|---|---|---|---|---|---|\n",
+        "| fault | how often | call | outcome | calls | |\n|---|---|---|---|---|---|\n",
     );
     let mut wrong = 0;
     for (row, call, expected, found) in &results {
@@ -191,7 +190,7 @@ async fn every_fault_of_every_call_is_survived_or_said() {
         } else {
             "always"
         };
-        #[expect(clippy::use_debug, reason = "the name of a call")]
+        #[expect(clippy::use_debug, reason = "prints the name of a call")]
         writeln!(
             table,
             "| {} | {often} | {call:?} | {} | {} | {verdict} |",
@@ -204,20 +203,20 @@ async fn every_fault_of_every_call_is_survived_or_said() {
     assert_eq!(wrong, 0, "\n{table}");
 }
 
-/// Once more, where the machine stood still: what came of that run says nothing of the fault.
+/// Runs a cell again if the machine stalled: that run says nothing about the fault.
 async fn run_as_expected(row: &Row, call: Call, expected: (&str, usize)) -> (String, usize) {
-    let (found, longest) = with_pulse(run(row, call)).await;
-    if (found.0.as_str(), found.1) == expected || longest < STANDSTILL {
+    let (found, longest) = measure_stalls(run(row, call)).await;
+    if (found.0.as_str(), found.1) == expected || longest < STALL {
         return found;
     }
     run(row, call).await
 }
 
-/// A third of what an attempt may take: a machine that stands still for so long makes time-outs of its own.
-const STANDSTILL: Duration = Duration::from_secs(1);
+/// A third of an attempt's timeout: a machine that stalls for this long causes timeouts itself.
+const STALL: Duration = Duration::from_secs(1);
 
-/// What comes of `work`, and the longest time for which this process got nothing done meanwhile.
-async fn with_pulse<T>(work: impl Future<Output = T>) -> (T, Duration) {
+/// Awaits `work`. Also returns the longest time during which this process made no progress.
+async fn measure_stalls<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let mut work = pin!(work);
     let (mut beat, mut longest) = (Instant::now(), Duration::ZERO);
     loop {
@@ -231,9 +230,9 @@ async fn with_pulse<T>(work: impl Future<Output = T>) -> (T, Duration) {
     }
 }
 
-/// The outcome, and how often the sandbox saw the call.
+/// Returns the outcome and the number of calls that the sandbox saw.
 async fn run(row: &Row, call: Call) -> (String, usize) {
-    let fault = (row.make)();
+    let fault = (row.fault_value)();
     let tls = matches!(
         fault,
         Fault::TlsFailure | Fault::WrongHost | Fault::UntrustedCertificate
@@ -242,7 +241,7 @@ async fn run(row: &Row, call: Call) -> (String, usize) {
     if tls {
         scenario = scenario.tls();
     }
-    if matches!(row.often, AlwaysAndHurried) {
+    if matches!(row.often, AlwaysWithShortTimeout) {
         scenario = scenario.timeout(Duration::from_secs(3));
     }
     let schedule = if matches!(row.often, Once) {
@@ -251,10 +250,10 @@ async fn run(row: &Row, call: Call) -> (String, usize) {
         Schedule::Always(fault)
     };
     let outcome = scenario.faults(call, schedule).run().await;
-    let answer = match &outcome.answer {
-        Answer::Response(_) => TOKEN.to_owned(),
-        Answer::FunctionError(_) => outcome.error().0,
+    let result = match &outcome.result {
+        InvokeResult::Response(_) => TOKEN.to_owned(),
+        InvokeResult::FunctionError(_) => outcome.error().0,
         other => format!("{other:?}"),
     };
-    (answer, outcome.calls(call))
+    (result, outcome.calls(call))
 }

@@ -1,15 +1,12 @@
-//! The built binary, run as Lambda runs it, on the sandbox. One file for each part of the contract.
+//! The built binary, run on the sandbox as Lambda runs it. Each file tests one part of the contract.
 //!
-//! `BROKER_UNDER_TEST=<path>` runs the same tests against any other binary with the same contract. The harness itself
-//! checks in every scenario that no secret reaches the output, and that AWS and GitHub are spoken to as agreed.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that fails here has failed"
-)]
+//! `BROKER_UNDER_TEST=<path>` runs the same tests against a different binary with the same contract. In every scenario the
+//! harness checks that no secret reaches the output and that every request to AWS and GitHub follows the contract.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 mod clock;
 mod configuration;
+mod demo;
 mod fault_matrix;
 mod installation;
 mod main_path;

@@ -1,12 +1,12 @@
-//! From an empty payload to a token that works, for exactly the configured repository and permissions.
+//! The main path: from an empty payload to a valid token for exactly the configured repository and permissions.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sandbox::{Call, Outcome, PrivateKey, Recorded, Scenario, TokenShape};
+use sandbox::{Call, Outcome, PrivateKey, RecordedRequest, Scenario, TokenFormat};
 use serde_json::json;
 
 #[tokio::test]
-async fn an_empty_payload_returns_a_token_for_the_repository() {
+async fn empty_payload_returns_a_token_for_the_repository() {
     let mut running = Scenario::default().start().await;
     let outcome = running.invoke("null").await;
     let response = outcome.response();
@@ -27,35 +27,38 @@ async fn an_empty_payload_returns_a_token_for_the_repository() {
         fields,
         ["expires_at", "permissions", "repositories", "token"]
     );
-    let hour_long = response["expires_at"].as_str().unwrap();
-    assert!(hour_long.ends_with('Z'), "as GitHub writes it: {hour_long}");
+    let expires_at = response["expires_at"].as_str().unwrap();
+    assert!(
+        expires_at.ends_with('Z'),
+        "as GitHub writes it: {expires_at}"
+    );
     assert_exactly_three_calls(&outcome);
 }
 
 #[tokio::test]
-async fn the_mint_asks_for_one_repository_and_the_configured_permissions() {
+async fn mint_requests_one_repository_and_the_configured_permissions() {
     let permissions = [("issues", "write"), ("pull_requests", "write")];
     let outcome = Scenario::default().permissions(&permissions).run().await;
     let expected = json!({"issues": "write", "pull_requests": "write"});
     assert_eq!(outcome.response()["permissions"], expected);
-    let asked = mint(&outcome).json();
+    let request = mint(&outcome).json();
     assert_eq!(
-        asked,
+        request,
         json!({"repositories": ["octo-repo"], "permissions": expected})
     );
 }
 
 #[tokio::test]
-async fn a_pinned_repository_id_is_asked_for_in_place_of_the_name() {
+async fn pinned_repository_id_is_requested_instead_of_the_name() {
     let pinned = Scenario::default().variable("GITHUB_TOKEN_BROKER_REPOSITORY_ID", "1296269");
     let outcome = pinned.run().await;
     assert_eq!(
         outcome.response()["repositories"],
         json!(["octo-org/octo-repo"])
     );
-    let asked = mint(&outcome).json();
+    let request = mint(&outcome).json();
     assert_eq!(
-        asked,
+        request,
         json!({"repository_ids": [1_296_269], "permissions": {"contents": "read"}})
     );
 }
@@ -73,11 +76,14 @@ async fn every_key_format_and_size_signs() {
 }
 
 #[tokio::test]
-async fn the_api_base_may_have_a_path_with_or_without_a_slash_at_its_end() {
+async fn api_base_path_works_with_and_without_trailing_slash() {
     for path in ["/api/v3", "/api/v3/"] {
         let outcome = Scenario::default().base_path(path).run().await;
-        let lookup = outcome.requests_of(Call::Lookup).next().unwrap();
-        assert_eq!(lookup.path, "/api/v3/repos/octo-org/octo-repo/installation");
+        let confirm = outcome.requests_of(Call::Confirm).next().unwrap();
+        assert_eq!(
+            confirm.path,
+            "/api/v3/repos/octo-org/octo-repo/installation"
+        );
         assert!(
             mint(&outcome)
                 .path
@@ -87,10 +93,10 @@ async fn the_api_base_may_have_a_path_with_or_without_a_slash_at_its_end() {
 }
 
 #[tokio::test]
-async fn both_shapes_of_token_pass_through_unchanged() {
-    for shape in [TokenShape::Short, TokenShape::Long] {
-        let shaped = Scenario::default().github(move |github| github.token_shape = shape);
-        let mut running = shaped.start().await;
+async fn both_token_formats_are_returned_unchanged() {
+    for format in [TokenFormat::Short, TokenFormat::Long] {
+        let scenario = Scenario::default().github(move |github| github.token_format = format);
+        let mut running = scenario.start().await;
         let token = running.invoke("null").await.token();
         assert_eq!(token, running.github().tokens.last().unwrap().value);
         running.finish().await;
@@ -98,17 +104,17 @@ async fn both_shapes_of_token_pass_through_unchanged() {
 }
 
 #[tokio::test]
-async fn everything_works_over_tls() {
+async fn token_is_minted_over_tls() {
     assert_exactly_three_calls(&Scenario::default().tls().run().await);
 }
 
 #[tokio::test]
-async fn the_jwt_is_backdated_by_a_minute_and_valid_for_nine() {
+async fn jwt_is_backdated_by_one_minute_and_valid_for_nine() {
     let before = epoch_seconds();
     let outcome = Scenario::default().run().await;
     let after = epoch_seconds();
     let claims = outcome
-        .requests_of(Call::Lookup)
+        .requests_of(Call::Confirm)
         .next()
         .unwrap()
         .jwt()
@@ -123,11 +129,11 @@ async fn the_jwt_is_backdated_by_a_minute_and_valid_for_nine() {
 }
 
 #[tokio::test]
-async fn names_are_compared_without_regard_to_case() {
-    let shouted = Scenario::default()
+async fn repository_names_ignore_case() {
+    let upper_case = Scenario::default()
         .variable("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", " Octo-ORG ")
         .variable("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "OCTO-repo");
-    let outcome = shouted.run().await;
+    let outcome = upper_case.run().await;
     assert_eq!(
         outcome.response()["repositories"],
         json!(["Octo-ORG/OCTO-repo"])
@@ -135,7 +141,7 @@ async fn names_are_compared_without_regard_to_case() {
 }
 
 #[tokio::test]
-async fn nothing_is_shared_between_a_hundred_invocations() {
+async fn hundred_invocations_share_only_connections() {
     let mut running = Scenario::default().start().await;
     let mut tokens = std::collections::BTreeSet::new();
     let process = running.pid();
@@ -152,7 +158,7 @@ async fn nothing_is_shared_between_a_hundred_invocations() {
 }
 
 #[tokio::test]
-async fn a_mint_is_one_line_of_log() {
+async fn mint_writes_one_log_line() {
     let outcome = Scenario::default().run().await;
     let [line] = outcome.log.as_slice() else {
         panic!("{}", outcome.stdout)
@@ -170,10 +176,10 @@ pub(crate) fn assert_exactly_three_calls(outcome: &Outcome) {
         .iter()
         .map(|request| request.call)
         .collect();
-    assert_eq!(calls, [Call::Ssm, Call::Lookup, Call::Mint]);
+    assert_eq!(calls, [Call::GetParameters, Call::Confirm, Call::Mint]);
 }
 
-fn mint(outcome: &Outcome) -> &Recorded {
+fn mint(outcome: &Outcome) -> &RecordedRequest {
     outcome.requests_of(Call::Mint).next().unwrap()
 }
 

@@ -1,5 +1,4 @@
-//! What is left of the secrets in the process's memory once an invocation is over. The counts are pinned; each copy
-//! that remains is explained.
+//! Copies of secrets in the process's memory after an invocation. The counts are pinned; each remaining copy is explained.
 
 use std::{
     fs::{self, File},
@@ -8,7 +7,7 @@ use std::{
 
 use sandbox::{PrivateKey, Scenario};
 
-/// How often the key, the JWT and the token were found.
+/// The number of copies of the key, the JWT and the token.
 #[derive(Debug, PartialEq, Eq)]
 struct Copies {
     key: usize,
@@ -26,10 +25,10 @@ async fn secrets_are_wiped_when_an_invocation_is_over() {
     assert_eq!(copies_after(Scenario::default()).await, none);
 }
 
-/// rustls decrypts a record where it arrived, in a buffer of the connection's that it keeps for the next record: the
-/// last answer of each host is there until the next one comes or the connection is closed. Nothing else remains.
+/// rustls decrypts a record in place, in a connection buffer that it reuses for the next record. The last response of each
+/// host stays there until the next one arrives or the connection closes. Nothing else remains.
 #[tokio::test]
-async fn tls_keeps_the_last_record_of_each_connection() {
+async fn tls_keeps_only_the_last_record_of_each_connection() {
     let copies = copies_after(Scenario::default().tls()).await;
     assert_eq!(
         copies,
@@ -48,7 +47,7 @@ async fn copies_after(scenario: Scenario) -> Copies {
         running.invoke("null").await.token();
     }
     let outcome = running.invoke("null").await;
-    assert!(running.frozen());
+    assert!(running.is_frozen());
     let memory = memory(running.pid().unwrap());
     running.finish().await;
 
@@ -61,7 +60,7 @@ async fn copies_after(scenario: Scenario) -> Copies {
     let pem = key.pem();
     let mut lines = pem.lines().filter(|line| !line.starts_with("-----"));
     Copies {
-        // The part that is there most often: any part counts, and each is there once in a whole copy.
+        // The part with the most copies: any part counts, and a whole copy contains each part once.
         key: lines
             .by_ref()
             .map(|line| count(&memory, line.as_bytes()))
@@ -73,9 +72,9 @@ async fn copies_after(scenario: Scenario) -> Copies {
     }
 }
 
-/// The secret numbers of an RSA key, each as it stands in the DER and as a computation holds it, its lowest byte first.
+/// The secret numbers of an RSA key, each in the byte order of the DER and in the reverse order of a computation.
 fn numbers(der: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    // SEQUENCE { version, n, e, d, p, q, ... }, each after its tag and its length.
+    // SEQUENCE { version, n, e, d, p, q, ... }, each with its tag and length.
     let mut rest = &der[4..];
     let mut integers = Vec::new();
     while integers.len() < 6 {
@@ -91,19 +90,19 @@ fn numbers(der: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     assert_eq!(
         secrets[1].len(),
         129,
-        "a prime of 1024 bits, and a zero before it"
+        "a prime of 1024 bits after a zero byte"
     );
     secrets.into_iter().flat_map(|number| {
-        // A part in the middle: either end may have been cut off or padded.
+        // A part in the middle: either end may be cut off or padded.
         let part = number[number.len() / 2..][..32].to_vec();
         let reversed = part.iter().rev().copied().collect();
         [part, reversed]
     })
 }
 
-/// Where the limit of core dumps is 0 and may not be raised, the function starts all the same, and the kernel dumps nothing.
+/// If the core dump limit is 0 and cannot be raised, the function still starts, and the kernel writes no dump.
 #[tokio::test]
-async fn a_limit_that_cannot_be_set_is_no_reason_not_to_start() {
+async fn function_starts_if_core_dump_limit_cannot_be_set() {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("bootstrap");
     fs::copy(sandbox::binary_under_test(), &binary).unwrap();
@@ -119,14 +118,14 @@ async fn a_limit_that_cannot_be_set_is_no_reason_not_to_start() {
     let process = format!("/proc/{}", running.pid().unwrap());
     let status = fs::read_to_string(format!("{process}/status")).unwrap();
     assert!(!root || status.contains("Uid:\t65534\t"), "{status}");
-    // The kernel gives the memory of what may not be dumped to root alone.
+    // The kernel makes the memory of a process that cannot be dumped accessible only to root.
     assert_eq!(fs::metadata(format!("{process}/mem")).unwrap().uid(), 0);
     running.finish().await;
 }
 
-/// A core dump would hold what an invocation is working with.
+/// A core dump would contain the secrets of the current invocation.
 #[tokio::test]
-async fn core_dumps_are_off() {
+async fn core_dumps_are_disabled() {
     let running = Scenario::default().start().await;
     let limits = fs::read_to_string(format!("/proc/{}/limits", running.pid().unwrap())).unwrap();
     let line = limits
@@ -134,28 +133,28 @@ async fn core_dumps_are_off() {
         .find(|line| line.starts_with("Max core file size"))
         .unwrap();
     let [soft, hard] = [4, 5].map(|column| line.split_whitespace().nth(column).unwrap());
-    // The kernel writes no dump of one byte, to a file or to a program.
+    // The kernel writes no one-byte dump, neither to a file nor to a program.
     assert_eq!((soft, hard), ("1", "1"));
     running.finish().await;
 }
 
-/// The harness can find what is there: a variable of the environment is.
+/// The search works: it finds a variable of the environment.
 #[tokio::test]
-async fn the_search_finds_what_is_there() {
+async fn memory_search_finds_a_present_value() {
     let running = Scenario::default()
-        .variable("MARK", "a-mark-to-be-found-in-memory")
+        .variable("MARK", "a-value-to-find-in-memory")
         .start()
         .await;
     assert!(
         count(
             &memory(running.pid().unwrap()),
-            b"a-mark-to-be-found-in-memory"
+            b"a-value-to-find-in-memory"
         ) > 0
     );
     running.finish().await;
 }
 
-/// All memory that the process can write to.
+/// All writable memory of the process.
 fn memory(pid: u32) -> Vec<u8> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
@@ -168,7 +167,7 @@ fn memory(pid: u32) -> Vec<u8> {
         let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let [from, to] = [from, to].map(|address| u64::from_str_radix(address, 16).unwrap());
         let mut region = vec![0; usize::try_from(to - from).unwrap()];
-        // A guard page or the like cannot be read, and holds nothing.
+        // A guard page cannot be read and contains nothing.
         if memory.read_exact_at(&mut region, from).is_ok() {
             all.extend(region);
         }

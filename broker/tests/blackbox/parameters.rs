@@ -1,4 +1,4 @@
-//! The three SSM parameters: found by name, each checked, and what is wrong told with the parameter's name.
+//! The three SSM parameters: matched by name, validated, and reported by name if invalid.
 
 use sandbox::{Call, Fault, Outcome, PARAMETERS, Parameter, PrivateKey, Scenario};
 
@@ -6,16 +6,16 @@ const CLIENT_ID: &str = PARAMETERS[0];
 const INSTALLATION_ID: &str = PARAMETERS[1];
 const PRIVATE_KEY: &str = PARAMETERS[2];
 
-async fn failed(scenario: Scenario, error_type: &str, message: &str) -> Outcome {
+async fn assert_fails(scenario: Scenario, error_type: &str, message: &str) -> Outcome {
     let outcome = scenario.run().await;
     let (found_type, found) = outcome.error();
     assert_eq!(found_type, error_type, "{found}");
     assert!(found.starts_with(message), "{found}");
     assert_eq!(outcome.lines("error").len(), 1, "{}", outcome.stdout);
     assert_eq!(
-        outcome.calls(Call::Lookup) + outcome.calls(Call::Mint),
+        outcome.calls(Call::Confirm) + outcome.calls(Call::Mint),
         0,
-        "GitHub was not asked"
+        "no call to GitHub"
     );
     outcome
 }
@@ -31,17 +31,17 @@ fn with(name: &str, parameter: Parameter) -> Scenario {
 }
 
 #[tokio::test]
-async fn missing_parameters_are_named_together() {
+async fn missing_parameters_are_reported_together() {
     let one = format!("missing GitHub App SSM parameters: [{PRIVATE_KEY}]");
-    failed(without(&[PRIVATE_KEY]), "ParametersMissing", &one).await;
+    assert_fails(without(&[PRIVATE_KEY]), "ParametersMissing", &one).await;
     let all = format!(
         "missing GitHub App SSM parameters: [{CLIENT_ID}, {INSTALLATION_ID}, {PRIVATE_KEY}]"
     );
-    failed(without(&PARAMETERS), "ParametersMissing", &all).await;
+    assert_fails(without(&PARAMETERS), "ParametersMissing", &all).await;
 }
 
 #[tokio::test]
-async fn an_empty_parameter_is_named() {
+async fn empty_parameter_is_reported() {
     for name in PARAMETERS {
         let blank = if name == PRIVATE_KEY {
             Parameter::secure_string(" ")
@@ -49,22 +49,22 @@ async fn an_empty_parameter_is_named() {
             Parameter::string(" \n")
         };
         let message = format!("SSM parameter {name} is empty or missing");
-        failed(with(name, blank), "ParameterEmpty", &message).await;
+        assert_fails(with(name, blank), "ParameterEmpty", &message).await;
     }
 }
 
 #[tokio::test]
-async fn a_private_key_in_plain_text_is_refused() {
+async fn private_key_in_a_plain_string_is_rejected() {
     let plain = Parameter::string(PrivateKey::rsa(2048).pem());
     let message = format!("SSM parameter {PRIVATE_KEY} must be a SecureString");
-    failed(with(PRIVATE_KEY, plain), "PrivateKeyNotEncrypted", &message).await;
+    assert_fails(with(PRIVATE_KEY, plain), "PrivateKeyNotEncrypted", &message).await;
 }
 
 #[tokio::test]
-async fn an_installation_id_is_a_number() {
+async fn installation_id_that_is_not_a_number_is_rejected() {
     for value in ["octo-org", "-1", "1.5", "0", "99999999999999999999"] {
         let message = format!("SSM parameter {INSTALLATION_ID} must be");
-        failed(
+        assert_fails(
             with(INSTALLATION_ID, Parameter::string(value)),
             "InstallationIdInvalid",
             &message,
@@ -74,7 +74,7 @@ async fn an_installation_id_is_a_number() {
 }
 
 #[tokio::test]
-async fn blanks_round_an_id_make_no_difference() {
+async fn blanks_around_an_id_are_ignored() {
     let padded = Scenario::default()
         .parameter(
             CLIENT_ID,
@@ -88,7 +88,7 @@ async fn blanks_round_an_id_make_no_difference() {
 }
 
 #[tokio::test]
-async fn the_numeric_app_id_works_as_client_id() {
+async fn numeric_app_id_works_as_client_id() {
     with(CLIENT_ID, Parameter::string("123456"))
         .run()
         .await
@@ -96,10 +96,10 @@ async fn the_numeric_app_id_works_as_client_id() {
 }
 
 #[tokio::test]
-async fn parameters_are_matched_by_name_whatever_their_order() {
+async fn parameters_are_matched_by_name_in_any_order() {
     for reversed in [false, true] {
         Scenario::default()
-            .ssm(move |ssm| ssm.reversed = reversed)
+            .ssm(move |ssm| ssm.reverse_order = reversed)
             .run()
             .await
             .token();
@@ -107,19 +107,19 @@ async fn parameters_are_matched_by_name_whatever_their_order() {
 }
 
 #[tokio::test]
-async fn other_names_are_read_where_configured() {
-    let moved = Scenario::default()
+async fn configured_parameter_names_are_read() {
+    let scenario = Scenario::default()
         .variable("GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM", "/team-a/key")
         .parameter(
             "/team-a/key",
             Parameter::secure_string(PrivateKey::rsa(2048).pem()),
         )
         .without_parameter(PRIVATE_KEY);
-    moved.run().await.token();
+    scenario.run().await.token();
 }
 
 #[tokio::test]
-async fn a_key_is_read_as_people_paste_it() {
+async fn key_is_accepted_as_people_paste_it() {
     let pem = PrivateKey::rsa(2048).pem();
     for pasted in [
         pem.replace('\n', "\r\n"),
@@ -135,54 +135,50 @@ async fn a_key_is_read_as_people_paste_it() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_sign_is_refused_with_its_own_sentence() {
-    let armoured = |label: &str| format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n");
+async fn unusable_key_is_rejected_with_its_reason() {
+    let armored = |label: &str| format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n");
     let pem = PrivateKey::rsa(2048).pem();
     let cut = pem.lines().take(9).collect::<Vec<_>>().join("\n");
     let cases = [
         (
             "hello".to_owned(),
             "PrivateKeyNotPem",
-            "decode GitHub App private key PEM: it has no BEGIN line",
+            "decode GitHub App private key PEM",
         ),
+        (cut, "PrivateKeyNotPem", "decode GitHub App private key PEM"),
         (
-            cut,
-            "PrivateKeyNotPem",
-            "decode GitHub App private key PEM: it has no END line",
-        ),
-        (
-            armoured("RSA PRIVATE KEY"),
+            armored("RSA PRIVATE KEY"),
             "PrivateKeyUnreadable",
-            "parse GitHub App private key: it is incomplete or damaged",
+            "parse GitHub App private key",
         ),
         (
-            armoured("OPENSSH PRIVATE KEY"),
+            armored("OPENSSH PRIVATE KEY"),
             "PrivateKeyUnreadable",
-            "parse GitHub App private key: it is in OpenSSH's own format",
+            "parse GitHub App private key",
         ),
         (
-            armoured("ENCRYPTED PRIVATE KEY"),
+            armored("ENCRYPTED PRIVATE KEY"),
             "PrivateKeyUnreadable",
-            "parse GitHub App private key: it is encrypted",
+            "parse GitHub App private key",
         ),
         (
-            armoured("PUBLIC KEY"),
+            armored("PUBLIC KEY"),
             "PrivateKeyNotRsa",
-            "GitHub App private key must be RSA: this is a public key",
+            "GitHub App private key must be RSA",
         ),
         (
-            armoured("EC PRIVATE KEY"),
+            armored("EC PRIVATE KEY"),
             "PrivateKeyNotRsa",
-            "GitHub App private key must be RSA: this is a key of another algorithm",
+            "GitHub App private key must be RSA",
         ),
         (
-            armoured("CERTIFICATE"),
+            armored("CERTIFICATE"),
             "PrivateKeyNotRsa",
-            "GitHub App private key must be RSA: this is a certificate",
+            "GitHub App private key must be RSA",
         ),
     ];
     for (value, error_type, message) in cases {
-        let outcome = failed(
+        let outcome = assert_fails(
             with(PRIVATE_KEY, Parameter::secure_string(value)),
             error_type,
             message,
@@ -193,7 +189,7 @@ async fn a_key_that_cannot_sign_is_refused_with_its_own_sentence() {
 }
 
 #[tokio::test]
-async fn what_ssm_refuses_is_told_by_its_kind() {
+async fn ssm_errors_are_classified() {
     let denied = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized to perform:";
     let cases = [
         (
@@ -228,17 +224,21 @@ async fn what_ssm_refuses_is_told_by_its_kind() {
         ),
     ];
     for (code, message, error_type) in cases {
-        let refusal = Fault::answer(400).aws(code, &message);
-        let outcome = failed(
-            Scenario::default().fault(Call::Ssm, refusal),
+        let error = Fault::response(400).aws(code, &message);
+        let outcome = assert_fails(
+            Scenario::default().fault(Call::GetParameters, error),
             error_type,
             "SSM GetParameters",
         )
         .await;
-        assert_eq!(outcome.calls(Call::Ssm), 1, "trying again would not help");
+        assert_eq!(
+            outcome.calls(Call::GetParameters),
+            1,
+            "a retry would not help"
+        );
         assert!(
             !outcome.stdout.contains("123456789012"),
-            "SSM's own words are not repeated"
+            "SSM's text is not repeated"
         );
     }
 }

@@ -1,9 +1,9 @@
-//! Nothing is accepted but nothing: whatever else a caller sends is refused before anything is read.
+//! Payloads: only an empty one is accepted; anything else is rejected before anything is read.
 
-use sandbox::{Answer, Scenario};
+use sandbox::{InvokeResult, Scenario};
 
 #[tokio::test]
-async fn nothing_asked_for_is_accepted() {
+async fn empty_payloads_are_accepted() {
     let mut running = Scenario::default().start().await;
     for payload in ["", " ", "\r\n\t", "null", " null ", "\nnull\r\n"] {
         running.invoke(payload).await.token();
@@ -12,7 +12,7 @@ async fn nothing_asked_for_is_accepted() {
 }
 
 #[tokio::test]
-async fn anything_else_is_refused_before_anything_is_read() {
+async fn non_empty_payload_is_rejected_before_anything_is_read() {
     let mut running = Scenario::default().start().await;
     let mut payloads: Vec<Vec<u8>> = [
         "{}",
@@ -36,9 +36,9 @@ async fn anything_else_is_refused_before_anything_is_read() {
     for payload in payloads {
         let outcome = running.invoke(&payload).await;
         assert!(
-            matches!(outcome.answer, Answer::FunctionError(_)),
+            matches!(outcome.result, InvokeResult::FunctionError(_)),
             "{:?}",
-            outcome.answer
+            outcome.result
         );
         let (error_type, message) = outcome.error();
         assert_eq!(error_type, "InputRefused");
@@ -46,10 +46,7 @@ async fn anything_else_is_refused_before_anything_is_read() {
             message.starts_with("github-token-broker does not accept invocation input"),
             "{message}"
         );
-        assert!(
-            outcome.requests.is_empty(),
-            "nothing may be asked of anyone"
-        );
+        assert!(outcome.requests.is_empty(), "no request was made");
         let [line] = outcome.log.as_slice() else {
             panic!("{}", outcome.stdout)
         };
@@ -62,9 +59,9 @@ async fn anything_else_is_refused_before_anything_is_read() {
     running.finish().await;
 }
 
-/// Six megabytes are judged as they pass by, never held.
+/// The function checks six megabytes as they arrive and keeps none of them.
 #[tokio::test]
-async fn a_large_payload_costs_no_memory() {
+async fn large_payload_uses_no_memory() {
     let mut running = Scenario::default().start().await;
     let before = running.invoke("{}").await.peak_memory;
     let after = running

@@ -1,21 +1,21 @@
-//! A token is returned only when it is proven to be what was configured. Any other is revoked, and nobody sees it.
+//! A token is returned only if it is proven to match the configuration. Any other token is revoked and withheld.
 
 use std::time::Duration;
 
 use sandbox::{Call, Fault, Outcome, Scenario};
 use serde_json::{Value, json};
 
-/// The answer to the mint deviates: the token is refused for this reason, and worthless from then on.
-async fn unproven(change: impl Fn(&mut Value) + Send + Sync + 'static, difference: &str) {
-    refused(Scenario::default().tamper(Call::Mint, change), difference).await;
+/// The mint response is tampered with: the token is withheld, for this reason, and revoked.
+async fn assert_unproven(change: impl Fn(&mut Value) + Send + Sync + 'static, reason: &str) {
+    assert_withheld(Scenario::default().tamper(Call::Mint, change), reason).await;
 }
 
-async fn refused(scenario: Scenario, difference: &str) -> Outcome {
+async fn assert_withheld(scenario: Scenario, reason: &str) -> Outcome {
     let mut running = scenario.start().await;
     let outcome = running.invoke("null").await;
     let (error_type, message) = outcome.error();
     assert_eq!(error_type, "TokenNotProven", "{message}");
-    assert!(message.contains(difference), "{message}");
+    assert!(message.contains(reason), "{message}");
     assert_eq!(outcome.calls(Call::Revoke), 1);
     assert!(running.github().tokens.iter().all(|token| token.revoked));
     let [line] = outcome.lines("error")[..] else {
@@ -24,7 +24,7 @@ async fn refused(scenario: Scenario, difference: &str) -> Outcome {
     assert_eq!(line["security_event"], true);
     assert_eq!(line["token_revoked"], true);
     assert!(line["token_hash"].is_string());
-    if !difference.contains("expir") {
+    if !reason.contains("expir") {
         assert!(line["expires_at"].is_string(), "{line}");
     }
     running.finish().await;
@@ -32,89 +32,81 @@ async fn refused(scenario: Scenario, difference: &str) -> Outcome {
 }
 
 #[tokio::test]
-async fn other_permissions_are_refused() {
-    unproven(
+async fn token_with_different_permissions_is_withheld() {
+    assert_unproven(
         |body| body["permissions"]["contents"] = "write".into(),
-        "permission contents has another level",
+        "contents",
     )
     .await;
-    unproven(
+    assert_unproven(
         |body| body["permissions"]["secrets"] = "read".into(),
-        "permission secrets was not asked for",
+        "secrets",
     )
     .await;
-    unproven(
+    assert_unproven(
         |body| body["permissions"]["metadata"] = "write".into(),
-        "permission metadata was not asked for",
+        "metadata",
     )
     .await;
-    unproven(
+    assert_unproven(
         |body| body["permissions"] = json!({"metadata": "read"}),
-        "permission contents is missing",
+        "contents",
     )
     .await;
-    unproven(
+    assert_unproven(
         |body| body["permissions"]["<b>"] = "read".into(),
-        "permission of an unusual name was not asked for",
+        "permission",
     )
     .await;
-    unproven(
+    assert_unproven(
         |body| drop(body.as_object_mut().unwrap().remove("permissions")),
-        "its permissions are unknown",
+        "permissions",
     )
     .await;
-    unproven(
-        |body| body["permissions"] = "all".into(),
-        "its permissions are unknown",
-    )
-    .await;
+    assert_unproven(|body| body["permissions"] = "all".into(), "permissions").await;
 }
 
 #[tokio::test]
-async fn other_repositories_are_refused() {
-    unproven(
+async fn token_for_different_repositories_is_withheld() {
+    assert_unproven(
         |body| body["repository_selection"] = "all".into(),
-        "it is not limited to selected repositories",
+        "selected repositories",
     )
     .await;
-    unproven(
+    assert_unproven(
         |body| body["repositories"][0]["full_name"] = "octo-org/other-repo".into(),
-        "it is for another repository",
+        "repository",
     )
     .await;
-    unproven(
-        |body| body["repositories"] = json!([]),
-        "it is for 0 repositories",
-    )
-    .await;
+    assert_unproven(|body| body["repositories"] = json!([]), "0 repositories").await;
     let twice = |body: &mut Value| {
         let first = body["repositories"][0].clone();
         body["repositories"].as_array_mut().unwrap().push(first);
     };
-    unproven(twice, "it is for 2 repositories").await;
+    assert_unproven(twice, "2 repositories").await;
     let recreated = Scenario::default()
         .variable("GITHUB_TOKEN_BROKER_REPOSITORY_ID", "1296269")
         .tamper(Call::Mint, |body| body["repositories"][0]["id"] = 7.into());
-    refused(recreated, "it is for a repository of another ID").await;
+    assert_withheld(recreated, "ID").await;
 }
 
-/// What one field says counts, though the other was left out: GitHub is not asked again in the hope of another answer.
+/// Each field is checked on its own, even if the other is missing: GitHub is not asked again.
 #[tokio::test]
-async fn what_the_answer_does_say_is_not_asked_away() {
+async fn present_fields_are_not_fetched_again() {
     let cases: [Case; 3] = [
         (
             |body| {
                 body["repository_selection"] = "all".into();
                 drop(body.as_object_mut().unwrap().remove("repositories"));
             },
-            "it is not limited to selected repositories",
+            "selected repositories",
         ),
         (
             |body| {
                 body["repositories"][0]["full_name"] = "octo-org/other-repo".into();
                 drop(body.as_object_mut().unwrap().remove("repository_selection"));
             },
-            "it is for another repository",
+            "repository",
         ),
         (
             |body| {
@@ -122,17 +114,17 @@ async fn what_the_answer_does_say_is_not_asked_away() {
                 body["repositories"].as_array_mut().unwrap().push(first);
                 drop(body.as_object_mut().unwrap().remove("repository_selection"));
             },
-            "it is for 2 repositories",
+            "2 repositories",
         ),
     ];
-    for (change, difference) in cases {
-        let outcome = refused(Scenario::default().tamper(Call::Mint, change), difference).await;
+    for (change, reason) in cases {
+        let outcome = assert_withheld(Scenario::default().tamper(Call::Mint, change), reason).await;
         assert_eq!(outcome.calls(Call::ListRepositories), 0);
     }
 }
 
 #[tokio::test]
-async fn a_token_that_no_header_can_carry_is_no_token() {
+async fn token_with_control_characters_is_rejected() {
     let outcome = Scenario::default()
         .tamper(Call::Mint, |body| body["token"] = "ghs_\u{0}\n".into())
         .run()
@@ -141,58 +133,55 @@ async fn a_token_that_no_header_can_carry_is_no_token() {
 }
 
 #[tokio::test]
-async fn an_odd_expiry_is_refused() {
+async fn token_with_an_unexpected_expiry_is_withheld() {
     let text = "GitHub installation-token response did not include an expiration";
-    unproven(
+    assert_unproven(
         |body| drop(body.as_object_mut().unwrap().remove("expires_at")),
         text,
     )
     .await;
-    unproven(
-        |body| body["expires_at"] = "soon".into(),
-        "its expiry cannot be read",
-    )
-    .await;
-    unproven(
+    assert_unproven(|body| body["expires_at"] = "soon".into(), "expir").await;
+    assert_unproven(
         |body| body["expires_at"] = "2020-01-01T00:00:00Z".into(),
-        "it has expired already",
+        "expired",
     )
     .await;
-    unproven(
+    assert_unproven(
         |body| body["expires_at"] = "2099-01-01T00:00:00Z".into(),
-        "it is valid for more than 65 minutes",
+        "65 minutes",
     )
     .await;
 }
 
 #[tokio::test]
-async fn all_differences_are_told_at_once() {
+async fn all_mismatches_are_reported_together() {
     let changed = |body: &mut Value| {
         body["permissions"]["contents"] = "write".into();
         body["repository_selection"] = "all".into();
     };
-    unproven(
-        changed,
-        "permission contents has another level; it is not limited to selected repositories",
-    )
-    .await;
+    let outcome = assert_withheld(Scenario::default().tamper(Call::Mint, changed), "; ").await;
+    let message = outcome.error().1;
+    assert!(
+        message.contains("contents") && message.contains("selected repositories"),
+        "{message}"
+    );
 }
 
-fn leave_out(field: &'static str) -> impl Fn(&mut Value) + Send + Sync + 'static {
+fn without(field: &'static str) -> impl Fn(&mut Value) + Send + Sync + 'static {
     move |body| drop(body.as_object_mut().unwrap().remove(field))
 }
 
 #[tokio::test]
-async fn what_the_answer_leaves_out_is_asked_of_github() {
+async fn missing_fields_are_fetched_from_github() {
     for field in ["repositories", "repository_selection"] {
         let outcome = Scenario::default()
-            .tamper(Call::Mint, leave_out(field))
+            .tamper(Call::Mint, without(field))
             .run()
             .await;
         outcome.token();
-        let asked = outcome.requests_of(Call::ListRepositories).next().unwrap();
+        let request = outcome.requests_of(Call::ListRepositories).next().unwrap();
         assert!(
-            asked
+            request
                 .path
                 .ends_with("/installation/repositories?per_page=2")
         );
@@ -200,40 +189,34 @@ async fn what_the_answer_leaves_out_is_asked_of_github() {
     }
 }
 
-/// A change to GitHub's answer, and the difference that is then told.
+/// A change to GitHub's response, and the reason that is then reported.
 type Case = (fn(&mut Value), &'static str);
 
 #[tokio::test]
-async fn what_github_then_says_is_held_against_the_configuration_too() {
-    let asked = || Scenario::default().tamper(Call::Mint, leave_out("repositories"));
+async fn fetched_fields_are_compared_with_the_configuration() {
+    let incomplete = || Scenario::default().tamper(Call::Mint, without("repositories"));
     let cases: [Case; 4] = [
-        (
-            |body| body["total_count"] = 2.into(),
-            "it is for 2 repositories",
-        ),
+        (|body| body["total_count"] = 2.into(), "2 repositories"),
         (
             |body| body["repository_selection"] = "all".into(),
-            "it is not limited to selected repositories",
+            "selected repositories",
         ),
         (
             |body| body["repositories"][0]["full_name"] = "a/b".into(),
-            "it is for another repository",
+            "repository",
         ),
-        (
-            |body| body["repositories"] = 1.into(),
-            "its repositories are unknown",
-        ),
+        (|body| body["repositories"] = 1.into(), "repositories"),
     ];
-    for (change, difference) in cases {
-        refused(asked().tamper(Call::ListRepositories, change), difference).await;
+    for (change, reason) in cases {
+        assert_withheld(incomplete().tamper(Call::ListRepositories, change), reason).await;
     }
 }
 
 #[tokio::test]
-async fn a_fresh_token_is_given_time_to_spread() {
+async fn new_token_is_given_time_to_propagate() {
     let outcome = Scenario::default()
-        .tamper(Call::Mint, leave_out("repositories"))
-        .github(|github| github.spreading = 2)
+        .tamper(Call::Mint, without("repositories"))
+        .github(|github| github.propagation_calls = 2)
         .run()
         .await;
     outcome.token();
@@ -241,19 +224,19 @@ async fn a_fresh_token_is_given_time_to_spread() {
 }
 
 #[tokio::test]
-async fn a_token_that_github_never_accepts_is_not_returned() {
+async fn token_that_never_propagates_is_withheld() {
     let outcome = Scenario::default()
-        .tamper(Call::Mint, leave_out("repositories"))
-        .github(|github| github.spreading = 1000)
+        .tamper(Call::Mint, without("repositories"))
+        .github(|github| github.propagation_calls = 1000)
         .run()
         .await;
     assert_eq!(outcome.error().0, "TokenNotProven");
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_asked_about_is_revoked() {
+async fn token_is_revoked_if_missing_fields_cannot_be_fetched() {
     let outcome = Scenario::default()
-        .tamper(Call::Mint, leave_out("repositories"))
+        .tamper(Call::Mint, without("repositories"))
         .faults(
             Call::ListRepositories,
             sandbox::Schedule::Always(Fault::Status(503)),
@@ -265,11 +248,11 @@ async fn a_token_that_cannot_be_asked_about_is_revoked() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_token_is_told() {
+async fn response_without_a_token_is_reported() {
     let text = "GitHub installation-token response did not include a token";
-    for nothing in [Value::Null, "".into()] {
+    for missing in [Value::Null, "".into()] {
         let outcome = Scenario::default()
-            .tamper(Call::Mint, move |body| body["token"] = nothing.clone())
+            .tamper(Call::Mint, move |body| body["token"] = missing.clone())
             .run()
             .await;
         let (error_type, message) = outcome.error();
@@ -278,9 +261,8 @@ async fn an_answer_without_a_token_is_told() {
     }
 }
 
-/// A revocation that hangs does not hide why it was asked for.
 #[tokio::test]
-async fn a_proof_that_failed_is_told_though_its_revocation_hangs() {
+async fn failed_proof_is_reported_even_if_revocation_hangs() {
     let outcome = Scenario::default()
         .timeout(Duration::from_secs(6))
         .tamper(Call::Mint, |body| {
@@ -303,8 +285,8 @@ async fn a_proof_that_failed_is_told_though_its_revocation_hangs() {
 }
 
 #[tokio::test]
-async fn thousands_of_differences_are_told_in_a_sentence() {
-    let greedy = |body: &mut Value| {
+async fn thousands_of_mismatches_are_summarized() {
+    let excessive = |body: &mut Value| {
         for number in 0..2000 {
             let name: String = format!("{number:04}")
                 .bytes()
@@ -313,17 +295,20 @@ async fn thousands_of_differences_are_told_in_a_sentence() {
             body["permissions"][name] = "read".into();
         }
     };
-    let outcome = Scenario::default().tamper(Call::Mint, greedy).run().await;
+    let outcome = Scenario::default()
+        .tamper(Call::Mint, excessive)
+        .run()
+        .await;
     let (error_type, message) = outcome.error();
     assert_eq!(error_type, "TokenNotProven");
     assert!(
-        message.contains("and 1992 more differences") && message.len() < 1000,
+        message.contains("1992 more") && message.len() < 1000,
         "{message}"
     );
 }
 
 #[tokio::test]
-async fn one_field_that_cannot_be_read_is_told_alone() {
+async fn unreadable_field_is_reported_alone() {
     let outcome = Scenario::default()
         .tamper(Call::Mint, |body| body["permissions"] = "all".into())
         .run()

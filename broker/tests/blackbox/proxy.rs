@@ -1,4 +1,4 @@
-//! A proxy, where one is set, sees where the function goes, and nothing of what it says there.
+//! An HTTP proxy sees the hosts that the function connects to, and none of its traffic.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// An HTTP proxy that knows `CONNECT`, and what it was asked.
+/// An HTTP proxy that supports `CONNECT`, and the requests that it received.
 struct Proxy {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -28,7 +28,7 @@ impl Proxy {
         Self { url, requests }
     }
 
-    fn asked(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -48,7 +48,7 @@ async fn tunnel(client: TcpStream, seen: Arc<Mutex<Vec<String>>>) {
         .write_all(b"HTTP/1.1 200 Connected\r\n\r\n")
         .await
         .unwrap();
-    // Whoever closes first ends it.
+    // The tunnel ends when either side closes.
     drop(copy_bidirectional(&mut client, &mut server).await);
 }
 
@@ -61,32 +61,32 @@ async fn both_hosts_are_reached_through_the_proxy() {
         .run()
         .await;
     outcome.token();
-    let asked = proxy.asked();
-    assert_eq!(asked.len(), 2, "one tunnel for each host");
-    for head in asked {
+    let requests = proxy.requests();
+    assert_eq!(requests.len(), 2, "one tunnel per host");
+    for head in requests {
         assert!(head.starts_with("CONNECT "), "{head}");
         assert!(
             head.to_lowercase()
                 .contains("proxy-authorization: basic dxnlcjpwyxnz"),
             "user and password"
         );
-        assert!(!head.contains("Bearer"), "no token of GitHub's");
+        assert!(!head.contains("Bearer"), "no GitHub token");
     }
 }
 
 #[tokio::test]
-async fn hosts_that_need_no_proxy_are_reached_directly() {
+async fn no_proxy_hosts_are_reached_directly() {
     let proxy = Proxy::start().await;
     let scenario = Scenario::default()
         .tls()
         .variable("HTTPS_PROXY", &proxy.url)
         .variable("NO_PROXY", "localhost,127.0.0.1");
     scenario.run().await.token();
-    assert!(proxy.asked().is_empty());
+    assert!(proxy.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_told() {
+async fn missing_proxy_is_reported() {
     let gone = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()

@@ -1,21 +1,21 @@
-//! The deadline, connections that die unseen, proxies, and what a caller can put beside the payload.
+//! Deadlines, broken connections, and responses that end too early.
 
 use std::time::Duration;
 
-use sandbox::{Answer, Call, Fault, Scenario, Schedule};
+use sandbox::{Call, Fault, InvokeResult, Scenario, Schedule};
 
 #[tokio::test]
-async fn the_caller_is_told_before_lambda_kills() {
-    for call in [Call::Ssm, Call::Lookup, Call::Mint] {
+async fn timeout_is_reported_before_lambda_kills() {
+    for call in [Call::GetParameters, Call::Confirm, Call::Mint] {
         let slow = Scenario::default().timeout(Duration::from_secs(2)).faults(
             call,
             Schedule::Always(Fault::Delay(Duration::from_secs(30))),
         );
         let outcome = slow.run().await;
         assert!(
-            matches!(outcome.answer, Answer::FunctionError(_)),
+            matches!(outcome.result, InvokeResult::FunctionError(_)),
             "{:?}",
-            outcome.answer
+            outcome.result
         );
         let (error_type, message) = outcome.error();
         assert_eq!(error_type, "DeadlineNear", "{message}");
@@ -23,11 +23,11 @@ async fn the_caller_is_told_before_lambda_kills() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_while_frozen_is_replaced_unseen() {
-    for call in [Call::Ssm, Call::Lookup, Call::Mint] {
+async fn connection_closed_while_frozen_is_replaced_silently() {
+    for call in [Call::GetParameters, Call::Confirm, Call::Mint] {
         let mut running = Scenario::default().start().await;
         running.invoke("null").await.token();
-        running.faults(call, Schedule::First(Fault::CutWhileFrozen));
+        running.faults(call, Schedule::First(Fault::ClosedWhileFrozen));
         let outcome = running.invoke("null").await;
         outcome.token();
         assert_eq!(
@@ -38,16 +38,16 @@ async fn a_connection_that_died_while_frozen_is_replaced_unseen() {
     }
 }
 
-/// A start on demand leaves GitHub's handshake running, and a freeze can come in the middle of it.
+/// On an on-demand start, GitHub's handshake is still running when init ends, so a freeze can interrupt it.
 #[tokio::test]
-async fn a_handshake_that_a_freeze_interrupts_is_made_anew() {
+async fn handshake_interrupted_by_a_freeze_is_repeated() {
     let far = Duration::from_millis(300);
     let running = Scenario::default().tls().round_trips(Duration::ZERO, far);
     let mut running = running
-        .fault(Call::Lookup, Fault::CutWhileFrozen)
+        .fault(Call::Confirm, Fault::ClosedWhileFrozen)
         .start()
         .await;
-    assert!(running.frozen());
+    assert!(running.is_frozen());
     let outcome = running.invoke("null").await;
     outcome.token();
     assert_eq!(
@@ -55,14 +55,14 @@ async fn a_handshake_that_a_freeze_interrupts_is_made_anew() {
         0
     );
     assert_eq!(outcome.requests.len(), 3);
-    let lookup = outcome.requests_of(Call::Lookup).next().unwrap();
-    assert_eq!(lookup.connection, 2, "the first was cut");
+    let confirm = outcome.requests_of(Call::Confirm).next().unwrap();
+    assert_eq!(confirm.connection, 2, "the first was closed");
     running.finish().await;
 }
 
-/// A host that takes a connection and says nothing costs each attempt its time, and the caller is told in time which it is.
+/// A host that accepts connections and never responds costs each attempt its timeout; the error names the host in time.
 #[tokio::test]
-async fn a_handshake_that_hangs_is_told_before_the_deadline() {
+async fn hanging_handshake_is_reported_before_the_deadline() {
     let hanging = Duration::from_secs(5);
     let outcome = Scenario::default()
         .tls()
@@ -75,7 +75,7 @@ async fn a_handshake_that_hangs_is_told_before_the_deadline() {
 }
 
 #[tokio::test]
-async fn three_calls_go_over_two_connections_that_are_kept() {
+async fn three_calls_reuse_two_connections() {
     let mut running = Scenario::default().tls().start().await;
     let mut connections = std::collections::BTreeSet::new();
     for _ in 0..5 {
@@ -85,7 +85,7 @@ async fn three_calls_go_over_two_connections_that_are_kept() {
             outcome
                 .requests
                 .iter()
-                .map(|request| (request.call == Call::Ssm, request.connection)),
+                .map(|request| (request.call == Call::GetParameters, request.connection)),
         );
     }
     assert_eq!(connections.len(), 2, "{connections:?}");
@@ -93,7 +93,7 @@ async fn three_calls_go_over_two_connections_that_are_kept() {
 }
 
 #[tokio::test]
-async fn one_process_serves_whatever_is_sent() {
+async fn one_process_serves_every_payload() {
     let mut running = Scenario::default().start().await;
     for payload in ["", "{}", "\"\u{0}\"", "null"] {
         running.invoke(payload).await;
@@ -105,8 +105,8 @@ async fn one_process_serves_whatever_is_sent() {
 }
 
 #[tokio::test]
-async fn two_faults_in_a_row_are_survived() {
-    for call in [Call::Ssm, Call::Lookup, Call::Mint] {
+async fn two_faults_in_a_row_are_retried() {
+    for call in [Call::GetParameters, Call::Confirm, Call::Mint] {
         let faulty = Scenario::default().faults(call, Schedule::Times(2, Fault::Status(503)));
         let outcome = faulty.run().await;
         outcome.token();
@@ -114,80 +114,80 @@ async fn two_faults_in_a_row_are_survived() {
     }
 }
 
-/// A wait is begun only if a mint after it would still be in time to be revoked: the caller learns how long to wait.
+/// The broker waits only if a token minted afterwards could still be revoked in time. Otherwise it reports the wait.
 #[tokio::test]
-async fn a_wait_that_does_not_fit_is_told_and_not_begun() {
-    let limited = Fault::answer(429).header("retry-after", 9).message("");
+async fn rate_limit_wait_that_does_not_fit_is_reported_at_once() {
+    let limited = Fault::response(429).header("retry-after", 9).message("");
     let outcome = Scenario::default().fault(Call::Mint, limited).run().await;
     let (error_type, message) = outcome.error();
     assert_eq!(error_type, "GitHubRateLimited");
-    assert!(message.contains("rate limited for 9 seconds"), "{message}");
+    assert!(message.contains("9 seconds"), "{message}");
     assert_eq!(outcome.calls(Call::Mint), 1);
     assert!(
         outcome.lines("error")[0]
-            .get("unseen_token_possible")
+            .get("orphaned_token_possible")
             .is_none()
     );
 }
 
-/// What a refusal means is in its status: a body that never ends does not bring the call a second time.
+/// The status of a GitHub error is enough: a body that never ends does not cause a retry.
 #[tokio::test]
-async fn a_refusal_with_an_endless_body_is_still_a_refusal() {
+async fn error_status_with_a_slow_body_is_final() {
     let outcome = Scenario::default()
         .github(|github| github.installations.clear())
         .faults(
-            Call::Lookup,
-            Schedule::Always(Fault::TricklingBody(Duration::from_millis(200))),
+            Call::Confirm,
+            Schedule::Always(Fault::SlowBody(Duration::from_millis(200))),
         )
         .run()
         .await;
     assert_eq!(outcome.error().0, "AppNotInstalled");
-    assert_eq!(outcome.calls(Call::Lookup), 1);
+    assert_eq!(outcome.calls(Call::Confirm), 1);
 }
 
-/// The status of a refusal says enough: it is not asked for again because its body was cut.
+/// The status of a GitHub error is enough: a truncated body does not cause a retry.
 #[tokio::test]
-async fn a_refusal_whose_body_is_cut_is_still_a_refusal() {
+async fn error_status_with_a_truncated_body_is_final() {
     let running = Scenario::default().github(|github| github.installations.clear());
     let outcome = running
-        .faults(Call::Lookup, Schedule::Always(Fault::ResetMidAnswer))
+        .faults(Call::Confirm, Schedule::Always(Fault::ResetMidResponse))
         .run()
         .await;
     assert_eq!(outcome.error().0, "AppNotInstalled");
-    assert_eq!(outcome.calls(Call::Lookup), 1);
+    assert_eq!(outcome.calls(Call::Confirm), 1);
 }
 
-/// The reason of SSM's refusals is in their bodies: without one it is asked again.
+/// The reason of an SSM error is in its body: without it, the broker retries.
 #[tokio::test]
-async fn a_refusal_of_ssms_whose_body_is_cut_is_no_answer() {
+async fn ssm_error_with_a_truncated_body_is_retried() {
     for fault in [
-        Fault::ResetMidAnswer,
-        Fault::TricklingBody(Duration::from_millis(200)),
+        Fault::ResetMidResponse,
+        Fault::SlowBody(Duration::from_millis(200)),
     ] {
         let outcome = Scenario::default()
             .ssm(|ssm| ssm.kms_denied = true)
-            .faults(Call::Ssm, Schedule::Always(fault))
+            .faults(Call::GetParameters, Schedule::Always(fault))
             .run()
             .await;
         assert_eq!(outcome.error().0, "ParametersUnreachable");
-        assert_eq!(outcome.calls(Call::Ssm), 3);
+        assert_eq!(outcome.calls(Call::GetParameters), 3);
     }
 }
 
-/// A mint that GitHub said yes to, and that gave no token, may have made one all the same.
+/// A mint with a success status and no readable token may have created a token anyway.
 #[tokio::test]
-async fn a_mint_without_a_readable_answer_may_have_left_a_token() {
+async fn mint_without_a_readable_response_reports_a_possible_orphan() {
     for fault in [
         Fault::Html,
         Fault::EndlessBody,
         Fault::Json("[]".into()),
-        Fault::ResetMidAnswer,
+        Fault::ResetMidResponse,
     ] {
         let outcome = Scenario::default()
             .faults(Call::Mint, Schedule::Always(fault))
             .run()
             .await;
         let line = outcome.lines("error")[0].clone();
-        assert_eq!(line["unseen_token_possible"], true, "{line}");
+        assert_eq!(line["orphaned_token_possible"], true, "{line}");
     }
 }

@@ -1,4 +1,4 @@
-//! One line of log for each invocation, from which a token can be followed to its caller and to its use.
+//! The log: one line per invocation that connects a token with its caller and its use.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn a_minted_token_can_be_traced() {
+async fn minted_token_can_be_traced() {
     let outcome = Scenario::default()
         .trace_id("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
         .run()
@@ -40,13 +40,13 @@ async fn a_minted_token_can_be_traced() {
         BTreeSet::from(["confirm", "mint"])
     );
     assert_eq!(line["attempts"], json!({"confirm": 1, "mint": 1}));
-    let steps = BTreeSet::from(["ssm", "sign", "confirm", "mint", "prove", "total"]);
+    let steps = BTreeSet::from(["load", "sign", "confirm", "mint", "prove", "total"]);
     assert_eq!(keys(&line["milliseconds"]), steps);
     assert!(line["milliseconds"]["total"].as_f64().unwrap() > 0.0);
 }
 
 #[tokio::test]
-async fn lines_have_the_shape_of_lambdas_json_logging() {
+async fn log_lines_match_lambdas_json_format() {
     let outcome = Scenario::default()
         .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
         .run()
@@ -62,7 +62,7 @@ async fn lines_have_the_shape_of_lambdas_json_logging() {
 }
 
 #[tokio::test]
-async fn a_failure_is_traced_as_far_as_it_came() {
+async fn failure_is_logged_with_the_steps_before_it() {
     let outcome = Scenario::default()
         .faults(Call::Mint, sandbox::Schedule::Always(Fault::Status(503)))
         .run()
@@ -75,13 +75,13 @@ async fn a_failure_is_traced_as_far_as_it_came() {
     assert_eq!(line["retryable"], true);
     assert_eq!(line["aws_request_id"], outcome.request_id);
     assert_eq!(line["attempts"], json!({"confirm": 1, "mint": 3}));
-    assert_eq!(line["unseen_token_possible"], true);
+    assert_eq!(line["orphaned_token_possible"], true);
     assert_eq!(line["installation_id"], 12_345_678);
     assert!(line.get("token_hash").is_none());
 }
 
 #[tokio::test]
-async fn metrics_are_written_only_where_asked_for_and_past_the_level_filter() {
+async fn metrics_are_written_only_if_configured_and_at_any_log_level() {
     assert!(
         Scenario::default()
             .run()
@@ -127,7 +127,7 @@ async fn metrics_are_written_only_where_asked_for_and_past_the_level_filter() {
         [0, 1, 0, 0]
     );
 
-    running.faults(Call::Lookup, sandbox::Schedule::First(Fault::Status(404)));
+    running.faults(Call::Confirm, sandbox::Schedule::First(Fault::Status(404)));
     let failed = running.invoke("null").await;
     let line = failed
         .log
@@ -154,9 +154,9 @@ async fn metrics_are_written_only_where_asked_for_and_past_the_level_filter() {
     running.finish().await;
 }
 
-/// Lambda's own filter drops a line whose level is below its setting, and takes one without a level for INFO.
+/// Lambda's log filter drops lines below its level, and treats a line without a level as INFO.
 #[tokio::test]
-async fn metrics_pass_lambdas_own_filter() {
+async fn metrics_pass_lambdas_log_filter() {
     let outcome = Scenario::default()
         .variable("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", "Team/Broker")
         .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
@@ -171,7 +171,7 @@ async fn metrics_pass_lambdas_own_filter() {
 }
 
 #[tokio::test]
-async fn a_refused_payload_is_traced_without_a_call() {
+async fn rejected_payload_is_logged_without_calls() {
     let outcome = Scenario::default().payload("{}").run().await;
     let [line] = outcome.lines("warn")[..] else {
         panic!("{}", outcome.stdout)
@@ -184,18 +184,18 @@ async fn a_refused_payload_is_traced_without_a_call() {
     );
 }
 
-/// GitHub's request ID goes into the log; what does not look like one is text from outside, and does not.
+/// GitHub's request ID is logged only if it has the expected format: anything else is untrusted text.
 #[tokio::test]
-async fn an_odd_request_id_is_not_repeated() {
+async fn malformed_request_id_is_not_logged() {
     for (id, shown) in [
         ("0A1B:2C3D-4", true),
         ("<script>", false),
         (&"F".repeat(65), false),
     ] {
-        let limited = Fault::answer(404)
+        let error = Fault::response(404)
             .header("x-github-request-id", id)
             .message("Not Found");
-        let outcome = Scenario::default().fault(Call::Lookup, limited).run().await;
+        let outcome = Scenario::default().fault(Call::Confirm, error).run().await;
         let found = &outcome.lines("error")[0]["github_request_ids"];
         assert_eq!(
             found.get("confirm").is_some_and(|found| found == id),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use broker::{config::Config, error_type::ErrorType, variables::VARIABLES};
+use broker::{config::Config, config::env::VARIABLES, error_type::ErrorType};
 
 use crate::{files, first_cells, hold, mentioned, path, read};
 

@@ -14,7 +14,9 @@ mod threats;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(name)
 }
 
 fn read(name: &str) -> String {

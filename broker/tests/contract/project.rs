@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use broker::variables::VARIABLES;
+use broker::config::env::VARIABLES;
 
 use crate::{hold, path, read};
 

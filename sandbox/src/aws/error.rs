@@ -3,9 +3,9 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::JSON;
+use super::{ACCOUNT, JSON};
 
 /// An error that AWS returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,16 @@ impl AwsError {
         }
     }
 
+    /// The caller is not allowed to perform this action. AWS names the principal and the resource, with their ARNs.
+    pub(crate) fn access_denied(action: &str) -> Self {
+        let message = format!(
+            "User: arn:aws:sts::{ACCOUNT}:assumed-role/github-token-broker/github-token-broker is not authorized to perform: \
+             {action} on resource: arn:aws:sandbox:us-east-1:{ACCOUNT}:resource because no identity-based policy allows the \
+             {action} action"
+        );
+        Self::new("AccessDeniedException", message)
+    }
+
     pub(crate) fn unknown_operation(message: impl Into<String>) -> Self {
         Self::new("UnknownOperationException", message)
     }
@@ -35,4 +45,15 @@ impl IntoResponse for AwsError {
         let body = json!({ "__type": self.code, "message": self.message });
         (self.status, [(CONTENT_TYPE, JSON)], body.to_string()).into_response()
     }
+}
+
+/// The text of a required member of an operation's input.
+pub(crate) fn required<'a>(input: &'a Value, name: &str) -> Result<&'a str, AwsError> {
+    let missing = || {
+        let message = format!(
+            "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"
+        );
+        AwsError::new("ValidationException", message)
+    };
+    input[name].as_str().ok_or_else(missing)
 }

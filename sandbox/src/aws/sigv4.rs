@@ -9,12 +9,12 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings};
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderName, Request};
 
 use crate::clock::parse_amz_date;
 
 /// AWS rejects a signature whose time differs from its own by more.
-const MAX_SKEW: Duration = Duration::from_secs(300);
+const MAX_SKEW: Duration = Duration::from_mins(5);
 
 /// A principal that signs requests.
 #[derive(Clone)]
@@ -38,6 +38,14 @@ impl Signer {
             secret_key: secret_key.to_owned(),
             session_token: session_token.map(str::to_owned),
             region: region.to_owned(),
+        }
+    }
+
+    /// The same principal in this region.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            ..self.clone()
         }
     }
 }
@@ -106,7 +114,7 @@ pub(crate) struct Signature<'a> {
     day: &'a str,
     time: SystemTime,
     signed_headers: Vec<&'a str>,
-    signature: &'a str,
+    hex: &'a str,
 }
 
 impl<'a> Signature<'a> {
@@ -131,7 +139,7 @@ impl<'a> Signature<'a> {
         };
         let mut amz_headers = headers
             .keys()
-            .map(|name| name.as_str())
+            .map(HeaderName::as_str)
             .filter(|name| name.starts_with("x-amz-"));
         if !amz_headers.all(|name| signed_headers.contains(&name)) {
             return Err("an x-amz header is not signed");
@@ -152,7 +160,7 @@ impl<'a> Signature<'a> {
             day: date.split('T').next().unwrap_or_default(),
             time,
             signed_headers,
-            signature,
+            hex: signature,
         })
     }
 
@@ -179,7 +187,7 @@ impl<'a> Signature<'a> {
             self.service,
             self.time,
         )
-        .is_some_and(|(_, signature)| signature == self.signature)
+        .is_some_and(|(_, signature)| signature == self.hex)
     }
 }
 

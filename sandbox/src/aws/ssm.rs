@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::ACCOUNT;
-use super::error::AwsError;
+use super::error::{AwsError, required};
 use crate::clock::{self, Clock};
 
 /// Parameters below this path are secrets of Secrets Manager.
@@ -123,13 +123,13 @@ impl Ssm {
         match operation {
             "GetParameters" => self.get_parameters(region, input),
             "GetParameter" => {
-                let found = self.select(region, text(input, "Name")?)?;
+                let found = self.select(region, required(input, "Name")?)?;
                 let found = found.ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
                 Ok(json!({ "Parameter": self.output(region, &found, decrypt(input))? }))
             }
             "PutParameter" => self.put_parameter(input),
             "DeleteParameter" => {
-                let existed = self.delete(text(input, "Name")?);
+                let existed = self.delete(required(input, "Name")?);
                 existed
                     .then(|| json!({}))
                     .ok_or_else(|| AwsError::new("ParameterNotFound", ""))
@@ -168,7 +168,7 @@ impl Ssm {
     }
 
     fn put_parameter(&mut self, input: &Value) -> Result<Value, AwsError> {
-        let (name, value) = (text(input, "Name")?, text(input, "Value")?);
+        let (name, value) = (required(input, "Name")?, required(input, "Value")?);
         let before = self.get(name).map(|parameter| parameter.kind.clone());
         if before.is_some() && !input["Overwrite"].as_bool().unwrap_or(false) {
             let message = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.";
@@ -188,7 +188,7 @@ impl Ssm {
     }
 
     fn get_parameters_by_path(&self, region: &str, input: &Value) -> Result<Value, AwsError> {
-        let path = text(input, "Path")?.trim_end_matches('/');
+        let path = required(input, "Path")?.trim_end_matches('/');
         let recursive = input["Recursive"].as_bool().unwrap_or(false);
         let mut found = Vec::new();
         for name in self.parameters.keys() {
@@ -320,14 +320,6 @@ struct Selected<'a> {
 
 fn decrypt(input: &Value) -> bool {
     input["WithDecryption"].as_bool().unwrap_or(false)
-}
-
-fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, AwsError> {
-    let missing = || {
-        let message = format!("Value null at '{name}' failed to satisfy constraint");
-        AwsError::new("ValidationException", message)
-    };
-    input[name].as_str().ok_or_else(missing)
 }
 
 #[cfg(test)]

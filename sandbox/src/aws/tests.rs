@@ -106,3 +106,43 @@ fn time_of_a_signature_must_be_within_five_minutes() {
     assert_eq!(at(SystemTime::now() + seconds(310)), 1);
     assert_eq!(at(SystemTime::now() - seconds(310)), 1);
 }
+
+#[test]
+fn each_deviation_of_a_request_to_kms_is_one_violation() {
+    let arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let input = json!({
+        "KeyId": arn,
+        "Message": "bWVzc2FnZQ==",
+        "MessageType": "RAW",
+        "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256",
+    });
+    let violations = |input: &Value, region: &str, service: &str| {
+        let mut request = request("POST", "");
+        *request.body_mut() = Bytes::from(input.to_string());
+        let signer = signer().in_region(region);
+        sigv4::sign(&mut request, &signer, service);
+        contract_violations(Call::Sign, &request, &self::signer())
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(
+        violations(&input, "us-east-1", "kms"),
+        none,
+        "the ARN's region"
+    );
+    let mut alias = input.clone();
+    alias["KeyId"] = "alias/app".into();
+    assert_eq!(violations(&alias, "eu-west-1", "kms"), none, "AWS_REGION");
+    assert_eq!(violations(&input, "eu-west-1", "kms").len(), 1);
+    assert_eq!(violations(&input, "us-east-1", "ssm").len(), 1);
+    for (name, value) in [
+        ("MessageType", json!("DIGEST")),
+        ("SigningAlgorithm", json!("RSASSA_PSS_SHA_256")),
+        ("DryRun", json!(true)),
+    ] {
+        let mut wrong = input.clone();
+        wrong[name] = value;
+        let found = violations(&wrong, "us-east-1", "kms");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(name), "{found:?}");
+    }
+}

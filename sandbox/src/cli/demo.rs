@@ -5,12 +5,16 @@
 
 use std::io::Error;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
 use super::timeline;
+use crate::aws::kms::import;
 use crate::github::private_key::PrivateKey;
 use crate::lambda::invoke_result::InvokeResult;
 use crate::net::client;
@@ -18,27 +22,32 @@ use crate::net::recorder::Call;
 use crate::scenario::Scenario;
 use crate::scenario::fixtures::{self, PARAMETERS};
 
-/// Runs the demo.
-pub async fn demo() -> Result<(), Error> {
+const REGION: &str = "us-east-1";
+/// The function of the KMS demo knows its key by this alias.
+const ALIAS: &str = "alias/github-token-broker-demo";
+
+/// Runs the demo, with the App's key in KMS or in SSM.
+pub async fn demo(kms: bool) -> Result<(), Error> {
     println!("Starting AWS and GitHub on loopback, with a new RSA key for the App.");
     let key = PrivateKey::fresh(2048);
-    let parameters = fixtures::parameters(&key);
-    let without_parameters = PARAMETERS
-        .iter()
-        .fold(Scenario::default(), |scenario, name| {
-            scenario.without_parameter(name)
-        });
-    let mut running = without_parameters.key(key).prepare().await;
-    println!(
-        "  AWS     {}\n  GitHub  {}",
-        running.aws_url(),
-        running.github_url()
-    );
+    let scenario = Scenario::default().key(key.clone());
+    let scenario = if kms {
+        scenario
+            .kms_key()
+            .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", ALIAS)
+    } else {
+        PARAMETERS
+            .iter()
+            .fold(scenario, |scenario, name| scenario.without_parameter(name))
+    };
+    let mut running = scenario.prepare().await;
+    let aws = running.aws_url();
+    println!("  AWS     {aws}\n  GitHub  {}", running.github_url());
 
-    println!("\nStoring the three parameters through the SSM API:");
-    client::put_parameters(&running.aws_url(), "us-east-1", &parameters).await;
-    for (name, parameter) in &parameters {
-        println!("  {name} ({})", parameter.kind);
+    if kms {
+        import_key(&aws, &key).await?;
+    } else {
+        store_parameters(&aws, &key).await;
     }
 
     println!("\nStarting the function as Lambda does and invoking it with `null`. Its response:");
@@ -47,11 +56,16 @@ pub async fn demo() -> Result<(), Error> {
         return failed(&format!("the invocation failed: {:?}", outcome.result));
     };
     println!("{}", String::from_utf8_lossy(body));
+    let calls = [Call::GetParameters, Call::Sign].map(|call| outcome.calls(call));
     println!(
-        "  Calls to SSM: {}. Calls to GitHub: {}.",
-        outcome.calls(Call::GetParameters),
+        "  Calls to SSM: {}. Calls to KMS: {}. Calls to GitHub: {}.",
+        calls[0],
+        calls[1],
         outcome.calls(Call::Confirm) + outcome.calls(Call::Mint)
     );
+    if calls != [usize::from(!kms), usize::from(kms)] {
+        return failed("the function made a call that it does not need");
+    }
 
     println!("\nUsing the token:");
     let (github, token) = (running.github_url(), outcome.token());
@@ -76,7 +90,9 @@ pub async fn demo() -> Result<(), Error> {
         return failed("the function accepted `{}`");
     };
     println!("  {error}");
-    if !rejected.requests.is_empty() {
+    // The demo's own requests with the token are among them, as `Call::Other`.
+    let mut requests = rejected.requests.iter();
+    if requests.any(|request| request.call != Call::Other) {
         return failed("a rejected payload led to a request");
     }
 
@@ -84,6 +100,67 @@ pub async fn demo() -> Result<(), Error> {
     print!("{}", timeline::draw(&timeline::phases(&outcome)));
     running.finish().await;
     println!("\nNo secret in its output, and no calls except those three.");
+    if kms {
+        println!(
+            "No private key in SSM or in the function: KMS signed, and it never returns the key."
+        );
+    }
+    Ok(())
+}
+
+async fn store_parameters(aws: &str, key: &PrivateKey) {
+    println!("\nStoring the three parameters through the SSM API:");
+    let parameters = fixtures::parameters(key);
+    client::put_parameters(aws, REGION, &parameters).await;
+    for (name, parameter) in &parameters {
+        println!("  {name} ({})", parameter.kind);
+    }
+}
+
+/// Imports the App's key as an operator does. From then on, no one can read it from AWS.
+async fn import_key(aws: &str, key: &PrivateKey) -> Result<(), Error> {
+    println!("\nImporting the key through the KMS API:");
+    let kms = async |operation: &str, input: Value| {
+        let target = format!("TrentService.{operation}");
+        client::call_aws(aws, REGION, &target, &input).await
+    };
+    let empty = json!({ "KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL" });
+    let created = kms("CreateKey", empty).await;
+    let (id, arn) = (
+        &created["KeyMetadata"]["KeyId"],
+        &created["KeyMetadata"]["Arn"],
+    );
+    println!(
+        "  CreateKey               {}",
+        arn.as_str().unwrap_or_default()
+    );
+    let wrapping = json!({
+        "KeyId": id,
+        "WrappingAlgorithm": "RSA_AES_KEY_WRAP_SHA_256",
+        "WrappingKeySpec": "RSA_2048",
+    });
+    let parameters = kms("GetParametersForImport", wrapping).await;
+    println!("  GetParametersForImport  a public key to wrap the App's key with");
+    let decoded = |value: &Value| STANDARD.decode(value.as_str().unwrap_or_default());
+    let public_key = decoded(&parameters["PublicKey"]).map_err(Error::other)?;
+    let wrapped = import::wrap(&public_key, key.pkcs8_der());
+    let wrapped = wrapped.ok_or_else(|| Error::other("the key cannot be wrapped"))?;
+    let material = json!({
+        "KeyId": id,
+        "ImportToken": parameters["ImportToken"],
+        "EncryptedKeyMaterial": STANDARD.encode(wrapped),
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    });
+    kms("ImportKeyMaterial", material).await;
+    println!("  ImportKeyMaterial       the wrapped key, which never expires");
+    let alias = json!({ "AliasName": ALIAS, "TargetKeyId": id });
+    kms("CreateAlias", alias).await;
+    println!("  CreateAlias             {ALIAS}");
+    let public_key = kms("GetPublicKey", json!({ "KeyId": id })).await;
+    let public_key = decoded(&public_key["PublicKey"]).map_err(Error::other)?;
+    let fingerprint = STANDARD.encode(digest(&SHA256, &public_key));
+    println!("  GetPublicKey            fingerprint SHA256:{fingerprint}");
+    println!("  GitHub shows the same fingerprint on the settings page of the App.");
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::aws::kms::Kms;
 use crate::aws::ssm::Ssm;
 use crate::faults::schedule::Faults;
 use crate::github::GitHub;
@@ -18,8 +19,8 @@ use crate::github::private_key::PrivateKey;
 use crate::lambda::environment::Configuration;
 use crate::lambda::remote::RemoteLambda;
 use crate::lambda::variables::Variables;
-use crate::sandbox::{Sandbox, ServerOptions};
-use crate::scenario::fixtures::{self, CLIENT_ID, INSTALLATION_ID};
+use crate::sandbox::{InitialState, Sandbox, ServerOptions};
+use crate::scenario::fixtures::{self, CLIENT_ID, INSTALLATION_ID, KMS_KEY_ARN};
 use crate::scenario::running::binary_under_test;
 
 /// The options of `sandbox serve`.
@@ -41,6 +42,9 @@ pub struct Options {
     /// The installation ID of the App
     #[arg(long, default_value_t = INSTALLATION_ID)]
     installation_id: u64,
+    /// The function signs with a KMS key that has the App's key material, and reads no parameter
+    #[arg(long)]
+    kms: bool,
     /// The port of AWS; 0 means a free one
     #[arg(long, default_value_t = 0)]
     aws_port: u16,
@@ -83,8 +87,15 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     };
     let sandbox = Sandbox::start(
         &server_options,
-        github(&options, &keys)?,
-        Ssm::default(),
+        InitialState {
+            github: github(&options, &keys)?,
+            ssm: Ssm::default(),
+            kms: if options.kms {
+                fixtures::kms(&keys[0])
+            } else {
+                Kms::default()
+            },
+        },
         Faults::default(),
         None,
     )
@@ -95,7 +106,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
         .or_else(|| options.functions_from.clone());
     let ssm_url = external_ssm.unwrap_or_else(|| sandbox.aws_url());
     if let Some(endpoint) = &options.functions_from {
-        sandbox.lambda.set_remote(RemoteLambda {
+        sandbox.aws.lambda.set_remote(RemoteLambda {
             endpoint: endpoint.clone(),
             zips: options.zips.clone(),
             ssm_url,
@@ -109,8 +120,9 @@ pub async fn serve(options: Options) -> Result<(), Error> {
         });
     } else {
         sandbox
+            .aws
             .lambda
-            .put(broker(&sandbox, &ssm_url, &options.repositories[0])?);
+            .put(broker(&sandbox, &ssm_url, &options)?);
     }
     if let Some(path) = &options.describe {
         std::fs::write(path, description(&sandbox, &options, &paths).to_string())?;
@@ -142,8 +154,8 @@ fn github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
 }
 
 /// The function of the tutorial, already deployed.
-fn broker(sandbox: &Sandbox, ssm_url: &str, full_name: &str) -> Result<Configuration, Error> {
-    let (owner, name) = split(full_name)?;
+fn broker(sandbox: &Sandbox, ssm_url: &str, options: &Options) -> Result<Configuration, Error> {
+    let (owner, name) = split(&options.repositories[0])?;
     let mut variables = Variables::new("github-token-broker", "us-east-1", 128);
     variables.set("AWS_ENDPOINT_URL", ssm_url);
     variables.set(
@@ -152,6 +164,14 @@ fn broker(sandbox: &Sandbox, ssm_url: &str, full_name: &str) -> Result<Configura
     );
     variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", owner);
     variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", name);
+    if options.kms {
+        variables.set("GITHUB_TOKEN_BROKER_CLIENT_ID", &options.client_id);
+        variables.set(
+            "GITHUB_TOKEN_BROKER_INSTALLATION_ID",
+            options.installation_id.to_string(),
+        );
+        variables.set("GITHUB_TOKEN_BROKER_KMS_KEY_ID", KMS_KEY_ARN);
+    }
     Ok(Configuration {
         name: "github-token-broker".to_owned(),
         launcher: Vec::new(),
@@ -173,6 +193,7 @@ fn description(sandbox: &Sandbox, options: &Options, keys: &[PathBuf]) -> Value 
         "installation_id": options.installation_id,
         "repositories": options.repositories,
         "keys": keys,
+        "kms_key_arn": options.kms.then_some(KMS_KEY_ARN),
     })
 }
 
@@ -188,12 +209,11 @@ fn instructions(sandbox: &Sandbox, options: &Options, key: &Path) -> String {
         installation_id,
         ..
     } = options;
-    format!(
-        r#"AWS is at {aws}, GitHub at {github}. In another terminal:
-
-export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_DEFAULT_REGION=us-east-1
-
-aws ssm put-parameter --endpoint-url {aws} \
+    let credentials = if options.kms {
+        format!("The App's key is in KMS, as {KMS_KEY_ARN}: there is no parameter to store.\n")
+    } else {
+        format!(
+            r#"aws ssm put-parameter --endpoint-url {aws} \
   --name /github-token-broker/app/client-id \
   --type String \
   --value "{client_id}"
@@ -207,7 +227,15 @@ aws ssm put-parameter --endpoint-url {aws} \
   --name /github-token-broker/app/private-key-pem \
   --type SecureString \
   --value "$(cat {key})"
+"#
+        )
+    };
+    format!(
+        r#"AWS is at {aws}, GitHub at {github}. In another terminal:
 
+export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_DEFAULT_REGION=us-east-1
+
+{credentials}
 aws lambda invoke --endpoint-url {aws} \
   --function-name github-token-broker \
   --payload 'null' \

@@ -43,13 +43,13 @@ pub fn phases(outcome: &Outcome) -> Vec<Phase> {
     if let Some(ready) = timing.ready {
         add("init", timing.spawned, ready);
     }
-    if let (Some(load), Some(confirm), Some(mint)) = (
-        last(Call::GetParameters),
-        last(Call::Confirm),
-        last(Call::Mint),
-    ) {
-        add("load", timing.delivered, load.1);
-        add("sign", load.1, confirm.0);
+    if let (Some(confirm), Some(mint)) = (last(Call::Confirm), last(Call::Mint)) {
+        let mut loaded = timing.delivered;
+        if let Some(load) = last(Call::GetParameters) {
+            add("load", timing.delivered, load.1);
+            loaded = load.1;
+        }
+        add("sign", loaded, confirm.0);
         add("confirm", confirm.0, confirm.1);
         add("mint", confirm.1, mint.1);
         add("respond", mint.1, timing.finished);

@@ -30,7 +30,7 @@ pub(crate) fn canned_response(fault: &Fault, call: Call) -> Option<http::Respons
     };
     let response = match fault {
         Fault::Status(status) if call.is_aws() => {
-            Fault::response(*status).aws(aws_error_code(*status), "injected")
+            Fault::response(*status).aws(aws_error_code(call, *status), "injected")
         }
         Fault::Status(status) => Fault::response(*status).message(github_message(*status)),
         Fault::Response(response) => response.clone(),
@@ -158,9 +158,10 @@ fn json_content_type(call: Call) -> &'static str {
     }
 }
 
-fn aws_error_code(status: u16) -> &'static str {
+fn aws_error_code(call: Call, status: u16) -> &'static str {
     match status {
         400 => "ThrottlingException",
+        _ if call == Call::Sign => "KMSInternalException",
         503 => "ServiceUnavailable",
         _ => "InternalServerError",
     }

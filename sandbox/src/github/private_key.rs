@@ -56,6 +56,17 @@ impl PrivateKey {
             other => panic!("the sandbox cannot generate an RSA key of {other} bits"),
         };
         let pair = KeyPair::generate(size).expect("a key can be generated");
+        Self::from_pair(&pair)
+    }
+
+    /// Reads PKCS#8 DER; `None` if it is not an RSA key.
+    pub fn from_pkcs8(der: &[u8]) -> Option<Self> {
+        KeyPair::from_pkcs8(der)
+            .ok()
+            .map(|pair| Self::from_pair(&pair))
+    }
+
+    fn from_pair(pair: &KeyPair) -> Self {
         let pkcs8 = pair
             .as_der()
             .expect("a new key can be encoded as PKCS#8")
@@ -98,6 +109,11 @@ impl PrivateKey {
         pem_rfc7468::encode_string(label, LineEnding::LF, der).expect("a key fits into a PEM")
     }
 
+    /// The key as PKCS#8 DER.
+    pub fn pkcs8_der(&self) -> &[u8] {
+        &self.material.pkcs8
+    }
+
     /// The key as PKCS#1 DER.
     pub fn pkcs1_der(&self) -> &[u8] {
         &self.material.pkcs1
@@ -106,6 +122,14 @@ impl PrivateKey {
     /// The public key.
     pub fn public(&self) -> PublicKey {
         self.material.public.clone()
+    }
+}
+
+impl PublicKey {
+    /// Reads the DER of a `SubjectPublicKeyInfo`, as KMS returns it.
+    pub fn from_spki(der: &[u8]) -> Option<Self> {
+        let info = pkcs8::spki::SubjectPublicKeyInfoRef::try_from(der).ok()?;
+        Some(Self(info.subject_public_key.as_bytes()?.to_vec()))
     }
 }
 

@@ -120,23 +120,22 @@ impl Environment {
         let request_id = Uuid::new_v4().to_string();
         let cold = !std::mem::replace(&mut self.used, true);
         let mut delivered = Instant::now();
-        let initialized = match self.ready {
-            Some(_) => Ok(()),
-            None => self.init(&request_id).await,
+        let failure = match self.ready {
+            Some(_) => None,
+            None => self.init(&request_id).await.err(),
         };
-        let result = match initialized {
-            Err(failure) => failure,
-            Ok(()) => {
-                if cold && self.configuration.freeze_after_init {
-                    self.freeze();
-                }
-                if let Some(before_delivery) = &self.configuration.before_delivery {
-                    before_delivery(self.pid);
-                }
-                delivered = Instant::now();
-                self.deliver(&request_id, payload);
-                self.await_result(&request_id).await
+        let result = if let Some(failure) = failure {
+            failure
+        } else {
+            if cold && self.configuration.freeze_after_init {
+                self.freeze();
             }
+            if let Some(before_delivery) = &self.configuration.before_delivery {
+                before_delivery(self.pid);
+            }
+            delivered = Instant::now();
+            self.deliver(&request_id, payload);
+            self.await_result(&request_id).await
         };
         let finished = Instant::now();
         let peak_memory = peak_memory(self.pid);

@@ -61,14 +61,14 @@ impl RuntimeApi {
             deliveries: tokio::sync::Mutex::new(waiting),
             current: Mutex::default(),
         });
-        let routes = Router::new()
+        let api = Router::new()
             .route("/invocation/next", get(next))
             .route("/invocation/{id}/response", post(response))
             .route("/invocation/{id}/error", post(error))
             .route("/init/error", post(init_error))
             .with_state(shared);
         let router = Router::new()
-            .nest("/2018-06-01/runtime", routes)
+            .nest("/2018-06-01/runtime", api)
             .fallback(async || rejected(StatusCode::NOT_FOUND, "InvalidPath"))
             .layer(DefaultBodyLimit::disable());
         Self {

@@ -1,4 +1,4 @@
-//! An HTTP client for the demo, for another Parameter Store such as moto's, and for tests.
+//! An HTTP client for the demo, for a different AWS such as moto, and for tests.
 
 use std::io;
 
@@ -27,35 +27,36 @@ pub(crate) async fn put_parameters(
     region: &str,
     parameters: &[(String, Parameter)],
 ) {
-    let signer = Signer::new("AKIASANDBOX", "sandbox", None, region);
     for (name, Parameter { kind, value, .. }) in parameters {
         let input = json!({ "Name": name, "Type": kind, "Value": value, "Overwrite": true });
-        let (status, output) =
-            call_aws(endpoint, &signer, "ssm", "AmazonSSM.PutParameter", &input).await;
-        assert!(
-            status == 200,
-            "{endpoint} does not accept parameter {name}: {output}"
-        );
+        call_aws(endpoint, region, "AmazonSSM.PutParameter", &input).await;
     }
 }
 
-/// Calls an operation of AWS's JSON 1.1 protocol with a valid signature.
-async fn call_aws(
-    endpoint: &str,
-    signer: &Signer,
-    service: &str,
-    target: &str,
-    input: &Value,
-) -> (u16, Value) {
+/// Calls an operation of SSM or KMS with a valid signature.
+///
+/// # Panics
+/// If the operation fails.
+pub(crate) async fn call_aws(endpoint: &str, region: &str, target: &str, input: &Value) -> Value {
+    let service = if target.starts_with("TrentService.") {
+        "kms"
+    } else {
+        "ssm"
+    };
+    let signer = Signer::new("AKIASANDBOX", "sandbox", None, region);
     let mut request = Request::post(format!("{}/", endpoint.trim_end_matches('/')))
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", target)
         .body(Bytes::from(input.to_string()))
         .unwrap_or_else(|error| panic!("{endpoint} is not a URL: {error}"));
-    sign(&mut request, signer, service);
+    sign(&mut request, &signer, service);
     let response = send(request)
         .await
-        .unwrap_or_else(|error| panic!("no {service} at {endpoint}: {error}"));
+        .unwrap_or_else(|error| panic!("cannot call {target} at {endpoint}: {error}"));
     let output = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
-    (response.status().as_u16(), output)
+    assert!(
+        response.status().is_success(),
+        "{target} at {endpoint} failed: {output}"
+    );
+    output
 }

@@ -13,7 +13,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request as HttpRequest};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 
 use super::faulty_stream::{ConnectionHandle, Disconnect};
 use super::recorder::{Call, RecordedRequest, Recorder};
@@ -52,7 +52,7 @@ pub(crate) async fn pass(
 ) -> Response {
     let (parts, body) = request.into_parts();
     // If the body breaks off, the connection is gone and nobody reads the response.
-    let body = body.collect().await.map(|body| body.to_bytes());
+    let body = body.collect().await.map(Collected::to_bytes);
     let request = HttpRequest::from_parts(parts, body.unwrap_or_default());
     let call = gateway.classify(&request);
     let number = gateway.record(call, &request, &connection);
@@ -61,14 +61,13 @@ pub(crate) async fn pass(
     let canned = fault
         .as_ref()
         .and_then(|fault| inject::canned_response(fault, call));
-    let response = match canned {
-        Some(response) => response,
-        None => {
-            let response = next.run(request.map(Body::from)).await;
-            let (parts, body) = response.into_parts();
-            let body = body.collect().await.map(|body| body.to_bytes());
-            http::Response::from_parts(parts, body.unwrap_or_default())
-        }
+    let response = if let Some(response) = canned {
+        response
+    } else {
+        let response = next.run(request.map(Body::from)).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map(Collected::to_bytes);
+        http::Response::from_parts(parts, body.unwrap_or_default())
     };
     gateway
         .finish(number, call, fault, response, &connection)

@@ -17,6 +17,8 @@ use crate::lock;
 pub enum Call {
     /// SSM `GetParameters`.
     GetParameters,
+    /// KMS `Sign`.
+    Sign,
     /// `GET /repos/{owner}/{repo}/installation`.
     Confirm,
     /// `POST /app/installations/{id}/access_tokens`.
@@ -32,7 +34,7 @@ pub enum Call {
 impl Call {
     /// Whether AWS serves this call.
     pub(crate) fn is_aws(self) -> bool {
-        self == Self::GetParameters
+        matches!(self, Self::GetParameters | Self::Sign)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state that every scenario starts from: one App, installed on one account, with its key in SSM.
 
+use crate::aws::kms::Kms;
 use crate::aws::ssm::Parameter;
 use crate::github::GitHub;
 use crate::github::model::{App, Installation, Repository};
@@ -15,6 +16,22 @@ pub const PARAMETERS: [&str; 3] = [
     "/github-token-broker/app/installation-id",
     "/github-token-broker/app/private-key-pem",
 ];
+
+/// The ID of the KMS key with the App's key material, in `us-east-1`.
+pub const KMS_KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+/// The ARN of that key.
+pub const KMS_KEY_ARN: &str =
+    "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+/// Its alias.
+pub const KMS_ALIAS: &str = "alias/github-token-broker";
+
+/// KMS with the App's key.
+pub(crate) fn kms(key: &PrivateKey) -> Kms {
+    let mut kms = Kms::default();
+    kms.put_key("us-east-1", KMS_KEY_ID, key);
+    kms.put_alias("us-east-1", KMS_ALIAS, KMS_KEY_ID);
+    kms
+}
 
 /// GitHub with one App, installed on `octo-org` with its three repositories.
 pub(crate) fn github(key: &PrivateKey) -> GitHub {

@@ -55,7 +55,7 @@ impl Invariants {
     }
 
     fn add_secure_strings(&mut self, sandbox: &Sandbox) {
-        for value in lock(&sandbox.ssm).secret_values() {
+        for value in lock(&sandbox.aws.ssm).secret_values() {
             if !self.secure_strings.contains(value) {
                 self.lasting.add_lines("a SecureString", value);
                 self.secure_strings.insert(value.to_owned());

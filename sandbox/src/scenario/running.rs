@@ -12,6 +12,7 @@ use super::Scenario;
 use super::fixtures::{self, PARAMETERS};
 use super::invariants::Invariants;
 use super::outcome::{Outcome, Timing};
+use crate::aws::kms::Kms;
 use crate::aws::ssm::{Parameter, Ssm};
 use crate::faults::Fault;
 use crate::faults::schedule::Schedule;
@@ -22,8 +23,8 @@ use crate::lambda::environment::{BeforeDelivery, Configuration};
 use crate::lambda::variables::Variables;
 use crate::lock;
 use crate::net::client;
-use crate::net::recorder::Call;
-use crate::sandbox::Sandbox;
+use crate::net::recorder::{Call, RecordedRequest};
+use crate::sandbox::{InitialState, Sandbox};
 
 /// The function's name in a scenario.
 const FUNCTION_NAME: &str = "github-token-broker";
@@ -39,12 +40,13 @@ pub struct Running {
 impl Running {
     /// Starts the servers; no process yet.
     pub(crate) async fn launch(mut scenario: Scenario) -> Self {
-        let (github, ssm) = initial_state(&mut scenario);
+        let state = initial_state(&mut scenario);
         assert!(
             scenario.options.tls || !scenario.faults.any(Fault::needs_tls),
             "a TLS fault needs `.tls()`"
         );
-        let parameters: Vec<_> = ssm
+        let parameters: Vec<_> = state
+            .ssm
             .latest()
             .map(|(name, parameter)| (name.clone(), parameter.clone()))
             .collect();
@@ -58,16 +60,16 @@ impl Running {
         scenario.configure(&mut configured);
         let sandbox = Sandbox::start(
             &scenario.options,
-            github,
-            ssm,
+            state,
             scenario.faults.clone(),
             Some(configured.signer()),
         )
         .await;
-        if let Some(endpoint) = &scenario.ssm_endpoint {
+        lock(&sandbox.aws.denied_actions).extend(std::mem::take(&mut scenario.denied_actions));
+        if let Some(endpoint) = &scenario.aws_endpoint {
             client::put_parameters(endpoint, &variables.region, &parameters).await;
         }
-        let aws_url = scenario.ssm_endpoint.clone();
+        let aws_url = scenario.aws_endpoint.clone();
         variables.set(
             "AWS_ENDPOINT_URL",
             aws_url.unwrap_or_else(|| sandbox.aws_url()),
@@ -82,7 +84,7 @@ impl Running {
         }
         scenario.configure(&mut variables);
         let invariants = Invariants::new(&scenario.key, &variables, scenario.allow_text_log);
-        let function = sandbox.lambda.put(Configuration {
+        let function = sandbox.aws.lambda.put(Configuration {
             name: FUNCTION_NAME.to_owned(),
             launcher: scenario.launcher,
             binary: scenario.binary.unwrap_or_else(binary_under_test),
@@ -156,7 +158,17 @@ impl Running {
 
     /// SSM, to inspect or to change.
     pub fn ssm(&self) -> MutexGuard<'_, Ssm> {
-        lock(&self.sandbox.ssm)
+        lock(&self.sandbox.aws.ssm)
+    }
+
+    /// KMS, to inspect or to change.
+    pub fn kms(&self) -> MutexGuard<'_, Kms> {
+        lock(&self.sandbox.aws.kms)
+    }
+
+    /// Every request so far that was not cleared.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.sandbox.recorder.since(0)
     }
 
     /// From now on, applies a fault to calls of this kind, by this schedule.
@@ -212,8 +224,9 @@ impl Drop for Running {
     }
 }
 
-fn initial_state(scenario: &mut Scenario) -> (GitHub, Ssm) {
-    let (mut github, mut ssm) = (fixtures::github(&scenario.key), Ssm::default());
+fn initial_state(scenario: &mut Scenario) -> InitialState {
+    let mut github = fixtures::github(&scenario.key);
+    let (mut ssm, mut kms) = (Ssm::default(), fixtures::kms(&scenario.key));
     for (name, parameter) in fixtures::parameters(&scenario.key) {
         ssm.put(name, parameter);
     }
@@ -229,7 +242,10 @@ fn initial_state(scenario: &mut Scenario) -> (GitHub, Ssm) {
     for change in scenario.ssm.drain(..) {
         change(&mut ssm);
     }
-    (github, ssm)
+    for change in scenario.kms.drain(..) {
+        change(&mut kms);
+    }
+    InitialState { github, ssm, kms }
 }
 
 fn before_delivery(

@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::IntoResponse as _;
 use http::header::RETRY_AFTER;
+use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
 use super::*;
@@ -32,7 +34,6 @@ fn github() -> SharedGitHub {
 }
 
 async fn send(github: &SharedGitHub, base_path: &str, request: Request) -> Response {
-    use hyper::service::Service as _;
     let service = TowerToHyperService::new(router(github, base_path));
     service.call(request).await.expect("a router cannot fail")
 }
@@ -126,7 +127,6 @@ async fn each_call_of_the_function_is_classified_by_its_route() {
                     next.run(request)
                 },
             ));
-            use hyper::service::Service as _;
             let request = request(method, &format!("{base_path}{path}"), &EXPECTED);
             let service = TowerToHyperService::new(layered);
             service.call(request).await.expect("a router cannot fail");
@@ -155,7 +155,6 @@ async fn redirect_and_rate_limits_have_their_headers() {
     let response = send(&github, "", request("GET", CONFIRM_PATH, &EXPECTED)).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert_eq!(response.headers()[RETRY_AFTER], "7");
-    use axum::response::IntoResponse as _;
     let limited = GitHubError::RateLimited(99).into_response();
     assert_eq!(limited.headers()[RATE_LIMIT_REMAINING], "0");
     assert_eq!(limited.headers()[RATE_LIMIT_RESET], "99");

@@ -1,0 +1,124 @@
+//! The GitHub App: who it is, and how it proves that.
+
+pub mod clock;
+pub mod credentials;
+pub mod jwt;
+pub mod private_key;
+pub mod signer;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::scope::positive_integer;
+
+/// The client ID of a GitHub App, or its numeric App ID. GitHub accepts both as the issuer of a JWT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// Ignores surrounding whitespace. `None` if the rest cannot be a client ID, so that a value that was stored in the
+    /// wrong place is never signed and sent.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let has_its_form = (1..=64).contains(&text.len()) && text.bytes().all(supported);
+        (has_its_form && !is_placeholder(text)).then(|| Self(text.to_owned()))
+    }
+
+    /// The text, as it goes into the JWT.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a tool writes for "no value", or for an App ID that it took for a floating-point number.
+fn is_placeholder(text: &str) -> bool {
+    let is_word = ["undefined", "null", "none", "nil", "true", "false"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word));
+    let is_integer = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_word || (text.parse::<f64>().is_ok() && !is_integer)
+}
+
+/// GitHub's number for one installation of an App.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct InstallationId(u64);
+
+impl InstallationId {
+    /// Ignores surrounding whitespace. `None` unless the rest is a positive whole number in digits only.
+    pub fn parse(text: &str) -> Option<Self> {
+        positive_integer(text.trim()).map(Self)
+    }
+
+    /// `None` for 0, which GitHub never assigns.
+    pub fn from_number(number: u64) -> Option<Self> {
+        (number > 0).then_some(Self(number))
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for InstallationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_id_or_app_id_is_accepted() {
+        for text in [
+            "Iv23liEXAMPLE0000000",
+            "Iv1.0123456789abcdef",
+            " 123456\n",
+            "a",
+            &"x".repeat(64),
+        ] {
+            let id = ClientId::parse(text);
+            assert_eq!(id.as_ref().map(ClientId::as_str), Some(text.trim()));
+        }
+    }
+
+    #[test]
+    fn value_that_cannot_be_a_client_id_is_rejected() {
+        for text in [
+            "",
+            " ",
+            "4.47597e+06",
+            "4.47597e06",
+            "4475970.0",
+            "nan",
+            "\"Iv23liEXAMPLE\"",
+            "Iv23li\u{200b}EXAMPLE",
+            "Iv23li EXAMPLE",
+            "Iv23li\nEXAMPLE",
+            "undefined",
+            "NULL",
+            "{\"client_id\":\"Iv23li\"}",
+            "-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----",
+            &"x".repeat(65),
+            &"x".repeat(4000),
+        ] {
+            assert_eq!(ClientId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn installation_id_is_a_number_with_surrounding_whitespace() {
+        assert_eq!(
+            InstallationId::parse(" 12345678\n"),
+            Some(InstallationId(12_345_678))
+        );
+        for text in ["", "0", "+1", "1 2", "Iv23li", "12345678.0"] {
+            assert_eq!(InstallationId::parse(text), None, "{text}");
+        }
+    }
+}

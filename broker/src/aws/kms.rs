@@ -1,0 +1,217 @@
+//! KMS's [`Sign`](https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html).
+//!
+//! Input: a key and a message. Output: an RS256 signature, or an [`AwsError`].
+//! Invariant: the signature has the algorithm and the length of an RSA key with 2048 bits, the only kind that GitHub makes.
+
+use base64ct::{Base64, Encoding};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    client::{AwsClient, Operation},
+    error::{AwsError, Exception},
+};
+use crate::{retry::TimeWindow, telemetry::record::CallRecord};
+
+const SIGN: Operation = Operation("TrentService.Sign");
+const RS256: &str = "RSASSA_PKCS1_V1_5_SHA_256";
+const RSA_2048_SIGNATURE_LENGTH: usize = 256;
+
+/// The `KeyId` of a KMS request: a key ID, a key ARN, `alias/NAME` or an alias ARN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsKeyId(String);
+
+impl KmsKeyId {
+    /// `None` unless `text` has one of the four forms.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_valid = match text.strip_prefix("arn:") {
+            Some(rest) => {
+                let mut parts = rest.splitn(5, ':');
+                let mut next = || parts.next().unwrap_or_default();
+                let (partition, service, region, account, resource) =
+                    (next(), next(), next(), next(), next());
+                let is_word = |text: &str| {
+                    !text.is_empty()
+                        && text.len() <= 63
+                        && text
+                            .bytes()
+                            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                };
+                let is_account =
+                    account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+                is_word(partition)
+                    && service == "kms"
+                    && is_word(region)
+                    && is_account
+                    && (resource.strip_prefix("key/").is_some_and(is_key_id) || is_alias(resource))
+            }
+            None => is_key_id(text) || is_alias(text),
+        };
+        is_valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The text, as KMS takes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The region of an ARN.
+    pub fn region(&self) -> Option<&str> {
+        self.0.strip_prefix("arn:")?.split(':').nth(2)
+    }
+}
+
+/// A UUID, or `mrk-` and 32 hexadecimal digits for a multi-Region key.
+fn is_key_id(text: &str) -> bool {
+    let hex = |text: &str| {
+        text.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'))
+    };
+    match text.strip_prefix("mrk-") {
+        Some(digits) => digits.len() == 32 && hex(digits),
+        None => {
+            let groups: Vec<_> = text.split('-').collect();
+            groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+                && groups.into_iter().all(hex)
+        }
+    }
+}
+
+fn is_alias(text: &str) -> bool {
+    let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+    text.strip_prefix("alias/")
+        .is_some_and(|name| !name.is_empty() && name.len() <= 250 && name.bytes().all(supported))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Request<'a> {
+    key_id: &'a str,
+    message: String,
+    message_type: &'a str,
+    signing_algorithm: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    signature: String,
+    signing_algorithm: String,
+}
+
+/// Signs `message`, of at most 4096 bytes, with RS256. KMS computes the digest itself (`RAW`), so that a policy can require
+/// that with the condition key `kms:MessageType`.
+///
+/// # Errors
+/// KMS cannot be reached, rejects the request, or returns a signature of a different kind.
+pub async fn sign(
+    client: &AwsClient,
+    key: &KmsKeyId,
+    message: &[u8],
+    window: TimeWindow,
+) -> (CallRecord, Result<Vec<u8>, AwsError>) {
+    let request = Request {
+        key_id: key.as_str(),
+        message: Base64::encode_string(message),
+        message_type: "RAW",
+        signing_algorithm: RS256,
+    };
+    let body = Bytes::from(serde_json::to_vec(&request).unwrap_or_default());
+    let (record, response) = client.call(&SIGN, body, window, parse_response).await;
+    let signature = response.and_then(|signature| {
+        if signature.len() == RSA_2048_SIGNATURE_LENGTH {
+            Ok(signature)
+        } else {
+            Err(AwsError::Rejected(Exception::WrongSignature))
+        }
+    });
+    (record, signature)
+}
+
+/// The signature in the body of a success. `None` if the body is not a response of KMS to this request.
+pub fn parse_response(body: &[u8]) -> Option<Vec<u8>> {
+    let response: Response = serde_json::from_slice(body).ok()?;
+    (response.signing_algorithm == RS256)
+        .then(|| Base64::decode_vec(&response.signature).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    #[test]
+    fn every_form_of_a_key_id_is_accepted() {
+        let mrk = format!("mrk-{}", "0123456789abcdef".repeat(2));
+        for (text, region) in [
+            (UUID.to_owned(), None),
+            (UUID.to_uppercase(), None),
+            (mrk.clone(), None),
+            ("alias/github-app".to_owned(), None),
+            ("alias/team/github_app-1".to_owned(), None),
+            (
+                format!("arn:aws:kms:eu-west-1:123456789012:key/{UUID}"),
+                Some("eu-west-1"),
+            ),
+            (
+                format!("arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/{mrk}"),
+                Some("us-gov-west-1"),
+            ),
+            (
+                "arn:aws-cn:kms:cn-north-1:123456789012:alias/a".to_owned(),
+                Some("cn-north-1"),
+            ),
+        ] {
+            let key = KmsKeyId::parse(&text);
+            assert_eq!(key.as_ref().and_then(KmsKeyId::region), region, "{text}");
+            assert_eq!(key.map(|key| key.0), Some(text));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_rejected() {
+        for text in [
+            "".to_owned(),
+            "alias/".to_owned(),
+            "github-app".to_owned(),
+            "alias/a b".to_owned(),
+            "alias/a:b".to_owned(),
+            format!("{UUID} "),
+            UUID.replace('-', ""),
+            UUID.replace('a', "g"),
+            format!("key/{UUID}"),
+            format!("arn:aws:kms:eu-west-1:123456789012:{UUID}"),
+            format!("arn:aws:kms::123456789012:key/{UUID}"),
+            format!("arn:aws:kms:eu-west-1:1234:key/{UUID}"),
+            format!("arn:aws:ssm:eu-west-1:123456789012:key/{UUID}"),
+            format!("arn:aws:kms:eu.west:123456789012:key/{UUID}"),
+            format!("arn:aws:kms:eu-west-1:123456789012:key/{UUID}:1"),
+            "-----BEGIN RSA PRIVATE KEY-----".to_owned(),
+            "mrk-123".to_owned(),
+        ] {
+            assert_eq!(KmsKeyId::parse(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn response_has_the_requested_algorithm() {
+        let body = |algorithm: &str, signature: &str| {
+            format!(
+                r#"{{"KeyId":"arn:x","Signature":"{signature}","SigningAlgorithm":"{algorithm}"}}"#
+            )
+        };
+        assert_eq!(
+            parse_response(body(RS256, "AAE=").as_bytes()),
+            Some(vec![0, 1])
+        );
+        assert_eq!(
+            parse_response(body("RSASSA_PSS_SHA_256", "AAE=").as_bytes()),
+            None
+        );
+        assert_eq!(parse_response(body(RS256, "AAE").as_bytes()), None);
+        assert_eq!(parse_response(b"{}"), None);
+        assert_eq!(parse_response(b""), None);
+    }
+}

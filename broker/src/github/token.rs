@@ -1,0 +1,78 @@
+//! What a mint needs and yields, as types that only [`super::client`] makes.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::digest;
+use base64ct::{Base64, Encoding};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::responses::Grant;
+use crate::{app::InstallationId, scope::Permissions};
+
+/// The repository's installation according to GitHub, which is also the configured one.
+pub struct ConfirmedInstallation {
+    pub(super) id: InstallationId,
+    /// What the installation has, to say which permission is missing.
+    pub(super) permissions: Option<Permissions>,
+}
+
+/// An installation token: opaque and of any length.
+#[derive(Clone)]
+pub struct InstallationToken(SecretString);
+
+impl InstallationToken {
+    /// `None` for a text that no header can carry: nobody could prove, revoke or use it.
+    pub(super) fn parse(text: SecretString) -> Option<Self> {
+        let token = text.expose_secret();
+        let usable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        usable.then_some(Self(text))
+    }
+
+    /// The text of the token: for the `Authorization` header, the response and the hash.
+    pub(crate) fn secret(&self) -> &SecretString {
+        &self.0
+    }
+
+    /// The name by which GitHub's audit log calls the token: its SHA-256 in base64.
+    pub fn hash(&self) -> String {
+        let digest = digest::digest(&digest::SHA256, self.0.expose_secret().as_bytes());
+        Base64::encode_string(digest.as_ref())
+    }
+}
+
+/// A token that GitHub minted, with everything that GitHub said about it. Nothing is proven yet.
+pub struct GrantedToken {
+    pub(super) token: InstallationToken,
+    pub(super) grant: Grant,
+    pub(super) date: Option<SystemTime>,
+}
+
+impl GrantedToken {
+    #[cfg(test)]
+    pub(crate) fn for_tests(grant: Grant, date: SystemTime) -> Self {
+        Self {
+            token: InstallationToken(SecretString::from("ghs_test")),
+            grant,
+            date: Some(date),
+        }
+    }
+
+    /// The token, to ask GitHub about it or to revoke it.
+    pub fn token(&self) -> &InstallationToken {
+        &self.token
+    }
+
+    pub(crate) fn into_token(self) -> InstallationToken {
+        self.token
+    }
+
+    /// What GitHub said about it.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// The `Date` of the response.
+    pub fn date(&self) -> Option<SystemTime> {
+        self.date
+    }
+}
