@@ -146,6 +146,11 @@ impl Running {
         self.sandbox.github_url()
     }
 
+    /// The certificate authority to trust, if the servers use TLS.
+    pub fn ca_bundle(&self) -> Option<PathBuf> {
+        self.sandbox.ca_bundle()
+    }
+
     /// GitHub, to inspect or to change.
     pub fn github(&self) -> MutexGuard<'_, GitHub> {
         lock(&self.sandbox.github)
