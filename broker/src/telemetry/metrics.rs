@@ -6,7 +6,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     log::{timestamp, write_line},
@@ -46,6 +46,11 @@ impl Metrics {
 
     /// Writes the metrics of one invocation.
     pub fn write(&self, outcome: Outcome, record: &InvocationRecord) {
+        write_line(self.line(outcome, record).to_string());
+    }
+
+    /// The metrics of one invocation, in the embedded metric format.
+    pub fn line(&self, outcome: Outcome, record: &InvocationRecord) -> Value {
         let error_type = match outcome {
             Outcome::Minted => None,
             Outcome::Refused(name) | Outcome::Failed(name) | Outcome::Unproven(name) => Some(name),
@@ -99,7 +104,7 @@ impl Metrics {
         if let Some(error_type) = error_type {
             line["ErrorType"] = error_type.into();
         }
-        write_line(line.to_string());
+        line
     }
 }
 

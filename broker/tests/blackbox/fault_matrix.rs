@@ -55,7 +55,6 @@ const UNREACHABLE: &str = "GitHubUnreachable";
 const UNAVAILABLE: &str = "GitHubUnavailable";
 const UNEXPECTED: &str = "UnexpectedAnswer";
 const DEADLINE: &str = "DeadlineNear";
-const UNPROVEN: &str = "TokenNotProven";
 /// This service never returns this response, or not for this call.
 const NOT_APPLICABLE: (&str, usize) = ("", 0);
 

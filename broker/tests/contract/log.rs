@@ -1,191 +1,238 @@
-//! What the function writes, as the reference and the how-tos have it: log lines, metrics, queries of their fields.
+//! What the function logs, as the reference page has it. The lines are produced here, by the functions that log.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
-use crate::{files, first_cells, read};
+use broker::{
+    scope::{Permissions, Repository, RepositoryId, TokenScope},
+    telemetry::{
+        log::{self, FailureReport},
+        metrics::{Metrics, Outcome},
+        record::{CallRecord, InvocationRecord, Server},
+    },
+};
+use serde_json::Value;
+use tracing::{Event, Subscriber, field::Visit};
+use tracing_subscriber::{
+    Layer, Registry,
+    layer::{Context, SubscriberExt},
+};
 
-#[test]
-fn the_page_on_the_log_has_every_message_and_field() {
-    let page = read("docs/src/reference/log-and-metrics.md");
-    let log = read("broker/src/log.rs");
-    let macros = [
-        "tracing::error!(",
-        "tracing::warn!(",
-        "tracing::info!(",
-        "tracing::debug!(",
-    ];
-    let calls = macros
-        .iter()
-        .flat_map(|name| log.split(name).skip(1))
-        .map(|call| call.split(");").next().unwrap());
-    let messages: Vec<_> = calls
-        .filter_map(|call| call.trim_end().rsplit('"').nth(1))
-        .collect();
-    assert_eq!(
-        messages.len(),
-        9,
-        "the messages of log.rs were not found: {messages:?}"
-    );
-    for message in messages {
-        assert!(
-            page.contains(&format!("| `{message}` |")),
-            "log-and-metrics.md has no row for the message: {message}"
-        );
-    }
-    for field in fields_of_the_log(&log) {
-        assert!(
-            page.contains(&format!("`{field}`")),
-            "log-and-metrics.md does not mention the field {field}"
-        );
-    }
-    let trace = read("broker/src/trace.rs");
-    let fields = trace
-        .split("pub struct Trace {")
-        .nth(1)
-        .unwrap()
-        .split("#[serde(skip)]")
-        .next()
-        .unwrap();
-    for field in fields
-        .lines()
-        .filter_map(|line| line.trim().split_once(": "))
-        .map(|(name, _)| name)
-    {
-        if !field.starts_with("///") {
-            assert!(
-                page.contains(&format!("`{field}`")),
-                "log-and-metrics.md does not mention the field {field}"
-            );
+use crate::{files, in_backticks, read, rows};
+
+const PAGE: &str = "docs/src/reference/log-and-metrics.md";
+
+/// The level, message and fields of each line.
+type Lines = Arc<Mutex<Vec<(String, String, BTreeSet<String>)>>>;
+
+struct Collect(Lines);
+
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: BTreeSet<String>,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = text,
+            "fields" => {
+                let object: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+                self.fields.extend(object.into_iter().map(|(name, _)| name));
+            }
+            name => drop(self.fields.insert(name.to_owned())),
         }
     }
 }
 
-/// The names that log.rs itself gives: entries of a line, arguments of a message, and fields of the structs that it serialises.
-fn fields_of_the_log(log: &str) -> BTreeSet<String> {
-    let (of_the_struct, _) = log
-        .split_once("struct Failed<'a> {")
-        .unwrap()
-        .1
-        .split_once("#[serde(flatten)]")
-        .unwrap();
-    let of_failures = of_the_struct
-        .lines()
-        .filter(|line| !line.trim().starts_with('#'))
-        .filter_map(|line| line.trim().split_once(": "))
-        .map(|(name, _)| name.to_owned());
-    let of_lines = log
-        .split("line.add(\"")
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap().to_owned());
-    let of_spans = log
-        .split("\"invocation\", ")
-        .skip(1)
-        .map(|rest| rest.split(' ').next().unwrap().to_owned());
-    let of_messages = log
-        .split("(target: TARGET, ")
-        .skip(1)
-        .filter(|arguments| !arguments.starts_with(['"', '%']))
-        .map(|arguments| {
-            arguments
-                .split(|character: char| !(character.is_ascii_lowercase() || character == '_'))
-                .next()
-                .unwrap()
-                .to_owned()
-        })
-        .filter(|name| name != "fields");
-    let found: BTreeSet<_> = of_failures
-        .chain(of_lines)
-        .chain(of_spans)
-        .chain(of_messages)
-        .map(|name| match name.as_str() {
-            "error_type" => "errorType".to_owned(),
-            "error_message" => "errorMessage".to_owned(),
-            _ => name,
-        })
-        .collect();
-    for known in [
-        "errorType",
-        "retryable",
-        "security_event",
-        "timestamp",
-        "level",
-        "requestId",
-        "drift_seconds",
-        "upstream",
-        "place",
-        "reason",
-    ] {
-        assert!(
-            found.contains(known),
-            "the fields of log.rs were not found: {found:?}"
-        );
+impl<S: Subscriber> Layer<S> for Collect {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let level = event.metadata().level().to_string();
+        self.0
+            .lock()
+            .unwrap()
+            .push((level, line.message, line.fields));
     }
-    found
+}
+
+/// A record with every field.
+fn full_record() -> InvocationRecord {
+    let scope = TokenScope {
+        repository: Repository::parse("octo-org", "octo-repo").unwrap(),
+        repository_id: RepositoryId::parse("7"),
+        permissions: serde_json::from_str::<Permissions>(r#"{"contents":"read"}"#).unwrap(),
+    };
+    let mut record = InvocationRecord::new(&scope, "kms", "id", Some("Root=1-a-b"));
+    for server in [Server::Ssm, Server::Kms, Server::GitHub] {
+        let call = CallRecord {
+            attempts: 1,
+            request_id: Some("id".to_owned()),
+            orphaned_token_possible: true,
+            rate_limit_remaining: Some(1),
+        };
+        record
+            .call(server, "call", (call, Ok::<_, ()>(())))
+            .unwrap();
+    }
+    record.credentials_loaded(1, Some(30));
+    record.token_granted("hash".to_owned(), Some("2026-01-01T00:00:00Z"));
+    record.token_revoked(true);
+    record.done();
+    record
+}
+
+fn lines() -> Vec<(String, String, BTreeSet<String>)> {
+    let lines = Lines::default();
+    let record = full_record();
+    let report = FailureReport {
+        error_type: "Internal",
+        error_message: String::new(),
+        retryable: true,
+        security_event: true,
+    };
+    tracing::subscriber::with_default(Registry::default().with(Collect(lines.clone())), || {
+        log::minted(&record);
+        log::payload_rejected(&record);
+        log::failed(&report, &record);
+        log::not_delivered(&"reason", &record);
+        log::error_not_delivered(&"reason");
+        log::start_failed(&report);
+        log::stopped(&"reason");
+        log::clock_corrected(
+            SystemTime::UNIX_EPOCH,
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1),
+        );
+        log::endpoint_without_tls("ssm");
+        log::connection_not_opened("github");
+    });
+    let mut lines = lines.lock().unwrap().clone();
+    // `panic_logs_its_location_and_nothing_else` tests this one, in a process of its own.
+    lines.push((
+        "ERROR".to_owned(),
+        "panicked".to_owned(),
+        BTreeSet::from(["location".to_owned()]),
+    ));
+    lines
 }
 
 #[test]
-fn the_page_on_the_log_has_no_field_that_the_code_does_not_write() {
-    let code = read("broker/src/trace.rs") + &read("broker/src/log.rs");
-    let page = read("docs/src/reference/log-and-metrics.md");
-    let (_, fields) = page.split_once("## Fields of an invocation").unwrap();
-    let (fields, metrics) = fields.split_once("## Metrics").unwrap();
+fn page_has_every_message_with_its_level() {
+    let page = read(PAGE);
+    let (_, section) = page.split_once("## Messages").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let on_page: BTreeSet<_> = rows(section)
+        .map(|cells| (cells[0].to_owned(), cells[1].trim_matches('`').to_owned()))
+        .collect();
+    let in_code: BTreeSet<_> = lines()
+        .into_iter()
+        .map(|(level, message, _)| (level, message))
+        .collect();
+    assert_eq!(on_page, in_code, "{PAGE} (left) and the code (right)");
+}
+
+#[test]
+fn page_has_every_field_and_no_other() {
+    let page = read(PAGE);
+    let mentioned: BTreeSet<_> = in_backticks(&page).collect();
+    let mut known = BTreeSet::new();
+    for (_, message, fields) in lines() {
+        for field in fields {
+            assert!(
+                mentioned.contains(field.as_str()),
+                "{PAGE} lacks the field {field} of \"{message}\""
+            );
+            known.insert(field);
+        }
+    }
+    let (_, section) = page.split_once("## Fields of an invocation").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
     let mut seen = 0;
-    for name in first_cells(fields) {
-        seen += 1;
-        assert!(
-            code.contains(&format!("{name}: ")),
-            "log-and-metrics.md: the code writes no field `{name}`; take its row out"
-        );
+    for cells in rows(section) {
+        for field in in_backticks(cells[0]) {
+            seen += 1;
+            assert!(
+                known.contains(field),
+                "{PAGE}: no line has the field {field}"
+            );
+        }
     }
-    assert!(seen > 10, "the table of fields was not found");
-    let code = read("broker/src/metrics.rs");
-    for name in first_cells(metrics) {
-        assert!(
-            code.contains(&format!("\"{name}\"")),
-            "log-and-metrics.md: the code writes no metric `{name}`; take it out"
-        );
-    }
+    assert!(seen > 15, "{PAGE}: the table of fields was not found");
 }
 
 #[test]
-fn the_page_on_the_log_has_every_metric() {
-    let page = read("docs/src/reference/log-and-metrics.md");
-    let code = read("broker/src/metrics.rs");
-    let counts = code.split("count(\"").skip(1);
-    let others = code.split("\"Name\": \"").skip(1);
-    let names: BTreeSet<_> = counts
-        .chain(others)
-        .map(|rest| rest.split('"').next().unwrap())
+fn page_has_every_metric_with_its_unit() {
+    let metrics = Metrics::new(
+        "Namespace".to_owned(),
+        "function".to_owned(),
+        "INFO".to_owned(),
+    );
+    let line = metrics.line(Outcome::Unproven("TokenNotProven"), &full_record());
+    let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let in_code: BTreeSet<_> = directives
+        .iter()
+        .flat_map(|directive| {
+            let dimensions = directive["Dimensions"][0].as_array().unwrap();
+            let dimensions: Vec<_> = dimensions
+                .iter()
+                .map(|name| format!("`{}`", text(name)))
+                .collect();
+            let metrics = directive["Metrics"].as_array().unwrap();
+            metrics
+                .iter()
+                .map(|metric| {
+                    (
+                        text(&metric["Name"]),
+                        text(&metric["Unit"]),
+                        dimensions.join(", "),
+                    )
+                })
+                .collect::<Vec<_>>()
+        })
         .collect();
-    assert_eq!(names.len(), 5, "the metrics were not found: {names:?}");
-    for name in names {
-        assert!(
-            page.contains(&format!("`{name}`")),
-            "log-and-metrics.md does not mention the metric {name}; add its row"
-        );
+    let page = read(PAGE);
+    let (_, section) = page.split_once("## Metrics").unwrap();
+    let on_page: BTreeSet<_> = rows(section)
+        .flat_map(|cells| {
+            in_backticks(cells[0])
+                .map(|name| (name.to_owned(), cells[1].to_owned(), cells[2].to_owned()))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(on_page, in_code, "{PAGE} (left) and the code (right)");
+    for (name, ..) in &in_code {
+        assert!(line.get(name).is_some(), "the line has no value for {name}");
     }
 }
 
-/// The queries that pages print for CloudWatch name fields that a line has.
+/// The queries for CloudWatch that pages print use fields that a line has.
 #[test]
-fn queries_name_fields_that_lines_have() {
-    let page = read("docs/src/reference/log-and-metrics.md");
+fn queries_use_fields_that_lines_have() {
+    let page = read(PAGE);
+    let known: BTreeSet<_> = in_backticks(&page).collect();
     let mut seen = 0;
     for file in files(&["docs/src/how-to"], &["md"]) {
         let text = fs::read_to_string(&file).unwrap();
         for query in text.split("```text\n").skip(1) {
             let query = query.split("```").next().unwrap();
-            // CloudTrail's fields are not ours.
-            if !(query.starts_with("fields ") || query.starts_with("filter "))
-                || query.contains("eventSource")
-            {
+            let is_query = query.starts_with("fields ") || query.starts_with("filter ");
+            // CloudTrail has its own fields.
+            if !is_query || query.contains("eventSource") {
                 continue;
             }
-            for field in fields_of_a_query(query) {
+            for field in fields_of_query(query) {
                 seen += 1;
                 assert!(
-                    page.contains(&format!("`{field}`")),
-                    "{}: a query names `{field}`, which no line of the log has",
+                    known.contains(field),
+                    "{}: a query uses `{field}`, which no log line has",
                     file.display()
                 );
             }
@@ -194,33 +241,33 @@ fn queries_name_fields_that_lines_have() {
     assert!(seen > 20, "the queries were not found");
 }
 
-/// The words of a query that are names of fields: not its commands and functions, what stands in quotes, CloudWatch's own
-/// `@timestamp` and the like, or a name that the query gives by `as`. Of `milliseconds.total` both parts are named.
-fn fields_of_a_query(query: &str) -> Vec<&str> {
+/// The field names of a query: neither its commands and functions, nor quoted text, nor CloudWatch's own `@timestamp` and
+/// the like, nor a name that the query assigns with `as`. `milliseconds.total` counts as two names.
+fn fields_of_query(query: &str) -> Vec<&str> {
     const WORDS: [&str; 12] = [
         "fields", "filter", "stats", "count", "pct", "bin", "by", "as", "and", "or", "sort",
         "limit",
     ];
-    let is_of_a_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    let given: Vec<_> = query
+    let in_a_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let assigned: Vec<_> = query
         .split(" as ")
         .skip(1)
-        .filter_map(|rest| rest.split(|c: char| !is_of_a_word(c)).next())
+        .filter_map(|rest| rest.split(|c: char| !in_a_word(c)).next())
         .collect();
     query
         .split('"')
         .step_by(2)
-        .flat_map(|text| text.split(|c: char| !(is_of_a_word(c) || c == '@')))
+        .flat_map(|text| text.split(|c: char| !(in_a_word(c) || c == '@')))
         .filter(|word| word.starts_with(|first: char| first.is_ascii_alphabetic()))
-        .filter(|word| !WORDS.contains(word) && !given.contains(word))
+        .filter(|word| !WORDS.contains(word) && !assigned.contains(word))
         .collect()
 }
 
 #[test]
-fn the_fields_of_a_query_are_found() {
+fn field_names_of_a_query_are_found() {
     let query = "fields @timestamp, a_b\n| filter message = \"c d\" or e = 1\n| stats count() as n, pct(f.g, 99) by bin(1h), h";
     assert_eq!(
-        fields_of_a_query(query),
+        fields_of_query(query),
         ["a_b", "message", "e", "f", "g", "h"]
     );
 }

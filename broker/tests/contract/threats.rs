@@ -1,11 +1,11 @@
-//! Each row of the security model's table names the tests that hold it, and they are there.
+//! Each row of the security model's table names its tests, and they exist.
 
 use crate::read;
 
 const PAGE: &str = "docs/src/explanation/security-model.md";
 
 #[test]
-fn each_threat_names_tests_that_there_are() {
+fn each_threat_names_existing_tests() {
     let page = read(PAGE);
     let (_, section) = page.split_once("\n## Threats\n").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
@@ -17,12 +17,12 @@ fn each_threat_names_tests_that_there_are() {
     assert!(rows.len() > 15, "{PAGE}: the table was not found");
     for row in rows {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
-        let held_by = cells.last().unwrap();
-        let named = tests(held_by);
-        assert!(!named.is_empty(), "{PAGE}: no test holds this row:\n{row}");
+        let tested_by = cells.last().unwrap();
+        let named = tests(tested_by);
+        assert!(!named.is_empty(), "{PAGE}: no test in this row:\n{row}");
         for (file, test) in named {
             assert!(
-                is_there(&read(file), test),
+                has_test(&read(file), test),
                 "{PAGE} names a test that {file} does not have: {test}"
             );
         }
@@ -43,8 +43,8 @@ fn tests(cell: &str) -> Vec<(&str, &str)> {
     named
 }
 
-/// Rust's, Python's and Terraform's tests each have a way to begin.
-fn is_there(source: &str, test: &str) -> bool {
+/// Tests in Rust, Python and Terraform begin differently.
+fn has_test(source: &str, test: &str) -> bool {
     if test.starts_with("compile_fail") {
         return source.contains(&format!("```{test}"));
     }
@@ -58,10 +58,10 @@ fn is_there(source: &str, test: &str) -> bool {
 }
 
 #[test]
-fn a_test_that_is_gone_is_seen() {
+fn removed_test_is_noticed() {
     let source =
         "#[test]\nfn here() {\n}\nfn helper(x: u8) {}\nrun \"plan\" {\ndef test_it(aws):\n";
-    for (test, there) in [
+    for (test, expected) in [
         ("here", true),
         ("her", false),
         ("helper", false),
@@ -69,6 +69,6 @@ fn a_test_that_is_gone_is_seen() {
         ("test_it", true),
         ("compile_fail,E0308", false),
     ] {
-        assert_eq!(is_there(source, test), there, "{test}");
+        assert_eq!(has_test(source, test), expected, "{test}");
     }
 }
