@@ -224,15 +224,15 @@ impl<'a> Invocation<'a> {
 
     async fn load(&mut self) -> Result<AppCredentials<'a>> {
         self.step = Step::Load;
-        let loader = &self.broker.credentials;
-        let loaded = loader.load(self.before_mint).await;
+        let source = &self.broker.credentials;
+        let loaded = source.load(self.before_mint).await;
         let loaded = self.record.call(Server::Ssm, "get_parameters", loaded);
         self.record.step_done(self.step.name());
         let credentials = loaded.map_err(|error| match error {
             CredentialsError::Ssm(AwsError::OutOfTime) => self.deadline_near(),
             error => Failure::Credentials {
                 error,
-                at: location(loader.ssm()),
+                at: location(source.ssm()),
             },
         })?;
         let (id, age) = (credentials.installation_id, credentials.key_age_days);

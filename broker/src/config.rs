@@ -272,7 +272,7 @@ pub fn log_level(lookup: impl Fn(&str) -> Option<String>) -> Level {
     ours.or_else(lambda).unwrap_or(Level::INFO)
 }
 
-/// The level to stamp on metric lines: the lowest one that Lambda's log filter lets through. Lambda treats a line without a
+/// The level to stamp on metric lines: the lowest one that Lambda's log filter accepts. Lambda treats a line without a
 /// level as `INFO` ([Log-level
 /// filtering](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html)).
 pub fn lambda_log_level(lookup: impl Fn(&str) -> Option<String>) -> String {

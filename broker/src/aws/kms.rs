@@ -63,18 +63,13 @@ impl KmsKeyId {
 
 /// A UUID, or `mrk-` and 32 hexadecimal digits for a multi-Region key.
 fn is_key_id(text: &str) -> bool {
-    let hex = |text: &str| {
-        text.bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'))
-    };
-    match text.strip_prefix("mrk-") {
-        Some(digits) => digits.len() == 32 && hex(digits),
-        None => {
-            let groups: Vec<_> = text.split('-').collect();
-            groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-                && groups.into_iter().all(hex)
-        }
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(digits) = text.strip_prefix("mrk-") {
+        return digits.len() == 32 && is_hex(digits);
     }
+    let groups: Vec<_> = text.split('-').collect();
+    let lengths = groups.iter().map(|group| group.len());
+    lengths.eq([8, 4, 4, 4, 12]) && groups.into_iter().all(is_hex)
 }
 
 fn is_alias(text: &str) -> bool {
@@ -173,7 +168,7 @@ mod tests {
     #[test]
     fn other_texts_are_rejected() {
         for text in [
-            "".to_owned(),
+            String::new(),
             "alias/".to_owned(),
             "github-app".to_owned(),
             "alias/a b".to_owned(),

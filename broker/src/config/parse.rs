@@ -272,7 +272,7 @@ fn has_valid_port(url: &Uri) -> bool {
     let after_host = host_and_port.rsplit(']').next().unwrap_or_default();
     match after_host.split_once(':') {
         None => true,
-        Some((_, port)) => positive_integer(port).is_some_and(|port| port <= u64::from(u16::MAX)),
+        Some((_, port)) => positive_integer(port).is_some_and(|port| u16::try_from(port).is_ok()),
     }
 }
 

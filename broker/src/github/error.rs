@@ -298,7 +298,7 @@ struct Body {
     message: String,
 }
 
-/// The message of an error body, or nothing if it is not one of GitHub's.
+/// The message of an error body, or nothing if the body is not from GitHub.
 fn message(body: &[u8]) -> String {
     serde_json::from_slice(body)
         .map(|Body { message }| message)

@@ -55,10 +55,11 @@ pub async fn report_config_error(api: &RuntimeApi, error: &ConfigError) {
         inputs if inputs.is_empty() => String::new(),
         inputs => format!(" Terraform inputs: {}.", inputs.join(", ")),
     };
-    let hints: String = error.hints().map(|hint| format!(" {hint}")).collect();
+    let hints: Vec<_> = error.hints().map(|hint| format!(" {hint}")).collect();
     let message = format!(
-        "{error}. {}.{hints}{inputs} {}",
+        "{error}. {}.{}{inputs} {}",
         info.remedy,
+        hints.concat(),
         see(ErrorType::ConfigurationInvalid)
     );
     report_init_error(api, ErrorType::ConfigurationInvalid, message).await;

@@ -44,7 +44,7 @@ pub struct Invocation {
     /// The request ID as a path segment.
     path_id: String,
     /// Returned with the result, so that Lambda recognizes a late one.
-    invocation_id: Option<HeaderValue>,
+    returned_id: Option<HeaderValue>,
 }
 
 /// Why the Runtime API was of no use.
@@ -124,7 +124,7 @@ impl RuntimeApi {
             trace_id: text(headers, "lambda-runtime-trace-id")
                 .filter(|id| is_trace_id(id))
                 .map(str::to_owned),
-            invocation_id: headers.get(INVOCATION_ID).cloned(),
+            returned_id: headers.get(INVOCATION_ID).cloned(),
             payload_is_empty: payload_is_empty
                 .ok_or(RuntimeApiError::Broken("ended within an invocation"))?,
         })
@@ -172,7 +172,7 @@ impl RuntimeApi {
         let path = path
             .parse()
             .map_err(|_| RuntimeApiError::Broken("sent an invalid request ID"))?;
-        self.send(path, invocation.invocation_id.as_ref(), error_type, body)
+        self.send(path, invocation.returned_id.as_ref(), error_type, body)
             .await
     }
 

@@ -1,6 +1,6 @@
 //! The variables of the function, as the reference pages and Terraform have them.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use broker::config::{
     Config,
@@ -131,7 +131,7 @@ fn page_on_parameters_has_the_default_names() {
             .find(|known| known.name == variable)
             .unwrap();
         let name = known.default.unwrap();
-        table += &format!("| `{name}` | `{variable}` | `{kind}` | {content} |\n");
+        writeln!(table, "| `{name}` | `{variable}` | `{kind}` | {content} |").unwrap();
     }
     compare_table("docs/src/reference/ssm-parameters.md", "parameters", &table);
 }

@@ -159,7 +159,7 @@ fn concurrency_is_one_unless_lambda_says_otherwise() {
 #[test]
 fn explicit_endpoint_excludes_fips_and_dual_stack() {
     for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
-        let beside = |value| {
+        let with_endpoint = |value| {
             [
                 ("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1"),
                 (variable, value),
@@ -167,10 +167,10 @@ fn explicit_endpoint_excludes_fips_and_dual_stack() {
         };
         let problem = "must not be true if an AWS_ENDPOINT_URL variable is set";
         assert_eq!(
-            config(&beside("true")).map(drop).unwrap_err(),
+            config(&with_endpoint("true")).map(drop).unwrap_err(),
             format!("{variable} {problem}")
         );
-        config(&beside("false")).map(drop).unwrap();
+        config(&with_endpoint("false")).map(drop).unwrap();
     }
     for value in [
         "https://user:password@ssm.example.com",
