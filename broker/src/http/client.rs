@@ -418,8 +418,8 @@ pub async fn read_body(response: Response<Incoming>) -> FullResponse {
     let collected = if head.status.is_success() {
         collected.await
     } else {
-        let in_time = timeout(ERROR_BODY_LIMIT, collected).await;
-        in_time.unwrap_or_else(|late| Err(late.into()))
+        let body = timeout(ERROR_BODY_LIMIT, collected).await;
+        body.unwrap_or_else(|late| Err(late.into()))
     };
     let body = match collected {
         Ok(body) => Ok(body.to_bytes()),

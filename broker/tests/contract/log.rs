@@ -131,11 +131,11 @@ fn page_has_every_message_with_its_level() {
     let on_page: BTreeSet<_> = rows(section)
         .map(|cells| (cells[0].to_owned(), cells[1].trim_matches('`').to_owned()))
         .collect();
-    let in_code: BTreeSet<_> = lines()
+    let from_code: BTreeSet<_> = lines()
         .into_iter()
         .map(|(level, message, _)| (level, message))
         .collect();
-    assert_eq!(on_page, in_code, "{PAGE} (left) and the code (right)");
+    assert_eq!(on_page, from_code, "{PAGE} (left) and the code (right)");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn page_has_every_metric_with_its_unit() {
     let line = metrics.line(Outcome::Unproven("TokenNotProven"), &full_record());
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let in_code: BTreeSet<_> = directives
+    let from_code: BTreeSet<_> = directives
         .iter()
         .flat_map(|directive| {
             let dimensions = directive["Dimensions"][0].as_array().unwrap();
@@ -207,8 +207,8 @@ fn page_has_every_metric_with_its_unit() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(on_page, in_code, "{PAGE} (left) and the code (right)");
-    for (name, ..) in &in_code {
+    assert_eq!(on_page, from_code, "{PAGE} (left) and the code (right)");
+    for (name, ..) in &from_code {
         assert!(line.get(name).is_some(), "the line has no value for {name}");
     }
 }
@@ -248,16 +248,16 @@ fn fields_of_query(query: &str) -> Vec<&str> {
         "fields", "filter", "stats", "count", "pct", "bin", "by", "as", "and", "or", "sort",
         "limit",
     ];
-    let in_a_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let assigned: Vec<_> = query
         .split(" as ")
         .skip(1)
-        .filter_map(|rest| rest.split(|c: char| !in_a_word(c)).next())
+        .filter_map(|rest| rest.split(|c: char| !is_word(c)).next())
         .collect();
     query
         .split('"')
         .step_by(2)
-        .flat_map(|text| text.split(|c: char| !(in_a_word(c) || c == '@')))
+        .flat_map(|text| text.split(|c: char| !(is_word(c) || c == '@')))
         .filter(|word| word.starts_with(|first: char| first.is_ascii_alphabetic()))
         .filter(|word| !WORDS.contains(word) && !assigned.contains(word))
         .collect()

@@ -53,12 +53,12 @@ fn compare_table(page: &str, name: &str, expected: &str) {
 /// The names of our variables that a text mentions.
 fn mentioned(text: &str) -> BTreeSet<String> {
     const PREFIX: &str = "GITHUB_TOKEN_BROKER_";
-    let in_a_name = |character: char| character.is_ascii_uppercase() || character == '_';
+    let is_name = |character: char| character.is_ascii_uppercase() || character == '_';
     text.match_indices(PREFIX)
         .map(|(at, _)| {
             text[at..]
                 .chars()
-                .take_while(|&character| in_a_name(character))
+                .take_while(|&character| is_name(character))
                 .collect::<String>()
         })
         .filter(|name| name != PREFIX)

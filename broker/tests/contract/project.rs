@@ -30,14 +30,14 @@ fn contributing_gives_a_reason_for_each_dependency_of_the_function() {
     let manifest = read("broker/Cargo.toml");
     let (_, dependencies) = manifest.split_once("\n[dependencies]").unwrap();
     let (dependencies, _) = dependencies.split_once("\n[").unwrap();
-    let in_manifest: BTreeSet<_> = dependencies
+    let from_manifest: BTreeSet<_> = dependencies
         .lines()
         .skip(1)
         .filter_map(|line| line.split([' ', '.']).next())
         .filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
         .collect();
     assert!(
-        in_manifest.len() > 10,
+        from_manifest.len() > 10,
         "broker/Cargo.toml: no dependencies were found"
     );
     let page = read("CONTRIBUTING.md");
@@ -47,7 +47,7 @@ fn contributing_gives_a_reason_for_each_dependency_of_the_function() {
         .flat_map(|cells| in_backticks(cells[0]).collect::<Vec<_>>())
         .collect();
     assert_eq!(
-        on_page, in_manifest,
+        on_page, from_manifest,
         "CONTRIBUTING.md (left) and broker/Cargo.toml (right)"
     );
 }
@@ -64,14 +64,14 @@ fn code_map_has_every_module_of_the_function() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    let in_folder: BTreeSet<_> = fs::read_dir(path("broker/src"))
+    let from_folder: BTreeSet<_> = fs::read_dir(path("broker/src"))
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.path().is_file())
         .map(|entry| format!("broker/src/{}", entry.file_name().into_string().unwrap()))
         .collect();
     assert_eq!(
-        on_page, in_folder,
+        on_page, from_folder,
         "docs/src/explanation/code-map.md (left) and broker/src (right)"
     );
 }

@@ -14,7 +14,7 @@ const PAGE: &str = "docs/src/reference/environment-variables.md";
 #[test]
 fn page_on_variables_has_names_requirements_and_defaults_in_order() {
     let missing = Config::from_lookup(|_| None).unwrap_err().to_string();
-    let in_code: Vec<_> = VARIABLES
+    let from_code: Vec<_> = VARIABLES
         .iter()
         .map(|variable| {
             let required = missing.contains(&format!("{} is required", variable.name));
@@ -27,7 +27,7 @@ fn page_on_variables_has_names_requirements_and_defaults_in_order() {
     let on_page: Vec<_> = rows(ours)
         .map(|cells| (cells[0].to_owned(), cells[1]))
         .collect();
-    assert_eq!(on_page, in_code, "{PAGE} (left) and the code (right)");
+    assert_eq!(on_page, from_code, "{PAGE} (left) and the code (right)");
     for (cells, variable) in rows(ours).zip(&VARIABLES) {
         if let Some(default) = variable.default {
             assert_eq!(
@@ -47,11 +47,11 @@ fn page_on_variables_has_the_standard_variables() {
     let on_page: BTreeSet<_> = rows(standard)
         .flat_map(|cells| in_backticks(cells[0]).collect::<Vec<_>>())
         .collect();
-    let in_code: BTreeSet<_> = STANDARD_VARIABLES
+    let from_code: BTreeSet<_> = STANDARD_VARIABLES
         .iter()
         .map(|variable| variable.name)
         .collect();
-    assert_eq!(on_page, in_code, "{PAGE} (left) and the code (right)");
+    assert_eq!(on_page, from_code, "{PAGE} (left) and the code (right)");
 }
 
 /// The client has variables of its own.
@@ -80,7 +80,7 @@ fn every_mentioned_variable_exists() {
 
 #[test]
 fn terraform_sets_every_variable_with_the_input_that_messages_name() {
-    let in_module = |extension| -> String {
+    let module_files = |extension| -> String {
         files(&["terraform"], &[extension])
             .iter()
             .filter(|file| {
@@ -90,7 +90,7 @@ fn terraform_sets_every_variable_with_the_input_that_messages_name() {
             .map(|file| fs::read_to_string(file).unwrap())
             .collect()
     };
-    let module = in_module("tf");
+    let module = module_files("tf");
     for variable in VARIABLES
         .iter()
         .filter(|variable| variable.name != "AWS_REGION")
