@@ -362,3 +362,84 @@ async fn broker_mints_with_a_key_of_motos_kms() {
         .github(|github| github.app_mut().keys = vec![public]);
     scenario.run().await.token();
 }
+
+/// What `github-token-broker check` reads, in the eyes of a client that nobody here wrote.
+#[tokio::test]
+async fn aws_cli_reads_what_an_operator_checks() {
+    let policy = json!({ "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction" }] });
+    let running = Scenario::default()
+        .kms_key()
+        .function_policy(policy)
+        .deny("ssm:DescribeParameters")
+        .prepare()
+        .await;
+    let url = running.aws_url();
+    let call = async |words: &str| {
+        let output = aws(&url, &words.split(' ').collect::<Vec<_>>()).await;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (json_of(&output), stderr)
+    };
+    let role = "arn:aws:iam::123456789012:role/github-token-broker";
+    let (identity, _) = call("sts get-caller-identity").await;
+    assert_eq!(identity["Account"], "123456789012");
+    let assume = format!("sts assume-role --role-session-name test --role-arn {role}");
+    let (assumed, _) = call(&assume).await;
+    assert!(
+        assumed["Credentials"]["SessionToken"].is_string(),
+        "{assumed}"
+    );
+    let (_, unknown) = call(&format!("{assume}-unknown")).await;
+    assert!(unknown.contains("(AccessDenied)"), "{unknown}");
+    let by_token =
+        "sts assume-role-with-web-identity --role-session-name test --web-identity-token a.b.c";
+    let (assumed, stderr) = call(&format!("{by_token} --role-arn {role}")).await;
+    assert!(
+        assumed["Credentials"]["AccessKeyId"].is_string(),
+        "{stderr}"
+    );
+
+    let function = "--function-name github-token-broker";
+    let (described, _) = call(&format!("lambda get-function-configuration {function}")).await;
+    assert_eq!(described["Role"], role);
+    let variables = &described["Environment"]["Variables"];
+    let key_arn = variables["GITHUB_TOKEN_BROKER_KMS_KEY_ID"]
+        .as_str()
+        .unwrap();
+    let (policy, _) = call(&format!("lambda get-policy {function}")).await;
+    assert!(
+        policy["Policy"]
+            .as_str()
+            .unwrap()
+            .contains("lambda:InvokeFunction")
+    );
+
+    let simulate = format!(
+        "iam simulate-principal-policy --policy-source-arn {role} --action-names kms:Sign --resource-arns {key_arn}"
+    );
+    let decision = |simulated: &Value| simulated["EvaluationResults"][0]["EvalDecision"].clone();
+    let (simulated, _) = call(&simulate).await;
+    assert_eq!(
+        decision(&simulated),
+        "implicitDeny",
+        "the conditions are missing"
+    );
+    let entry = |key: &str, value: &str| {
+        format!("ContextKeyName={key},ContextKeyType=string,ContextKeyValues={value}")
+    };
+    let algorithm = entry("kms:SigningAlgorithm", "RSASSA_PKCS1_V1_5_SHA_256");
+    let raw = entry("kms:MessageType", "RAW");
+    let (simulated, stderr) =
+        call(&format!("{simulate} --context-entries {algorithm} {raw}")).await;
+    assert_eq!(decision(&simulated), "allowed", "{stderr}");
+    let role = "--role-name github-token-broker";
+    let (names, _) = call(&format!("iam list-role-policies {role}")).await;
+    assert_eq!(names["PolicyNames"], json!(["github-token-broker-policy"]));
+    let name = "--policy-name github-token-broker-policy";
+    let (document, _) = call(&format!("iam get-role-policy {role} {name}")).await;
+    assert_eq!(
+        document["PolicyDocument"]["Statement"][0]["Action"],
+        "kms:Sign"
+    );
+    let (_, denied) = call("ssm describe-parameters").await;
+    assert!(denied.contains("(AccessDeniedException)"), "{denied}");
+}

@@ -96,6 +96,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
             github: github(&options, &keys)?,
             ssm: Ssm::default(),
             kms: fixtures::kms(&keys[0]),
+            iam: fixtures::iam(options.kms),
         },
         Faults::default(),
         None,
@@ -189,6 +190,8 @@ fn broker(
         timeout: Duration::from_secs(10),
         trace_id: None,
         freeze_after_init: false,
+        edits: Vec::new(),
+        policy: None,
         before_delivery: None,
     })
 }

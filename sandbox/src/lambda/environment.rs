@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
@@ -35,6 +36,9 @@ const FREEZE_LIMIT: Duration = Duration::from_secs(5);
 /// Called before each delivery with the process ID: the place for what happens to a function while it waits.
 pub(crate) type BeforeDelivery = Arc<dyn Fn(u32) + Send + Sync>;
 
+/// A change to what `GetFunctionConfiguration` returns.
+pub(crate) type DescriptionEdit = Arc<dyn Fn(&mut Value) + Send + Sync>;
+
 /// The configuration of a function.
 #[derive(Clone)]
 pub(crate) struct Configuration {
@@ -47,6 +51,9 @@ pub(crate) struct Configuration {
     pub(crate) trace_id: Option<String>,
     pub(crate) freeze_after_init: bool,
     pub(crate) before_delivery: Option<BeforeDelivery>,
+    pub(crate) edits: Vec<DescriptionEdit>,
+    /// The resource policy.
+    pub(crate) policy: Option<Value>,
 }
 
 /// A running environment. Dropping it kills the process.

@@ -9,7 +9,7 @@ use std::sync::{Arc, MutexGuard, Once};
 use bytes::Bytes;
 
 use super::Scenario;
-use super::fixtures::{self, PARAMETERS};
+use super::fixtures::{self, FUNCTION, PARAMETERS};
 use super::invariants::Invariants;
 use super::outcome::{Outcome, Timing};
 use crate::aws::kms::Kms;
@@ -25,9 +25,6 @@ use crate::lock;
 use crate::net::client;
 use crate::net::recorder::{Call, RecordedRequest};
 use crate::sandbox::{InitialState, Sandbox};
-
-/// The function's name in a scenario.
-const FUNCTION_NAME: &str = "github-token-broker";
 
 /// A function on the sandbox, between invocations.
 pub struct Running {
@@ -52,7 +49,7 @@ impl Running {
             .collect();
         let region = scenario.variables.get("AWS_REGION").cloned().flatten();
         let region = region.as_deref().unwrap_or("us-east-1");
-        let mut variables = Variables::new(FUNCTION_NAME, region, scenario.memory);
+        let mut variables = Variables::new(FUNCTION, region, scenario.memory);
         variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "octo-org");
         variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "octo-repo");
         // AWS must know the signer before its endpoint, another variable, is known.
@@ -85,13 +82,15 @@ impl Running {
         scenario.configure(&mut variables);
         let invariants = Invariants::new(&scenario.key, &variables, scenario.allow_text_log);
         let function = sandbox.aws.lambda.put(Configuration {
-            name: FUNCTION_NAME.to_owned(),
+            name: FUNCTION.to_owned(),
             launcher: scenario.launcher,
             binary: scenario.binary.unwrap_or_else(binary_under_test),
             variables,
             timeout: scenario.timeout,
             trace_id: scenario.trace_id,
             freeze_after_init: scenario.freeze_after_init,
+            edits: scenario.function_edits,
+            policy: scenario.function_policy,
             before_delivery: Some(before_delivery(&sandbox, scenario.after_init)),
         });
         Self {
@@ -254,7 +253,17 @@ fn initial_state(scenario: &mut Scenario) -> InitialState {
     for change in scenario.kms.drain(..) {
         change(&mut kms);
     }
-    InitialState { github, ssm, kms }
+    let is_kms = |name: &str| scenario.variables.get(name).is_some_and(Option::is_some);
+    let mut iam = fixtures::iam(is_kms("GITHUB_TOKEN_BROKER_KMS_KEY_ID"));
+    for change in scenario.iam.drain(..) {
+        change(&mut iam);
+    }
+    InitialState {
+        github,
+        ssm,
+        kms,
+        iam,
+    }
 }
 
 fn before_delivery(
