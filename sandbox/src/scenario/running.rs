@@ -20,6 +20,7 @@ use crate::github::GitHub;
 use crate::github::private_key::PrivateKey;
 use crate::lambda::Function;
 use crate::lambda::environment::{BeforeDelivery, Configuration};
+use crate::lambda::invocation::Invocation;
 use crate::lambda::variables::Variables;
 use crate::lock;
 use crate::net::client;
@@ -115,8 +116,32 @@ impl Running {
     pub async fn invoke(&mut self, payload: impl AsRef<[u8]>) -> Outcome {
         let payload = Bytes::copy_from_slice(payload.as_ref());
         let invocation = self.function.invoke(payload).await;
+        let requests = self.new_requests();
+        self.outcome(invocation, requests)
+    }
+
+    /// Invokes the function with `null` this number of times at once, in one environment, as a Lambda managed instance does.
+    /// The function must take as many (`AWS_LAMBDA_MAX_CONCURRENCY`). All outcomes share the requests and the output.
+    ///
+    /// # Panics
+    /// As [`Running::invoke`] does.
+    pub async fn invoke_at_once(&mut self, count: usize) -> Vec<Outcome> {
+        let payloads = vec![Bytes::from_static(b"null"); count];
+        let invocations = self.function.invoke_at_once(payloads).await;
+        let requests = self.new_requests();
+        let outcomes = invocations.into_iter();
+        outcomes
+            .map(|invocation| self.outcome(invocation, requests.clone()))
+            .collect()
+    }
+
+    fn new_requests(&mut self) -> Vec<RecordedRequest> {
         let requests = self.sandbox.recorder.since(self.requests_checked);
         self.requests_checked = self.sandbox.recorder.count();
+        requests
+    }
+
+    fn outcome(&mut self, invocation: Invocation, requests: Vec<RecordedRequest>) -> Outcome {
         let log = self.invariants.check(&self.sandbox, &requests, &invocation);
         Outcome {
             result: invocation.result,
