@@ -8,7 +8,8 @@ use std::{
     process::{Output, Stdio},
 };
 
-use sandbox::{Call, PrivateKey, Scenario};
+use base64ct::{Base64, Encoding as _};
+use sandbox::{Call, PrivateKey, PublicKey, Scenario};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -267,4 +268,178 @@ fn comparable(output: &Output) -> Value {
         "invalid": result["InvalidParameters"],
         "version": result["Version"],
     })
+}
+
+/// The commands of "Keep the key in KMS", with the files of the current folder. They end with a comparison of fingerprints.
+const IMPORT: &str = r#"
+KEY_ID=$(aws kms create-key \
+  --origin EXTERNAL \
+  --key-spec RSA_2048 \
+  --key-usage SIGN_VERIFY \
+  --description 'Signs for the GitHub App of github-token-broker' \
+  --query KeyMetadata.KeyId --output text)
+aws kms get-parameters-for-import \
+  --key-id "${KEY_ID:?}" \
+  --wrapping-algorithm RSA_AES_KEY_WRAP_SHA_256 \
+  --wrapping-key-spec RSA_4096 \
+  --query '[PublicKey, ImportToken]' --output text > parameters
+cut -f1 parameters | openssl base64 -d -A > wrapping-key.der
+cut -f2 parameters | openssl base64 -d -A > import-token.bin
+openssl rand 32 > aes-key.bin
+openssl pkcs8 -topk8 -nocrypt -in key.pem -outform DER |
+  openssl enc -id-aes256-wrap-pad -iv A65959A6 \
+    -K "$(od -An -tx1 -v aes-key.bin | tr -d ' \n')" -out wrapped-key.bin
+openssl pkeyutl -encrypt -pubin -keyform DER -inkey wrapping-key.der \
+  -in aes-key.bin -out wrapped-aes-key.bin \
+  -pkeyopt rsa_padding_mode:oaep \
+  -pkeyopt rsa_oaep_md:sha256 \
+  -pkeyopt rsa_mgf1_md:sha256
+cat wrapped-aes-key.bin wrapped-key.bin > material.bin
+aws kms import-key-material \
+  --key-id "${KEY_ID:?}" \
+  --encrypted-key-material fileb://material.bin \
+  --import-token fileb://import-token.bin \
+  --expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE
+aws kms create-alias --alias-name alias/imported --target-key-id "${KEY_ID:?}"
+test "$(aws kms describe-key --key-id alias/imported --query KeyMetadata.KeyState --output text)" = Enabled
+aws kms get-public-key --key-id "${KEY_ID:?}" --query PublicKey --output text | openssl base64 -d -A > public.der
+openssl rsa -in key.pem -pubout -outform DER | cmp - public.der
+"#;
+
+#[tokio::test]
+async fn key_imported_with_the_documented_commands_signs() {
+    let scenario = Scenario::default().kms_key();
+    let mut running = scenario
+        .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", "alias/imported")
+        .prepare()
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key.pem"), PrivateKey::rsa(2048).pem()).unwrap();
+    let programs = installed("aws").parent().unwrap().display().to_string();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", IMPORT])
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env("AWS_ENDPOINT_URL", running.aws_url())
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "testing")
+        .env("AWS_SECRET_ACCESS_KEY", "testing")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output()
+        .await
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let outcome = running.invoke("null").await;
+    outcome.token();
+    assert_eq!(outcome.calls(Call::Sign), 1);
+    assert_eq!(outcome.calls(Call::GetParameters), 0);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn broker_mints_with_a_key_of_motos_kms() {
+    let moto = Moto::start().await;
+    let create = [
+        "kms",
+        "create-key",
+        "--key-spec",
+        "RSA_2048",
+        "--key-usage",
+        "SIGN_VERIFY",
+    ];
+    let created = json_of(&aws(&moto.url, &create).await);
+    let arn = created["KeyMetadata"]["Arn"].as_str().unwrap().to_owned();
+    let get = ["kms", "get-public-key", "--key-id", &arn];
+    let public = json_of(&aws(&moto.url, &get).await);
+    let public = Base64::decode_vec(public["PublicKey"].as_str().unwrap()).unwrap();
+    let public = PublicKey::from_spki(&public).unwrap();
+    let scenario = Scenario::default()
+        .aws_endpoint(&moto.url)
+        .kms_key()
+        .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", &arn)
+        .github(|github| github.app_mut().keys = vec![public]);
+    scenario.run().await.token();
+}
+
+/// What `github-token-broker check` reads, in the eyes of a client that nobody here wrote.
+#[tokio::test]
+async fn aws_cli_reads_what_an_operator_checks() {
+    let policy = json!({ "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction" }] });
+    let running = Scenario::default()
+        .kms_key()
+        .function_policy(policy)
+        .deny("ssm:DescribeParameters")
+        .prepare()
+        .await;
+    let url = running.aws_url();
+    let call = async |words: &str| {
+        let output = aws(&url, &words.split(' ').collect::<Vec<_>>()).await;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (json_of(&output), stderr)
+    };
+    let role = "arn:aws:iam::123456789012:role/github-token-broker";
+    let (identity, _) = call("sts get-caller-identity").await;
+    assert_eq!(identity["Account"], "123456789012");
+    let assume = format!("sts assume-role --role-session-name test --role-arn {role}");
+    let (assumed, _) = call(&assume).await;
+    assert!(
+        assumed["Credentials"]["SessionToken"].is_string(),
+        "{assumed}"
+    );
+    let (_, unknown) = call(&format!("{assume}-unknown")).await;
+    assert!(unknown.contains("(AccessDenied)"), "{unknown}");
+    let by_token =
+        "sts assume-role-with-web-identity --role-session-name test --web-identity-token a.b.c";
+    let (assumed, stderr) = call(&format!("{by_token} --role-arn {role}")).await;
+    assert!(
+        assumed["Credentials"]["AccessKeyId"].is_string(),
+        "{stderr}"
+    );
+
+    let function = "--function-name github-token-broker";
+    let (described, _) = call(&format!("lambda get-function-configuration {function}")).await;
+    assert_eq!(described["Role"], role);
+    let variables = &described["Environment"]["Variables"];
+    let key_arn = variables["GITHUB_TOKEN_BROKER_KMS_KEY_ID"]
+        .as_str()
+        .unwrap();
+    let (policy, _) = call(&format!("lambda get-policy {function}")).await;
+    assert!(
+        policy["Policy"]
+            .as_str()
+            .unwrap()
+            .contains("lambda:InvokeFunction")
+    );
+
+    let simulate = format!(
+        "iam simulate-principal-policy --policy-source-arn {role} --action-names kms:Sign --resource-arns {key_arn}"
+    );
+    let decision = |simulated: &Value| simulated["EvaluationResults"][0]["EvalDecision"].clone();
+    let (simulated, _) = call(&simulate).await;
+    assert_eq!(
+        decision(&simulated),
+        "implicitDeny",
+        "the conditions are missing"
+    );
+    let entry = |key: &str, value: &str| {
+        format!("ContextKeyName={key},ContextKeyType=string,ContextKeyValues={value}")
+    };
+    let algorithm = entry("kms:SigningAlgorithm", "RSASSA_PKCS1_V1_5_SHA_256");
+    let raw = entry("kms:MessageType", "RAW");
+    let (simulated, stderr) =
+        call(&format!("{simulate} --context-entries {algorithm} {raw}")).await;
+    assert_eq!(decision(&simulated), "allowed", "{stderr}");
+    let role = "--role-name github-token-broker";
+    let (names, _) = call(&format!("iam list-role-policies {role}")).await;
+    assert_eq!(names["PolicyNames"], json!(["github-token-broker-policy"]));
+    let name = "--policy-name github-token-broker-policy";
+    let (document, _) = call(&format!("iam get-role-policy {role} {name}")).await;
+    assert_eq!(
+        document["PolicyDocument"]["Statement"][0]["Action"],
+        "kms:Sign"
+    );
+    let (_, denied) = call("ssm describe-parameters").await;
+    assert!(denied.contains("(AccessDeniedException)"), "{denied}");
 }

@@ -39,6 +39,17 @@ async fn main() {
         Ok("hang") => hang(),
         _ => {}
     }
+    let concurrency = var("AWS_LAMBDA_MAX_CONCURRENCY").ok();
+    let concurrency = concurrency.and_then(|text| text.parse().ok()).unwrap_or(1);
+    let mut slots = tokio::task::JoinSet::new();
+    for _ in 0..concurrency {
+        slots.spawn(serve(runtime.clone()));
+    }
+    slots.join_all().await;
+}
+
+/// Takes one invocation after the other.
+async fn serve(runtime: String) {
     loop {
         let next = call(
             "GET",

@@ -1,8 +1,10 @@
-//! AWS: one port for Parameter Store and KMS (JSON 1.1, selected by `X-Amz-Target`) and Lambda (REST), as an AWS client
-//! with a single `--endpoint-url` expects.
+//! AWS: one port for Parameter Store and KMS (JSON 1.1, selected by `X-Amz-Target`), STS and IAM (query protocol) and Lambda
+//! (REST), as an AWS client with a single `--endpoint-url` expects.
 
 pub(crate) mod error;
+pub(crate) mod iam;
 pub(crate) mod kms;
+pub(crate) mod query;
 pub(crate) mod sigv4;
 pub(crate) mod ssm;
 
@@ -22,7 +24,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::error::AwsError;
+use self::iam::Iam;
 use self::kms::Kms;
+use self::query::Form;
 use self::sigv4::{Signature, Signer};
 use self::ssm::Ssm;
 use crate::lambda::{self, Lambda};
@@ -43,6 +47,7 @@ pub(crate) type DeniedActions = Arc<Mutex<BTreeSet<String>>>;
 pub(crate) struct Services {
     pub(crate) ssm: Arc<Mutex<Ssm>>,
     pub(crate) kms: Arc<Mutex<Kms>>,
+    pub(crate) iam: Arc<Mutex<Iam>>,
     pub(crate) denied_actions: DeniedActions,
     pub(crate) lambda: Arc<Lambda>,
 }
@@ -50,9 +55,12 @@ pub(crate) struct Services {
 /// The routes of AWS.
 pub(crate) fn router(services: &Services) -> Router {
     Router::new()
-        .route("/", post(json_call))
+        .route("/", post(call))
         .with_state(services.clone())
-        .merge(lambda::routes::router(Arc::clone(&services.lambda)))
+        .merge(lambda::routes::router(
+            Arc::clone(&services.lambda),
+            Arc::clone(&services.denied_actions),
+        ))
         .fallback(async || AwsError::unknown_operation("the sandbox does not serve this path"))
         .layer(map_response(async |mut response: Response| {
             let id =
@@ -120,8 +128,11 @@ fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
     headers.get("x-amz-target")?.to_str().ok()?.split_once('.')
 }
 
-/// Serves an operation of the JSON 1.1 protocol.
-async fn json_call(State(services): State<Services>, headers: HeaderMap, body: Bytes) -> Response {
+/// Serves an operation of the JSON 1.1 protocol, or of the query protocol if it has no target.
+async fn call(State(services): State<Services>, headers: HeaderMap, body: Bytes) -> Response {
+    if !headers.contains_key("x-amz-target") {
+        return query_call(&services, &headers, &body);
+    }
     match operate(&services, &headers, &body) {
         // An operation without output has an empty body.
         Ok(Value::Null) => [(CONTENT_TYPE, JSON)].into_response(),
@@ -150,6 +161,39 @@ fn operate(services: &Services, headers: &HeaderMap, body: &[u8]) -> Result<Valu
         "AmazonSSM" => lock(&services.ssm).operate(signature.region, operation, &input),
         _ => lock(&services.kms).operate(signature.region, operation, &input),
     }
+}
+
+/// Serves an operation of STS or IAM, which the version tells apart.
+fn query_call(services: &Services, headers: &HeaderMap, body: &[u8]) -> Response {
+    let form = Form::parse(body);
+    let operation = form.get("Action").unwrap_or_default();
+    let is_sts = form.get("Version") == Some("2011-06-15");
+    let action = format!("{}:{operation}", if is_sts { "sts" } else { "iam" });
+    let result = || {
+        let access_key = match Signature::parse(headers) {
+            Ok(signature) => signature.access_key,
+            // The one operation that needs no AWS credentials.
+            Err(_) if operation == "AssumeRoleWithWebIdentity" => "",
+            Err(reason) => return Err(AwsError::new("IncompleteSignature", reason)),
+        };
+        if lock(&services.denied_actions).contains(&action) {
+            let mut error = AwsError::access_denied(&action);
+            (error.code, error.status) = ("AccessDenied", http::StatusCode::FORBIDDEN);
+            return Err(error);
+        }
+        let iam = lock(&services.iam);
+        if is_sts {
+            iam.operate_sts(operation, access_key, &form)
+        } else {
+            iam.operate(operation, &form)
+        }
+    };
+    let namespace = if is_sts {
+        "https://sts.amazonaws.com/doc/2011-06-15/"
+    } else {
+        "https://iam.amazonaws.com/doc/2010-05-08/"
+    };
+    query::response(namespace, operation, result())
 }
 
 /// `us-east-1` in `arn:aws:kms:us-east-1:123456789012:key/...`.

@@ -5,6 +5,7 @@
 pub(crate) mod error;
 pub(crate) mod git;
 pub(crate) mod jwt;
+pub(crate) mod manifest;
 pub(crate) mod model;
 pub(crate) mod private_key;
 pub(crate) mod responses;
@@ -14,6 +15,7 @@ pub(crate) mod token;
 use std::collections::BTreeMap;
 
 use self::error::GitHubError;
+use self::manifest::PendingApp;
 use self::model::{App, Installation, Repository, rank};
 use self::token::{Token, TokenFormat};
 use crate::clock::Clock;
@@ -30,6 +32,8 @@ pub struct GitHub {
     pub installations: Vec<Installation>,
     /// All repositories.
     pub repositories: Vec<Repository>,
+    /// Apps that were created from a manifest and not converted yet.
+    pub(crate) pending_apps: Vec<PendingApp>,
     /// Every token that was issued.
     pub tokens: Vec<Token>,
     /// The format of new tokens.

@@ -94,16 +94,33 @@ impl Function {
 
     /// Runs one invocation with exactly this payload.
     pub(crate) async fn invoke(&self, payload: Bytes) -> Invocation {
+        let mut environment = self.environment().await;
+        let invocation = environment.invoke(payload).await;
+        self.keep(environment);
+        invocation
+    }
+
+    /// Runs one invocation per payload at once, in one environment.
+    pub(crate) async fn invoke_at_once(&self, payloads: Vec<Bytes>) -> Vec<Invocation> {
+        let mut environment = self.environment().await;
+        let invocations = environment.invoke_at_once(payloads).await;
+        self.keep(environment);
+        invocations
+    }
+
+    /// An idle environment, or a new one.
+    async fn environment(&self) -> Environment {
         let idle = lock(&self.idle).pop();
-        let mut environment = match idle {
+        match idle {
             Some(environment) => environment,
             None => Environment::start(Arc::clone(&self.configuration)).await,
-        };
-        let invocation = environment.invoke(payload).await;
+        }
+    }
+
+    fn keep(&self, environment: Environment) {
         if environment.is_alive() {
             lock(&self.idle).push(environment);
         }
-        invocation
     }
 
     /// Starts an environment before the first invocation and freezes it when it is ready. If it cannot start, the error is

@@ -30,6 +30,7 @@ mod scenario;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use aws::iam::Iam;
 pub use aws::kms::Kms;
 pub use aws::sigv4::{Signer, sign};
 pub use aws::ssm::{Parameter, Ssm};

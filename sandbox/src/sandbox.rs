@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
 
+use crate::aws::iam::Iam;
 use crate::aws::kms::Kms;
 use crate::aws::sigv4::Signer;
 use crate::aws::ssm::Ssm;
@@ -46,6 +47,7 @@ pub(crate) struct InitialState {
     pub(crate) github: GitHub,
     pub(crate) ssm: Ssm,
     pub(crate) kms: Kms,
+    pub(crate) iam: Iam,
 }
 
 /// AWS and GitHub, running. The servers stop when this is dropped.
@@ -78,6 +80,7 @@ impl Sandbox {
         let aws = Services {
             ssm: Arc::new(Mutex::new(state.ssm)),
             kms: Arc::new(Mutex::new(state.kms)),
+            iam: Arc::new(Mutex::new(state.iam)),
             lambda: Arc::default(),
             denied_actions: Arc::default(),
         };

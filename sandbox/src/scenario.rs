@@ -11,18 +11,22 @@ pub(crate) mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use self::outcome::Outcome;
 use self::running::Running;
+use crate::aws::iam::Iam;
 use crate::aws::kms::Kms;
 use crate::aws::ssm::{Parameter, Ssm};
 use crate::faults::Fault;
 use crate::faults::schedule::{Faults, Schedule};
 use crate::github::GitHub;
 use crate::github::private_key::PrivateKey;
+use crate::lambda::environment::DescriptionEdit;
 use crate::lambda::variables::Variables;
 use crate::net::recorder::Call;
 use crate::sandbox::ServerOptions;
@@ -39,6 +43,9 @@ pub struct Scenario {
     pub(crate) github: Vec<Change<GitHub>>,
     pub(crate) ssm: Vec<Change<Ssm>>,
     pub(crate) kms: Vec<Change<Kms>>,
+    pub(crate) iam: Vec<Change<Iam>>,
+    pub(crate) function_edits: Vec<DescriptionEdit>,
+    pub(crate) function_policy: Option<Value>,
     pub(crate) denied_actions: Vec<String>,
     pub(crate) payload: Bytes,
     pub(crate) options: ServerOptions,
@@ -64,6 +71,9 @@ impl Default for Scenario {
             github: Vec::new(),
             ssm: Vec::new(),
             kms: Vec::new(),
+            iam: Vec::new(),
+            function_edits: Vec::new(),
+            function_policy: None,
             denied_actions: Vec::new(),
             payload: Bytes::from_static(b"null"),
             options: ServerOptions::default(),
@@ -182,6 +192,30 @@ impl Scenario {
         self
     }
 
+    /// Changes IAM before anything starts. The role is `github-token-broker`, its policy `github-token-broker-policy`.
+    #[must_use]
+    pub fn iam(mut self, change: impl FnOnce(&mut Iam) + Send + 'static) -> Self {
+        self.iam.push(Box::new(change));
+        self
+    }
+
+    /// Edits what Lambda's `GetFunctionConfiguration` returns.
+    #[must_use]
+    pub fn function_configuration(
+        mut self,
+        change: impl Fn(&mut Value) + Send + Sync + 'static,
+    ) -> Self {
+        self.function_edits.push(Arc::new(change));
+        self
+    }
+
+    /// Sets the function's resource policy. Without one, `GetPolicy` returns `ResourceNotFoundException`.
+    #[must_use]
+    pub fn function_policy(mut self, policy: Value) -> Self {
+        self.function_policy = Some(policy);
+        self
+    }
+
     /// Denies an IAM action, such as `kms:Sign`, to every caller.
     #[must_use]
     pub fn deny(mut self, action: &str) -> Self {
@@ -251,11 +285,7 @@ impl Scenario {
 
     /// Edits the JSON body of every successful response to calls of this kind.
     #[must_use]
-    pub fn tamper(
-        self,
-        call: Call,
-        change: impl Fn(&mut serde_json::Value) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn tamper(self, call: Call, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         self.faults(call, Schedule::Always(Fault::edit(change)))
     }
 

@@ -329,11 +329,11 @@ impl Kms {
         })?;
         let material = parameters.unwrap(&wrapped, &key.spec, now)?;
         let incorrect = |message| Err(AwsError::new("IncorrectKeyMaterialException", message));
-        match &key.first_public_key {
+        match &key.first_import {
             Some(first) if *first != material.public() => {
                 return incorrect("The key material is not the one that was imported before");
             }
-            _ => key.first_public_key = Some(material.public()),
+            _ => key.first_import = Some(material.public()),
         }
         (key.material, key.valid_to) = (Some(Material::Rsa(material)), valid_to);
         Ok(json!({ "KeyId": key.arn() }))

@@ -33,6 +33,8 @@ pub struct Parameter {
     pub value: String,
     /// When it was stored, in epoch seconds.
     pub modified: i64,
+    /// The KMS key that encrypts a `SecureString`, as the operator named it.
+    pub key_id: Option<String>,
 }
 
 impl Parameter {
@@ -51,6 +53,7 @@ impl Parameter {
             kind: kind.to_owned(),
             value: value.into(),
             modified: Clock::default().now(),
+            key_id: (kind == "SecureString").then(|| "alias/aws/ssm".to_owned()),
         }
     }
 
@@ -58,6 +61,13 @@ impl Parameter {
     #[must_use]
     pub fn days_old(mut self, days: i64) -> Self {
         self.modified = Clock::default().now() - days * 24 * 60 * 60;
+        self
+    }
+
+    /// The same parameter, encrypted with this KMS key.
+    #[must_use]
+    pub fn encrypted_with(mut self, key_id: &str) -> Self {
+        self.key_id = Some(key_id.to_owned());
         self
     }
 
@@ -135,7 +145,7 @@ impl Ssm {
                     .ok_or_else(|| AwsError::new("ParameterNotFound", ""))
             }
             "GetParametersByPath" => self.get_parameters_by_path(region, input),
-            "DescribeParameters" => Ok(self.describe_parameters()),
+            "DescribeParameters" => Ok(self.describe_parameters(input)),
             other => Err(AwsError::unknown_operation(other)),
         }
     }
@@ -183,7 +193,11 @@ impl Ssm {
                 "Standard tier parameters support a maximum parameter value of 4096 characters.",
             ));
         }
-        self.put(name, Parameter::new(&kind, value));
+        let mut parameter = Parameter::new(&kind, value);
+        if let Some(key_id) = input["KeyId"].as_str() {
+            parameter.key_id = Some(key_id.to_owned());
+        }
+        self.put(name, parameter);
         Ok(json!({ "Version": self.parameters[name].len(), "Tier": "Standard" }))
     }
 
@@ -204,19 +218,33 @@ impl Ssm {
         Ok(json!({ "Parameters": found }))
     }
 
-    fn describe_parameters(&self) -> Value {
-        let all = self.parameters.iter().filter_map(|(name, versions)| {
+    /// Supports the filter on names, which the client uses.
+    fn describe_parameters(&self, input: &Value) -> Value {
+        let filters = input["ParameterFilters"].as_array().into_iter().flatten();
+        let filters: Vec<_> = filters.filter(|filter| filter["Key"] == "Name").collect();
+        let is_wanted = |name: &str| {
+            filters.iter().all(|filter| {
+                let values = filter["Values"].as_array().into_iter().flatten();
+                values.into_iter().any(|value| value == name)
+            })
+        };
+        let wanted = self.parameters.iter().filter(|(name, _)| is_wanted(name));
+        let described = wanted.filter_map(|(name, versions)| {
             let latest = versions.last()?;
-            Some(json!({
+            let mut description = json!({
                 "Name": name,
                 "Type": latest.kind,
                 "LastModifiedDate": latest.modified,
                 "Version": versions.len(),
                 "Tier": "Standard",
                 "DataType": "text",
-            }))
+            });
+            if let Some(key_id) = &latest.key_id {
+                description["KeyId"] = key_id.as_str().into();
+            }
+            Some(description)
         });
-        json!({ "Parameters": all.collect::<Value>() })
+        json!({ "Parameters": described.collect::<Value>() })
     }
 
     /// Finds a parameter by its name or ARN, with or without `:version`.

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a demo prints")]
 
 use std::io::Error;
+use std::path::PathBuf;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use super::timeline;
 use crate::aws::kms::import;
@@ -21,6 +23,7 @@ use crate::net::client;
 use crate::net::recorder::Call;
 use crate::scenario::Scenario;
 use crate::scenario::fixtures::{self, PARAMETERS};
+use crate::scenario::running::Running;
 
 const REGION: &str = "us-east-1";
 /// The function of the KMS demo knows its key by this alias.
@@ -96,6 +99,8 @@ pub async fn demo(kms: bool) -> Result<(), Error> {
         return failed("a rejected payload led to a request");
     }
 
+    use_client(&running).await?;
+
     println!("\nThe first invocation over time, including the start of the process:");
     print!("{}", timeline::draw(&timeline::phases(&outcome)));
     running.finish().await;
@@ -105,6 +110,58 @@ pub async fn demo(kms: bool) -> Result<(), Error> {
             "No private key in SSM or in the function: KMS signed, and it never returns the key."
         );
     }
+    Ok(())
+}
+
+/// The client, if it was built next to this program.
+pub(super) fn client_binary() -> Option<PathBuf> {
+    let sandbox = std::env::current_exe().ok()?;
+    let client = sandbox.with_file_name("github-token-broker");
+    client.is_file().then_some(client)
+}
+
+/// Clones the private repository with the client, which invokes the function and never shows the token.
+async fn use_client(running: &Running) -> Result<(), Error> {
+    let Some(client) = client_binary() else {
+        println!(
+            "\nSkipping the client: build it with `cargo build --package github-token-broker`."
+        );
+        return Ok(());
+    };
+    println!("\nThe same with the client, without a token in sight:");
+    let folder = tempfile::tempdir()?;
+    let host = running.github_host();
+    let url = format!("http://{host}/octo-org/octo-repo");
+    for arguments in [
+        &["exec", "--", "git", "clone", "--quiet", &url, "clone"][..],
+        &["whoami"],
+    ] {
+        println!("  $ github-token-broker {}", arguments.join(" "));
+        let output = Command::new(&client)
+            .args(arguments)
+            .current_dir(&folder)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", folder.path())
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("AWS_ENDPOINT_URL", running.aws_url())
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "sandbox")
+            .env("AWS_SECRET_ACCESS_KEY", "sandbox")
+            .env("GH_HOST", &host)
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            println!("  {line}");
+        }
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return failed(&format!("the client failed: {}", stderr.trim()));
+        }
+    }
+    let readme = std::fs::read_to_string(folder.path().join("clone/README.md"))?;
+    println!("  $ cat clone/README.md\n  {}", readme.trim());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::aws::kms::Kms;
+use super::demo::client_binary;
 use crate::aws::ssm::Ssm;
 use crate::faults::schedule::Faults;
 use crate::github::GitHub;
@@ -22,6 +22,11 @@ use crate::lambda::variables::Variables;
 use crate::sandbox::{InitialState, Sandbox, ServerOptions};
 use crate::scenario::fixtures::{self, CLIENT_ID, INSTALLATION_ID, KMS_KEY_ARN};
 use crate::scenario::running::binary_under_test;
+
+/// The function of the tutorial. The user stores its parameters.
+const FUNCTION: &str = "github-token-broker";
+/// A function that needs no parameter, for a first try of the client.
+const READY_FUNCTION: &str = "github-token-broker-demo";
 
 /// The options of `sandbox serve`.
 #[derive(Debug, clap::Args)]
@@ -90,11 +95,8 @@ pub async fn serve(options: Options) -> Result<(), Error> {
         InitialState {
             github: github(&options, &keys)?,
             ssm: Ssm::default(),
-            kms: if options.kms {
-                fixtures::kms(&keys[0])
-            } else {
-                Kms::default()
-            },
+            kms: fixtures::kms(&keys[0]),
+            iam: fixtures::iam(options.kms),
         },
         Faults::default(),
         None,
@@ -122,7 +124,9 @@ pub async fn serve(options: Options) -> Result<(), Error> {
         sandbox
             .aws
             .lambda
-            .put(broker(&sandbox, &ssm_url, &options)?);
+            .put(broker(&sandbox, &ssm_url, &options, FUNCTION, options.kms)?);
+        let ready = broker(&sandbox, &ssm_url, &options, READY_FUNCTION, true)?;
+        sandbox.aws.lambda.put(ready);
     }
     if let Some(path) = &options.describe {
         std::fs::write(path, description(&sandbox, &options, &paths).to_string())?;
@@ -153,10 +157,16 @@ fn github(options: &Options, keys: &[PrivateKey]) -> Result<GitHub, Error> {
     Ok(github)
 }
 
-/// The function of the tutorial, already deployed.
-fn broker(sandbox: &Sandbox, ssm_url: &str, options: &Options) -> Result<Configuration, Error> {
+/// A deployed broker, which signs with KMS or with the key that the user stores in SSM.
+fn broker(
+    sandbox: &Sandbox,
+    ssm_url: &str,
+    options: &Options,
+    function: &str,
+    kms: bool,
+) -> Result<Configuration, Error> {
     let (owner, name) = split(&options.repositories[0])?;
-    let mut variables = Variables::new("github-token-broker", "us-east-1", 128);
+    let mut variables = Variables::new(function, "us-east-1", 128);
     variables.set("AWS_ENDPOINT_URL", ssm_url);
     variables.set(
         "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
@@ -164,7 +174,7 @@ fn broker(sandbox: &Sandbox, ssm_url: &str, options: &Options) -> Result<Configu
     );
     variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", owner);
     variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", name);
-    if options.kms {
+    if kms {
         variables.set("GITHUB_TOKEN_BROKER_CLIENT_ID", &options.client_id);
         variables.set(
             "GITHUB_TOKEN_BROKER_INSTALLATION_ID",
@@ -173,13 +183,15 @@ fn broker(sandbox: &Sandbox, ssm_url: &str, options: &Options) -> Result<Configu
         variables.set("GITHUB_TOKEN_BROKER_KMS_KEY_ID", KMS_KEY_ARN);
     }
     Ok(Configuration {
-        name: "github-token-broker".to_owned(),
+        name: function.to_owned(),
         launcher: Vec::new(),
         binary: binary_under_test(),
         variables,
         timeout: Duration::from_secs(10),
         trace_id: None,
         freeze_after_init: false,
+        edits: Vec::new(),
+        policy: None,
         before_delivery: None,
     })
 }
@@ -191,6 +203,7 @@ fn description(sandbox: &Sandbox, options: &Options, keys: &[PathBuf]) -> Value 
         "github_url": sandbox.github_url(),
         "client_id": options.client_id,
         "installation_id": options.installation_id,
+        "github_host": sandbox.github_host(),
         "repositories": options.repositories,
         "keys": keys,
         "kms_key_arn": options.kms.then_some(KMS_KEY_ARN),
@@ -230,6 +243,11 @@ aws ssm put-parameter --endpoint-url {aws} \
 "#
         )
     };
+    let client = client_binary().map_or_else(
+        || "github-token-broker".to_owned(),
+        |client| client.display().to_string(),
+    );
+    let host = sandbox.github_host();
     format!(
         r#"AWS is at {aws}, GitHub at {github}. In another terminal:
 
@@ -246,6 +264,13 @@ jq . /tmp/out.json
 
 TOKEN=$(jq -r .token /tmp/out.json)
 curl -s -H "Authorization: token $TOKEN" {github}/repos/{repository} | jq .name
+
+With the client, a clone of the private repository takes two commands:
+
+export AWS_ENDPOINT_URL={aws} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox \
+  GH_HOST={host} GITHUB_TOKEN_BROKER_FUNCTION={READY_FUNCTION}
+
+{client} exec -- git clone http://{host}/{repository}
 
 (Version 1 of the AWS CLI has no --cli-binary-format: omit that line.)
 Press Ctrl-C to stop the sandbox.

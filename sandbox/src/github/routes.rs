@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::error::GitHubError;
 use super::git::{self, GitRepositories};
+use super::manifest;
 use super::responses::{self, json_response};
 use super::{GitHub, TokenRequest};
 use crate::net::recorder::Call;
@@ -57,7 +58,10 @@ pub(crate) fn router(
         .fallback(async || GitHubError::NotFound)
         .layer(from_fn_with_state(common, with_common_headers))
         .with_state(Arc::clone(github));
-    router.merge(web).merge(git::router(github, repositories))
+    router
+        .merge(web)
+        .merge(manifest::pages(github))
+        .merge(git::router(github, repositories))
 }
 
 fn api(github: &SharedGitHub, base_path: &str) -> Router {
@@ -70,6 +74,8 @@ fn api(github: &SharedGitHub, base_path: &str) -> Router {
         .route("/repos/{owner}/{repo}", get(get_repository))
         .route("/repos/{owner}/{repo}/contents/{*path}", put(put_contents))
         .route("/app", get(get_app))
+        .route("/app/installations", get(list_installations))
+        .route("/app-manifests/{code}/conversions", post(manifest::convert))
         .route("/app/installations/{id}", get(get_installation))
         .route("/rate_limit", get(rate_limit))
         .route("/meta", get(meta))
@@ -101,7 +107,11 @@ pub(crate) fn matched_api_path<'a, B>(
         None if base_path.is_empty() => route,
         None => return None,
     };
-    let is_api = !route.starts_with("/{owner}") && !route.ends_with("/graphql");
+    // The other routes belong to the web site and to git.
+    let is_api = !["/{owner}", "/apps/", "/settings/", "/organizations/"]
+        .iter()
+        .any(|web| route.starts_with(web))
+        && !route.ends_with("/graphql");
     is_api.then_some(route)
 }
 
@@ -220,6 +230,20 @@ async fn get_app(
     let github = lock(&github);
     let app = github.authenticate(&jwt)?;
     Ok(json_response(StatusCode::OK, &responses::app(&github, app)))
+}
+
+async fn list_installations(
+    State(github): State<SharedGitHub>,
+    Credential(jwt): Credential,
+) -> Result<Response, GitHubError> {
+    let github = lock(&github);
+    let app = github.authenticate(&jwt)?;
+    let installations = github.installations.iter();
+    let body: Value = installations
+        .filter(|installation| installation.app_id == app.id)
+        .map(|installation| responses::installation(&github, installation))
+        .collect();
+    Ok(json_response(StatusCode::OK, &body))
 }
 
 async fn get_installation(

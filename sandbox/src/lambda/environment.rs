@@ -3,6 +3,7 @@
 //!
 //! Output: what the caller of the function sees. Invariant: the process ends with its `Environment`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
@@ -35,6 +37,9 @@ const FREEZE_LIMIT: Duration = Duration::from_secs(5);
 /// Called before each delivery with the process ID: the place for what happens to a function while it waits.
 pub(crate) type BeforeDelivery = Arc<dyn Fn(u32) + Send + Sync>;
 
+/// A change to what `GetFunctionConfiguration` returns.
+pub(crate) type DescriptionEdit = Arc<dyn Fn(&mut Value) + Send + Sync>;
+
 /// The configuration of a function.
 #[derive(Clone)]
 pub(crate) struct Configuration {
@@ -47,6 +52,9 @@ pub(crate) struct Configuration {
     pub(crate) trace_id: Option<String>,
     pub(crate) freeze_after_init: bool,
     pub(crate) before_delivery: Option<BeforeDelivery>,
+    pub(crate) edits: Vec<DescriptionEdit>,
+    /// The resource policy.
+    pub(crate) policy: Option<Value>,
 }
 
 /// A running environment. Dropping it kills the process.
@@ -61,6 +69,12 @@ pub(crate) struct Environment {
     frozen: bool,
     alive: bool,
     used: bool,
+    /// The number of invocations that the function takes at once.
+    concurrency: usize,
+    /// The number of times that the function asked for an invocation.
+    asked: usize,
+    /// The number of invocations that were delivered.
+    delivered: usize,
 }
 
 impl Environment {
@@ -93,6 +107,8 @@ impl Environment {
         let child = command.spawn().unwrap_or_else(|error| {
             panic!("cannot start {}: {error}", configuration.binary.display())
         });
+        let concurrency = configuration.variables.value("AWS_LAMBDA_MAX_CONCURRENCY");
+        let concurrency = concurrency.and_then(|text| text.parse().ok()).unwrap_or(1);
         let pid = child.id().expect("a child that was not awaited has an ID");
         Self {
             configuration,
@@ -105,6 +121,9 @@ impl Environment {
             frozen: false,
             alive: true,
             used: false,
+            concurrency,
+            asked: 0,
+            delivered: 0,
         }
     }
 
@@ -157,6 +176,66 @@ impl Environment {
         }
     }
 
+    /// Runs one invocation per payload, all at once, as a Lambda managed instance does. Output belongs to all of them.
+    pub(crate) async fn invoke_at_once(&mut self, payloads: Vec<Bytes>) -> Vec<Invocation> {
+        let cold = !std::mem::replace(&mut self.used, true);
+        let ids: Vec<_> = payloads
+            .iter()
+            .map(|_| Uuid::new_v4().to_string())
+            .collect();
+        let mut results = BTreeMap::new();
+        let mut failure = match self.ready {
+            Some(_) => None,
+            None => self.init(&ids[0]).await.err(),
+        };
+        let delivered = Instant::now();
+        if failure.is_none() {
+            for (id, payload) in ids.iter().zip(payloads) {
+                self.deliver(id, payload);
+            }
+        }
+        let limit = self.configuration.timeout;
+        while failure.is_none() && results.len() < ids.len() {
+            failure = match self.next_event(delivered + limit).await {
+                ProcessEvent::Reported(Event::Response { id, body }) => {
+                    results.insert(id, InvokeResult::Response(body));
+                    None
+                }
+                ProcessEvent::Reported(Event::Error { id, body }) => {
+                    results.insert(id, InvokeResult::FunctionError(parse_error(&body)));
+                    None
+                }
+                ProcessEvent::Reported(_) => None,
+                ProcessEvent::Exited(status) => Some(InvokeResult::crashed(&ids[0], status)),
+                ProcessEvent::DeadlinePassed => Some(InvokeResult::timed_out(&ids[0], limit)),
+            };
+        }
+        let finished = Instant::now();
+        if failure.is_some() {
+            self.kill().await;
+        } else {
+            self.await_next_and_freeze(delivered).await;
+        }
+        let (stdout, stderr) = self.output.read_new();
+        let peak_memory = peak_memory(self.pid);
+        let invocations = ids.into_iter().map(|request_id| {
+            let result = results.remove(&request_id).or_else(|| failure.clone());
+            Invocation {
+                result: result.expect("each invocation has a result or the failure of all"),
+                request_id,
+                spawned: self.spawned,
+                ready: self.ready,
+                delivered,
+                finished,
+                cold,
+                stdout: stdout.clone(),
+                stderr: stderr.clone(),
+                peak_memory,
+            }
+        });
+        invocations.collect()
+    }
+
     /// Whether this environment can take another invocation.
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
@@ -177,7 +256,13 @@ impl Environment {
     }
 
     async fn init(&mut self, request_id: &str) -> Result<(), InvokeResult> {
-        let failure = match self.next_event(self.spawned + INIT_LIMIT).await {
+        let event = loop {
+            match self.next_event(self.spawned + INIT_LIMIT).await {
+                ProcessEvent::Reported(Event::Next) if !self.is_idle() => {}
+                event => break event,
+            }
+        };
+        let failure = match event {
             ProcessEvent::Reported(Event::Next) => {
                 self.ready = Some(Instant::now());
                 return Ok(());
@@ -208,6 +293,7 @@ impl Environment {
             trace_id: configuration.trace_id.clone(),
             payload,
         });
+        self.delivered += 1;
         self.signal(Signal::CONT);
         self.frozen = false;
     }
@@ -235,12 +321,17 @@ impl Environment {
         }
     }
 
+    /// Whether the function waits for as many invocations as it takes at once.
+    fn is_idle(&self) -> bool {
+        self.asked >= self.delivered + self.concurrency
+    }
+
     /// Waits until the function asks for the next invocation, then freezes it.
     async fn await_next_and_freeze(&mut self, delivered: Instant) {
         let deadline = delivered + self.configuration.timeout;
         loop {
             match self.next_event(deadline).await {
-                ProcessEvent::Reported(Event::Next) => return self.freeze(),
+                ProcessEvent::Reported(Event::Next) if self.is_idle() => return self.freeze(),
                 ProcessEvent::Reported(_) => {}
                 ProcessEvent::Exited(_) | ProcessEvent::DeadlinePassed => return self.kill().await,
             }
@@ -256,9 +347,13 @@ impl Environment {
                 status = self.child.wait() => ProcessEvent::Exited(status.unwrap_or_default()),
             }
         };
-        timeout_at(deadline.into(), event)
+        let event = timeout_at(deadline.into(), event)
             .await
-            .unwrap_or(ProcessEvent::DeadlinePassed)
+            .unwrap_or(ProcessEvent::DeadlinePassed);
+        if matches!(event, ProcessEvent::Reported(Event::Next)) {
+            self.asked += 1;
+        }
+        event
     }
 
     /// Stops the process, and returns when the kernel has stopped it: what follows may rely on that.

@@ -125,6 +125,8 @@ impl RemoteLambda {
             timeout: Duration::from_secs(deployed.timeout),
             trace_id: None,
             freeze_after_init: false,
+            edits: Vec::new(),
+            policy: None,
             before_delivery: None,
         })
     }

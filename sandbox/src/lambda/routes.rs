@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse as _, Response};
@@ -18,6 +19,11 @@ use super::invocation::Invocation;
 use super::invoke_result::{InvokeResult, error_body};
 use super::remote::Unavailable;
 use super::{Function, Lambda, bare_name};
+use crate::aws::DeniedActions;
+use crate::aws::error::AwsError;
+use crate::aws::iam::role_arn;
+use crate::lock;
+use crate::scenario::fixtures::FUNCTION;
 
 /// The limit of a synchronous invocation's payload: 6 MB and some overhead.
 const MAX_PAYLOAD: usize = 6_291_556;
@@ -29,40 +35,75 @@ const EXECUTED_VERSION: (HeaderName, &str) =
 const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 
 /// The routes of Lambda.
-pub(crate) fn router(lambda: Arc<Lambda>) -> Router {
+pub(crate) fn router(lambda: Arc<Lambda>, denied_actions: DeniedActions) -> Router {
     let function = "/2015-03-31/functions/{name}";
     Router::new()
         .route(function, get(get_function))
         .route(&format!("{function}/configuration"), get(get_configuration))
+        .route(&format!("{function}/policy"), get(get_policy))
         .route(&format!("{function}/invocations"), post(invoke))
         .layer(DefaultBodyLimit::disable())
-        .with_state(lambda)
+        .with_state(Shared {
+            lambda,
+            denied_actions,
+        })
 }
 
 async fn get_function(
-    State(lambda): State<Arc<Lambda>>,
+    State(shared): State<Shared>,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let function = find(&lambda, &name, &headers).await?;
+    let function = shared.find("lambda:GetFunction", &name, &headers).await?;
     let body = json!({ "Configuration": configuration(&function), "Code": {}, "Tags": {} });
     Ok(([JSON], body.to_string()).into_response())
 }
 
 async fn get_configuration(
-    State(lambda): State<Arc<Lambda>>,
+    State(shared): State<Shared>,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let function = find(&lambda, &name, &headers).await?;
+    let function = shared
+        .find("lambda:GetFunctionConfiguration", &name, &headers)
+        .await?;
     Ok(([JSON], configuration(&function).to_string()).into_response())
 }
 
-async fn find(lambda: &Lambda, name: &str, caller: &HeaderMap) -> Result<Arc<Function>, Response> {
-    lambda
-        .function(name, caller)
-        .await
-        .map_err(|unavailable| match unavailable {
+async fn get_policy(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let function = shared.find("lambda:GetPolicy", &name, &headers).await?;
+    let policy = function.configuration().policy.as_ref().ok_or_else(|| {
+        let message = "The resource you requested does not exist.";
+        lambda_error(StatusCode::NOT_FOUND, "ResourceNotFoundException", message)
+    })?;
+    let body = json!({ "Policy": policy.to_string(), "RevisionId": Uuid::new_v4().to_string() });
+    Ok(([JSON], body.to_string()).into_response())
+}
+
+#[derive(Clone)]
+struct Shared {
+    lambda: Arc<Lambda>,
+    denied_actions: DeniedActions,
+}
+
+impl Shared {
+    /// Finds a function for a caller that is allowed to perform this action.
+    async fn find(
+        &self,
+        action: &str,
+        name: &str,
+        caller: &HeaderMap,
+    ) -> Result<Arc<Function>, Response> {
+        if lock(&self.denied_actions).contains(action) {
+            let AwsError { code, message, .. } = AwsError::access_denied(action);
+            return Err(lambda_error(StatusCode::FORBIDDEN, code, &message));
+        }
+        let found = self.lambda.function(name, caller).await;
+        found.map_err(|unavailable| match unavailable {
             Unavailable::Function(reason) => {
                 let message = format!("Function not found: {}: {reason}", bare_name(name));
                 lambda_error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message)
@@ -74,15 +115,18 @@ async fn find(lambda: &Lambda, name: &str, caller: &HeaderMap) -> Result<Arc<Fun
                 ([JSON, FUNCTION_ERROR, EXECUTED_VERSION], body).into_response()
             }
         })
+    }
 }
 
 async fn invoke(
-    State(lambda): State<Arc<Lambda>>,
+    State(shared): State<Shared>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Response> {
-    let function = find(&lambda, &name, &headers).await?;
+    let function = shared
+        .find("lambda:InvokeFunction", &name, &headers)
+        .await?;
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     // AWS delivers an invocation without a payload as `{}` to a custom runtime.
     let payload = if body.is_empty() {
@@ -147,18 +191,40 @@ fn invoke_response(invocation: &Invocation, memory: u32, with_log: bool) -> Resp
 
 fn configuration(function: &Function) -> Value {
     let configuration = function.configuration();
-    json!({
+    let code = std::fs::read(&configuration.binary).unwrap_or_default();
+    let architecture = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x86_64"
+    };
+    let mut description = json!({
         "FunctionName": configuration.name,
         "FunctionArn": configuration.variables.function_arn(&configuration.name),
+        "Role": role_arn(FUNCTION),
         "Runtime": "provided.al2023",
         "Handler": "bootstrap",
+        "Architectures": [architecture],
         "PackageType": "Zip",
+        "CodeSize": code.len(),
+        "CodeSha256": STANDARD.encode(digest(&SHA256, &code)),
         "MemorySize": configuration.variables.memory(),
         "Timeout": configuration.timeout.as_secs(),
+        "Environment": { "Variables": configuration.variables.configured() },
+        "LoggingConfig": {
+            "LogFormat": "Text",
+            "LogGroup": format!("/aws/lambda/{}", configuration.name),
+        },
+        "TracingConfig": { "Mode": "PassThrough" },
+        "LastModified": "2026-01-26T19:14:43.000+0000",
         "State": "Active",
         "LastUpdateStatus": "Successful",
+        "RevisionId": Uuid::new_v4().to_string(),
         "Version": "$LATEST",
-    })
+    });
+    for edit in &configuration.edits {
+        edit(&mut description);
+    }
+    description
 }
 
 fn lambda_error(status: StatusCode, code: &'static str, message: &str) -> Response {

@@ -2,6 +2,7 @@
 //!
 //! Input: the function's requests. Output: invocations for the function, and an event for each thing that it reports.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -49,7 +50,7 @@ pub(crate) struct RuntimeApi {
 struct Shared {
     events: UnboundedSender<Event>,
     deliveries: tokio::sync::Mutex<UnboundedReceiver<Delivery>>,
-    current: Mutex<Option<String>>,
+    in_flight: Mutex<BTreeSet<String>>,
 }
 
 impl RuntimeApi {
@@ -59,7 +60,7 @@ impl RuntimeApi {
         let shared = Arc::new(Shared {
             events,
             deliveries: tokio::sync::Mutex::new(waiting),
-            current: Mutex::default(),
+            in_flight: Mutex::default(),
         });
         let api = Router::new()
             .route("/invocation/next", get(next))
@@ -91,12 +92,12 @@ impl RuntimeApi {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    let mut deliveries = shared.deliveries.lock().await;
     shared.report(Event::Next);
+    let mut deliveries = shared.deliveries.lock().await;
     let Some(delivery) = deliveries.recv().await else {
         return rejected(StatusCode::INTERNAL_SERVER_ERROR, "ShuttingDown");
     };
-    *lock(&shared.current) = Some(delivery.id.clone());
+    lock(&shared.in_flight).insert(delivery.id.clone());
     let mut response = delivery.payload.into_response();
     let mut set = |name, value: &str| {
         let value = HeaderValue::try_from(value).expect("Lambda's headers are printable");
@@ -139,13 +140,11 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    /// Accepts the result of the current invocation. A second one, or one for a different invocation, is rejected.
+    /// Accepts the result of an invocation that is in flight. A second one, or one for an unknown invocation, is rejected.
     fn finish(&self, id: String, event: impl FnOnce(String) -> Event) -> Response {
-        let mut current = lock(&self.current);
-        if current.as_ref() != Some(&id) {
+        if !lock(&self.in_flight).remove(&id) {
             return rejected(StatusCode::BAD_REQUEST, "InvalidRequestID");
         }
-        *current = None;
         self.report(event(id));
         accepted()
     }

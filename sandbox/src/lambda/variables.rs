@@ -85,6 +85,11 @@ impl Variables {
         )
     }
 
+    /// The variables that the operator configured.
+    pub(crate) fn configured(&self) -> &BTreeMap<String, String> {
+        &self.configured
+    }
+
     pub(crate) fn memory(&self) -> u32 {
         self.memory
     }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
+use crate::aws::iam::Iam;
 use crate::aws::kms::Kms;
 use crate::aws::ssm::Parameter;
 use crate::github::GitHub;
@@ -79,6 +82,38 @@ pub(crate) fn github(key: &PrivateKey) -> GitHub {
         ],
         ..GitHub::default()
     }
+}
+
+/// The function's name, and the name of its role.
+pub(crate) const FUNCTION: &str = "github-token-broker";
+
+/// IAM with the function's role and the policy of the Terraform module, for a key in KMS or in SSM.
+pub(crate) fn iam(kms: bool) -> Iam {
+    let credentials = if kms {
+        json!({
+            "Effect": "Allow",
+            "Action": "kms:Sign",
+            "Resource": KMS_KEY_ARN,
+            "Condition": {
+                "StringEquals": {
+                    "kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256",
+                    "kms:MessageType": "RAW",
+                },
+            },
+        })
+    } else {
+        let arn = |name| format!("arn:aws:ssm:us-east-1:123456789012:parameter{name}");
+        json!({ "Effect": "Allow", "Action": "ssm:GetParameters", "Resource": PARAMETERS.map(arn) })
+    };
+    let logs = json!({
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": format!("arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/{FUNCTION}:*"),
+    });
+    let policy = json!({ "Version": "2012-10-17", "Statement": [credentials, logs] });
+    let mut iam = Iam::default();
+    iam.put_role_policy(FUNCTION, &format!("{FUNCTION}-policy"), policy);
+    iam
 }
 
 /// The three parameters.

@@ -9,7 +9,7 @@ use std::sync::{Arc, MutexGuard, Once};
 use bytes::Bytes;
 
 use super::Scenario;
-use super::fixtures::{self, PARAMETERS};
+use super::fixtures::{self, FUNCTION, PARAMETERS};
 use super::invariants::Invariants;
 use super::outcome::{Outcome, Timing};
 use crate::aws::kms::Kms;
@@ -20,14 +20,12 @@ use crate::github::GitHub;
 use crate::github::private_key::PrivateKey;
 use crate::lambda::Function;
 use crate::lambda::environment::{BeforeDelivery, Configuration};
+use crate::lambda::invocation::Invocation;
 use crate::lambda::variables::Variables;
 use crate::lock;
 use crate::net::client;
 use crate::net::recorder::{Call, RecordedRequest};
 use crate::sandbox::{InitialState, Sandbox};
-
-/// The function's name in a scenario.
-const FUNCTION_NAME: &str = "github-token-broker";
 
 /// A function on the sandbox, between invocations.
 pub struct Running {
@@ -52,7 +50,7 @@ impl Running {
             .collect();
         let region = scenario.variables.get("AWS_REGION").cloned().flatten();
         let region = region.as_deref().unwrap_or("us-east-1");
-        let mut variables = Variables::new(FUNCTION_NAME, region, scenario.memory);
+        let mut variables = Variables::new(FUNCTION, region, scenario.memory);
         variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "octo-org");
         variables.set("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "octo-repo");
         // AWS must know the signer before its endpoint, another variable, is known.
@@ -85,13 +83,15 @@ impl Running {
         scenario.configure(&mut variables);
         let invariants = Invariants::new(&scenario.key, &variables, scenario.allow_text_log);
         let function = sandbox.aws.lambda.put(Configuration {
-            name: FUNCTION_NAME.to_owned(),
+            name: FUNCTION.to_owned(),
             launcher: scenario.launcher,
             binary: scenario.binary.unwrap_or_else(binary_under_test),
             variables,
             timeout: scenario.timeout,
             trace_id: scenario.trace_id,
             freeze_after_init: scenario.freeze_after_init,
+            edits: scenario.function_edits,
+            policy: scenario.function_policy,
             before_delivery: Some(before_delivery(&sandbox, scenario.after_init)),
         });
         Self {
@@ -116,8 +116,32 @@ impl Running {
     pub async fn invoke(&mut self, payload: impl AsRef<[u8]>) -> Outcome {
         let payload = Bytes::copy_from_slice(payload.as_ref());
         let invocation = self.function.invoke(payload).await;
+        let requests = self.new_requests();
+        self.outcome(invocation, requests)
+    }
+
+    /// Invokes the function with `null` this number of times at once, in one environment, as a Lambda managed instance does.
+    /// The function must take as many (`AWS_LAMBDA_MAX_CONCURRENCY`). All outcomes share the requests and the output.
+    ///
+    /// # Panics
+    /// As [`Running::invoke`] does.
+    pub async fn invoke_at_once(&mut self, count: usize) -> Vec<Outcome> {
+        let payloads = vec![Bytes::from_static(b"null"); count];
+        let invocations = self.function.invoke_at_once(payloads).await;
+        let requests = self.new_requests();
+        let outcomes = invocations.into_iter();
+        outcomes
+            .map(|invocation| self.outcome(invocation, requests.clone()))
+            .collect()
+    }
+
+    fn new_requests(&mut self) -> Vec<RecordedRequest> {
         let requests = self.sandbox.recorder.since(self.requests_checked);
         self.requests_checked = self.sandbox.recorder.count();
+        requests
+    }
+
+    fn outcome(&mut self, invocation: Invocation, requests: Vec<RecordedRequest>) -> Outcome {
         let log = self.invariants.check(&self.sandbox, &requests, &invocation);
         Outcome {
             result: invocation.result,
@@ -259,7 +283,17 @@ fn initial_state(scenario: &mut Scenario) -> InitialState {
     for change in scenario.kms.drain(..) {
         change(&mut kms);
     }
-    InitialState { github, ssm, kms }
+    let is_kms = |name: &str| scenario.variables.get(name).is_some_and(Option::is_some);
+    let mut iam = fixtures::iam(is_kms("GITHUB_TOKEN_BROKER_KMS_KEY_ID"));
+    for change in scenario.iam.drain(..) {
+        change(&mut iam);
+    }
+    InitialState {
+        github,
+        ssm,
+        kms,
+        iam,
+    }
 }
 
 fn before_delivery(

@@ -1,5 +1,4 @@
 //! Git over HTTP with the real git: a token works exactly as far as GitHub issued it.
-#![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! Lambda's Invoke API over HTTP, with a scripted function behind it.
-#![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The sandbox's guarantees, tested with a scripted function.
-#![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::scripted;
@@ -211,6 +211,27 @@ async fn faults_follow_their_schedule() {
         .run()
         .await;
     assert_eq!(edited.token(), "ghs_edited");
+}
+
+#[tokio::test]
+async fn one_process_takes_invocations_at_once() {
+    let delay = Duration::from_millis(400);
+    let mut running = scripted()
+        .variable("AWS_LAMBDA_MAX_CONCURRENCY", "4")
+        .faults(Call::Confirm, Schedule::Always(Fault::Delay(delay)))
+        .start()
+        .await;
+    let pid = running.pid();
+    for _ in 0..2 {
+        let outcomes = running.invoke_at_once(4).await;
+        let tokens: BTreeSet<_> = outcomes.iter().map(sandbox::Outcome::token).collect();
+        assert_eq!(tokens.len(), 4);
+        let timing = outcomes[0].timing;
+        assert!(timing.finished - timing.delivered < delay * 3, "at once");
+        assert!(running.is_frozen() && running.pid() == pid);
+    }
+    running.invoke(r#""mint""#).await.token();
+    running.finish().await;
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub(super) struct Key {
     pub(super) enabled: bool,
     pub(super) material: Option<Material>,
     /// The public key of the first import: only the same material can be imported again.
-    pub(super) first_public_key: Option<PublicKey>,
+    pub(super) first_import: Option<PublicKey>,
     /// When the imported material expires, in epoch seconds.
     pub(super) valid_to: Option<i64>,
     pub(super) deletion_date: Option<i64>,
@@ -82,7 +82,7 @@ impl Key {
             policy: default_policy.to_string(),
             enabled: true,
             material: None,
-            first_public_key: None,
+            first_import: None,
             valid_to: None,
             deletion_date: None,
             imports: Vec::new(),
