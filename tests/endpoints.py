@@ -19,7 +19,8 @@ HEADER = "# Service, region, FIPS, dual-stack, host (- if AWS has none). tests/e
 def rows():
     loader = botocore.loaders.Loader()
     partitions = loader.load_data("partitions")
-    regions = [region for partition in partitions["partitions"] for region in sorted(partition["regions"])]
+    # Lambda runs in none of the pseudo-regions `...-global`.
+    regions = [name for partition in partitions["partitions"] for name in sorted(partition["regions"]) if "-global" not in name]
     for service in ("ssm", "kms"):
         provider = EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), partitions)
         for region in [*regions, "us-future-9", "cn-future-9"]:
