@@ -55,12 +55,13 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 		perf report --input $(PERF)/$$load.perf --comms bootstrap --stdio --children --call-graph none --sort symbol --percent-limit 1; \
 	done
 
+OPENAPI := $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
 .PHONY: test-fidelity
 test-fidelity: $(VENV)/test ## Use the sandbox with Octokit and boto3, and compare all exchanges of a test run with GitHub's and AWS's own models
 	cargo build --locked --workspace --bins
 	SANDBOX_EXCHANGES=$(abspath $(TARGET_DIR))/exchanges.jsonl $(PYTHON) tests/clients.py
-	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
-	$(PYTHON) tests/endpoints.py
+	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(OPENAPI)
+	$(PYTHON) tests/models.py $(OPENAPI)
 
 # Slow: it builds and tests the crate once for each mutant. The list of survivors, with reasons, is in .cargo/mutants.toml.
 .PHONY: mutants
