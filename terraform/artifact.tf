@@ -1,13 +1,13 @@
-# Where the function's zip comes from: in, `lambda_artifact`; out, the function's code arguments and the hash of the content.
-# Nothing here may let a zip through that was not checked.
+# The function's zip. Input: `lambda_artifact`. Output: the function's code arguments and the hash of the zip's content.
+# Invariant: no zip reaches Lambda unchecked, neither now nor at a later apply.
 #
-# A release is downloaded by scripts/fetch-release.sh, as a provisioner, before anything is created; see `terraform_data.release`.
-# Three things must hold at once: the first plan runs before there is a file; a plan on the machine that has the file shows no
-# change; a plan on another machine (fresh checkout, the state there already) fetches again and changes nothing in AWS.
+# scripts/fetch-release.sh downloads a release, as a provisioner, before the module creates anything; see `terraform_data.release`.
+# Three things must hold at once: the first plan runs before the file exists; a plan on the machine that has the file is empty; a
+# plan on another machine (a fresh checkout with an existing state) downloads again and changes nothing in AWS.
 #
-# Terraform 1.13 and later refuse a file function that answers differently in plan and apply. So the state of the download is
-# asked once, in a local that is evaluated before the download (`filesha256`, `file`), and the fetched file is read only
-# through an attribute that is unknown while a download is pending (`filebase64sha256`): no question is ever asked twice.
+# Terraform 1.13 and later reject a file function that returns one result in the plan and another one in the apply. So the state of
+# the download is read once, by a local that is evaluated before the download (`filesha256`, `file`), and the downloaded file is read
+# only through an attribute that is unknown while a download is pending (`filebase64sha256`).
 
 locals {
   is_release = var.lambda_artifact.release_version != null
@@ -24,28 +24,30 @@ locals {
   }
   release_key = jsonencode(local.release)
 
-  # Below the root module's .terraform, which every checkout ignores; a folder of its own for each download.
+  # Below the root module's .terraform, which every checkout ignores; a separate folder for each download.
   release_folder = "${path.root}/.terraform/github-token-broker/${substr(sha256(local.release_key), 0, 16)}"
   release_zip    = "${local.release_folder}/${local.release.asset}"
 
-  # True when an earlier download is there and still is what its checksum says; a damaged one counts as absent.
+  # True if an earlier download still matches the checksum that was verified and, if there is one, the pinned hash. The pin counts
+  # on its own: anyone who can replace the zip here can replace the checksum file next to it.
   release_is_here = try(
-    strcontains(file("${local.release_folder}/verified.sha256"), filesha256(local.release_zip)),
+    strcontains(lower(file("${local.release_folder}/verified.sha256")), filesha256(local.release_zip))
+    && contains(["", filesha256(local.release_zip)], local.release.sha256),
     false,
   )
 }
 
-# The download. It has no life in AWS: its replacement means "fetch once more", and happens only where the file is missing.
+# The download. It is not a resource in AWS: its replacement means "download again", and happens only if the file is missing.
 #
-# `timestamp()` is unknown until apply, so a missing file makes `triggers_replace` unknown, which plans a replacement; once
-# applied, it is the same text as ever (`substr` leaves nothing of the time), so that no later plan sees a difference.
+# `timestamp()` is unknown until apply, so a missing file makes `triggers_replace` unknown, which plans a replacement. After the
+# apply it is the same text as before (`substr` keeps nothing of the time), so no later plan sees a difference.
 resource "terraform_data" "release" {
   count = local.is_release ? 1 : 0
 
   triggers_replace = local.release_is_here ? local.release_key : "${local.release_key}${substr(timestamp(), 0, 0)}"
   input            = local.release_zip
 
-  # Every input goes through the environment; the script's path is an argument of bash, not a piece of shell text.
+  # Every input is passed in the environment; the script's path is an argument of bash, not part of a shell command.
   provisioner "local-exec" {
     interpreter = ["bash"]
     command     = "${path.module}/scripts/fetch-release.sh"
@@ -61,12 +63,36 @@ resource "terraform_data" "release" {
   }
 }
 
+# With a pinned hash, the object in S3 is checked before Lambda uses it: S3 keeps the SHA-256 of an object that was uploaded
+# with one. The function's postcondition then compares what Lambda has read, in case the object was replaced in between.
+data "aws_s3_object" "zip" {
+  count = local.is_s3 && var.lambda_artifact.sha256 != null ? 1 : 0
+
+  bucket        = var.lambda_artifact.lambda_source_s3.bucket
+  key           = var.lambda_artifact.lambda_source_s3.key
+  version_id    = var.lambda_artifact.lambda_source_s3.version_id
+  checksum_mode = "ENABLED"
+
+  lifecycle {
+    # An object that was uploaded in parts has a checksum of checksums, which ends with the number of parts.
+    postcondition {
+      condition     = self.checksum_sha256 == null ? false : can(regex("^[A-Za-z0-9+/]{43}=$", self.checksum_sha256))
+      error_message = "s3://${self.bucket}/${self.key} cannot be compared with lambda_artifact.sha256: S3 has no SHA-256 checksum of the whole object. Upload it with: aws s3api put-object --checksum-algorithm SHA256 --bucket ${self.bucket} --key ${self.key} --body FILE"
+    }
+
+    postcondition {
+      condition     = can(regex("^[A-Za-z0-9+/]{43}=$", self.checksum_sha256)) ? self.checksum_sha256 == local.expected_hash : true
+      error_message = "s3://${self.bucket}/${self.key} does not match lambda_artifact.sha256. The function was not changed. Correct sha256, or name the right object by key or version_id."
+    }
+  }
+}
+
 locals {
-  # The zip on this machine, if there is one. For a release it is known only after the download.
+  # The zip on this machine, if there is one. The path of a release's zip is known only after the download.
   zip = local.is_release ? one(terraform_data.release[*].output) : var.lambda_artifact.lambda_zip_path
 
-  # Lambda speaks of hashes in base64, sha256sum in hex: every three hex digits are two base64 digits, and a 64-digit hash
-  # is padded to 66, whose last base64 digit is the "=" of the padding.
+  # Lambda writes hashes in base64, sha256sum in hex. Three hex digits are two base64 digits; a hash of 64 hex digits is padded to
+  # 66, and the last base64 digit becomes the "=" of the padding.
   base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
   expected_hash = var.lambda_artifact.sha256 == null ? null : join("", [
     trimsuffix(join("", [
@@ -77,16 +103,7 @@ locals {
     ]), "A"), "=",
   ])
 
-  # The hash of the real content, wherever it can be known: what was pinned (and is checked), or what the file hashes to.
-  # In S3 without a pinned hash nobody knows it here; `version_id` then is what tells one content from another.
+  # The hash of the content, if it can be known: the pinned one (which is checked), or that of the file. For an object in S3 without
+  # a pinned hash it is null; a new `version_id` then means new content.
   source_code_hash = local.expected_hash != null ? local.expected_hash : local.is_s3 ? null : try(filebase64sha256(local.zip), null)
-
-  # Outcomes of the plan-time look into a local zip (main.tf turns them into messages); "" where there is no file.
-  # `try`: a zip that is gone must not stand in the way of `destroy`, which evaluates this too.
-  local_zip_base64 = local.is_local ? try(filebase64(var.lambda_artifact.lambda_zip_path), "") : ""
-
-  # A zip holds its entries' names uncompressed. These are the three ways "bootstrap" looks in base64, by its offset modulo 3.
-  local_zip_has_bootstrap = anytrue([
-    for text in ["Ym9vdHN0cmFw", "Jvb3RzdHJhc", "ib290c3RyYX"] : strcontains(local.local_zip_base64, text)
-  ])
 }

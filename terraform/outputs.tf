@@ -1,4 +1,4 @@
-# What a caller of the module builds on.
+# What callers of the module use.
 
 output "function_arn" {
   description = "ARN of the function."
@@ -11,7 +11,7 @@ output "function_name" {
 }
 
 output "function_invoke_arn" {
-  description = "ARN by which API Gateway invokes the function."
+  description = "ARN that API Gateway uses to invoke the function."
   value       = aws_lambda_function.broker.invoke_arn
 }
 
@@ -31,7 +31,7 @@ output "log_group_name" {
 }
 
 output "deployed_version" {
-  description = "What is deployed: the release's tag, `sha256:<base64>` of a local zip, or `s3://bucket/key` (`?versionId=` where one was given)."
+  description = "The deployed version: the release's tag, `sha256:<base64>` of a local zip, or `s3://bucket/key` (with `?versionId=`, if set)."
   value = (
     local.is_release ? var.lambda_artifact.release_version
     : local.is_local ? "sha256:${coalesce(aws_lambda_function.broker.source_code_hash, "unknown")}"
@@ -44,7 +44,7 @@ output "deployed_version" {
 }
 
 output "invoke_policy_json" {
-  description = "An IAM policy that allows invoking this function and nothing else, for those who attach policies to callers themselves."
+  description = "An IAM policy that allows invoking this function and nothing else, to attach to callers yourself."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -1,6 +1,6 @@
 """The book as files: its pages in their order, and where they are built.
 
-In: docs/src and docs/book. Out: what the tests beside this file hold against the code, the commands and a browser.
+Input: docs/src and docs/book. Output: what the tests next to this file compare with the code, run, or open in a browser.
 """
 
 import re

@@ -1,14 +1,14 @@
-"""What the book's tests share: the folder of the book, and a closing line that `tests/run.py` counts by."""
+"""What the book's tests share: the import path, and a closing line from which `tests/run.py` reads the counts."""
 
 import sys
 from pathlib import Path
 
-# The reader of pages and the stand-ins for programs are those of the Terraform tests.
+# The reader of pages and the stand-ins for programs come from the Terraform tests.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "terraform" / "tests"))
 
 import rig  # noqa: E402
 
-rig.leave_the_machine_out()
+rig.clean_environment()
 
 
 def pytest_terminal_summary(terminalreporter):

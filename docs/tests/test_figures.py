@@ -1,6 +1,6 @@
-"""The figures on "Scaling and cost" are computed from the inputs that the page itself lists.
+"""The results on "Scaling and cost" are calculated from the inputs on the same page.
 
-To change an input, change its row; this then fails with the rows that have to follow.
+To change an input, change its row. The test then fails and prints the rows that must change too.
 """
 
 import re
@@ -9,7 +9,7 @@ from book import SRC
 
 PAGE = "explanation/scaling-and-cost.md"
 TEXT = (SRC / PAGE).read_text()
-MINTS = (10, 1_000, 100_000)  # an hour
+MINTS = (10, 1_000, 100_000)  # per hour
 
 
 def value(name: str) -> float:
@@ -29,7 +29,7 @@ def percent(share: float) -> str:
 
 def costs() -> str:
     seconds = value("memory") / 1024 * value("billed time of a mint") / 1000
-    rows = ["| USD a month | " + " | ".join(f"{mints:,} mints an hour" for mints in MINTS) + " |", "|---|---|---|---|"]
+    rows = ["| USD per month | " + " | ".join(f"{mints:,} mints per hour" for mints in MINTS) + " |", "|---|---|---|---|"]
     of_a_mint = {
         "Lambda, time": seconds * value("Lambda, arm64, for a GB-second"),
         "Lambda, requests": value("Lambda, for a million requests") / 1e6,
@@ -45,11 +45,11 @@ def costs() -> str:
 
 
 def limits() -> str:
-    rows = ["| | " + " | ".join(f"{mints:,} mints an hour" for mints in MINTS) + " |", "|---|---|---|---|"]
+    rows = ["| Limit | " + " | ".join(f"{mints:,} mints per hour" for mints in MINTS) + " |", "|---|---|---|---|"]
     ssm = [percent(100 * mints / 3600 / value("SSM's limit")) for mints in MINTS]
     github = [percent(100 * mints / 60 * value("points of a mint") / value("GitHub's points")) for mints in MINTS]
     busy = [f"{mints / 3600 * value('billed time of a mint') / 1000:.2g}" for mints in MINTS]
-    for what, cells in {"of SSM's limit": ssm, "of GitHub's points": github, "busy environments": busy}.items():
+    for what, cells in {"SSM limit used": ssm, "GitHub points used": github, "busy execution environments": busy}.items():
         rows.append(f"| {what} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -58,9 +58,9 @@ def part(name: str) -> str:
     return TEXT.split(f"<!-- {name} -->\n")[1].split(f"\n<!-- /{name} -->")[0]
 
 
-def test_the_costs_follow_from_the_inputs():
-    assert part("costs").splitlines() == costs().splitlines(), f"{PAGE} should have\n{costs()}"
+def test_costs_follow_from_the_inputs():
+    assert part("costs").splitlines() == costs().splitlines(), f"{PAGE} should contain\n{costs()}"
 
 
-def test_the_limits_follow_from_the_inputs():
-    assert part("limits").splitlines() == limits().splitlines(), f"{PAGE} should have\n{limits()}"
+def test_limits_follow_from_the_inputs():
+    assert part("limits").splitlines() == limits().splitlines(), f"{PAGE} should contain\n{limits()}"

@@ -1,5 +1,5 @@
-"""Every link that stays within the project leads somewhere: between pages and their headings, from the front pages into the
-tree, and from pages to the source. Links to other hosts are only held to https; nothing here needs a network.
+"""Every link within the project works: between pages and their headings, from the front pages into the tree, and from pages to
+the source. Links to other hosts must use https; nothing here needs a network.
 """
 
 import re
@@ -13,13 +13,13 @@ import pytest
 import readme
 from book import BUILT, ROOT, SRC, pages
 
-SOURCE = re.compile(r"https://github\.com/meigma/github-token-broker/(?:blob|tree)/main/([^#?]+)(?:#(.*))?$")
+SOURCE = re.compile(r"https://github\.com/meigma/github-token-broker/(?:blob|tree)/master/([^#?]+)(?:#(.*))?$")
 FRONT = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "terraform/README.md"]
 TREES = ("broker/", "cli/", "bench/", "action/", "src/", "tests/", "sandbox/", "terraform/", "docs/", "packaging/", "fuzz/", ".github/", ".cargo/")
 
 
 class Html(HTMLParser):
-    """The links and the anchors of a built page."""
+    """The links and anchors of a built page."""
 
     def __init__(self, path: Path):
         super().__init__()
@@ -40,17 +40,17 @@ def html(path: Path) -> Html:
 
 
 def built() -> list[Path]:
-    # 404.html is served at any address, so that its links start at the site's root.
+    # 404.html is served at any address, so its links start at the site's root.
     return sorted(path for path in BUILT.rglob("*.html") if path.name != "404.html")
 
 
 @pytest.mark.parametrize("page", built(), ids=lambda path: str(path.relative_to(BUILT)))
-def test_links_of_a_built_page_lead_somewhere(page):
-    wrong = [link for link in html(page).links if not leads_somewhere(page, link)]
-    assert not wrong, f"{page.relative_to(BUILT)} has links that lead nowhere: {wrong}"
+def test_links_of_a_built_page_work(page):
+    wrong = [link for link in html(page).links if not works(page, link)]
+    assert not wrong, f"{page.relative_to(BUILT)} has broken links: {wrong}"
 
 
-def leads_somewhere(page: Path, link: str) -> bool:
+def works(page: Path, link: str) -> bool:
     parts = urlsplit(link)
     if found := SOURCE.match(link):
         path, anchor = ROOT / found[1], found[2]
@@ -70,14 +70,14 @@ def markdown() -> list[Path]:
 
 
 @pytest.mark.parametrize("page", markdown(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_of_a_markdown_file_lead_somewhere(page):
-    """As GitHub shows it, without the book being built."""
+def test_links_of_a_markdown_file_work(page):
+    """As GitHub renders the file, without building the book."""
     wrong = []
     for number, line in enumerate(without_code(page.read_text()).splitlines(), 1):
         for link in re.findall(r"\]\(([^)\s]+)\)", line):
-            parts = urlsplit(link)
+            parts = urlsplit(link.replace("\\_", "_"))  # terraform-docs escapes underscores
             if parts.scheme:
-                good = leads_somewhere(page, link)
+                good = works(page, link)
             else:
                 target = (page.parent / parts.path).resolve() if parts.path else page
                 good = target.exists() and (not parts.fragment or parts.fragment in anchors(target))
@@ -87,21 +87,21 @@ def test_links_of_a_markdown_file_lead_somewhere(page):
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub and mdBook give the headings of a Markdown file, and those that it sets itself."""
+    """The anchors that GitHub and mdBook derive from the headings of a Markdown file, and explicit ones."""
     text = page.read_text()
     headings = re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE)
     slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
+    return slugs | set(re.findall(r'<a (?:id|name)="([^"]+)">', text))
 
 
 def without_code(text: str) -> str:
-    """The text with its blocks of code blanked, so that lines keep their numbers."""
+    """The text with code blocks replaced by empty lines, so that line numbers stay the same."""
     return re.sub(r"^ *```.*?^ *```", lambda block: "\n" * block[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("page", markdown(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_paths_that_a_page_names_are_there(page):
-    """`src/proof.rs` in a sentence is as good as a link. A `...` or a placeholder in capitals is no path."""
+def test_paths_on_a_page_exist(page):
+    """A path such as `src/proof.rs` in a sentence must exist, unless it contains `...`."""
     wrong = []
     for number, line in enumerate(without_code(page.read_text()).splitlines(), 1):
         for path in re.findall(r"`([\w./-]+)`", line):
@@ -110,32 +110,32 @@ def test_paths_that_a_page_names_are_there(page):
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_page_on_terraform_includes_both_tables():
-    """mdBook goes on without a word where an include finds nothing."""
+def test_terraform_page_includes_both_tables():
+    """mdBook does not report an include that finds nothing."""
     text = (BUILT / "reference" / "terraform.html").read_text()
     for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
         missing = [name for name, _ in readme.blocks(file, kind) if f"<code>{name}</code>" not in text]
         assert not missing, f"docs/src/reference/terraform.md does not include {missing}"
 
 
-def test_the_book_was_built():
-    """The tests of built pages are as many as there are pages; without any, none would fail."""
-    assert len(built()) > len(pages()), "docs/book is not there, or not whole: `make docs` builds it"
+def test_book_is_built():
+    """There is one test for each built page, so without a built book none would fail."""
+    assert len(built()) > len(pages()), "docs/book is missing or incomplete: run `make docs`"
 
 
-def test_every_page_is_in_the_summary():
+def test_summary_lists_every_page():
     there = {str(path.relative_to(SRC)) for path in SRC.rglob("*.md")} - {"SUMMARY.md"}
     assert there == set(pages())
 
 
 @pytest.mark.parametrize("link", ["nowhere.html", "errors.html#Nothing", "http://example.com/", "../../../broker/src/lib.rs"])
-def test_a_link_that_leads_nowhere_is_seen(link):
-    assert not leads_somewhere(BUILT / "reference" / "errors.html", link)
+def test_broken_link_is_detected(link):
+    assert not works(BUILT / "reference" / "errors.html", link)
 
 
-def test_a_source_that_is_gone_is_seen():
-    prefix = "https://github.com/meigma/github-token-broker/blob/main/"
-    assert leads_somewhere(BUILT / "index.html", f"{prefix}broker/src/lib.rs")
-    assert not leads_somewhere(BUILT / "index.html", f"{prefix}src/gone.rs")
-    assert leads_somewhere(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-an-error")
-    assert not leads_somewhere(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-a-word")
+def test_missing_source_is_detected():
+    prefix = "https://github.com/meigma/github-token-broker/blob/master/"
+    assert works(BUILT / "index.html", f"{prefix}broker/src/lib.rs")
+    assert not works(BUILT / "index.html", f"{prefix}src/gone.rs")
+    assert works(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-an-error")
+    assert not works(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-a-word")

@@ -123,6 +123,8 @@ fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
 /// Serves an operation of the JSON 1.1 protocol.
 async fn json_call(State(services): State<Services>, headers: HeaderMap, body: Bytes) -> Response {
     match operate(&services, &headers, &body) {
+        // An operation without output has an empty body.
+        Ok(Value::Null) => [(CONTENT_TYPE, JSON)].into_response(),
         Ok(output) => ([(CONTENT_TYPE, JSON)], output.to_string()).into_response(),
         Err(error) => error.into_response(),
     }

@@ -3,6 +3,7 @@
 //! Input: a credential and a request. Output: what GitHub returns for it, or a [`GitHubError`]. `routes` serves it over HTTP.
 
 pub(crate) mod error;
+pub(crate) mod git;
 pub(crate) mod jwt;
 pub(crate) mod model;
 pub(crate) mod private_key;
@@ -16,6 +17,9 @@ use self::error::GitHubError;
 use self::model::{App, Installation, Repository, rank};
 use self::token::{Token, TokenFormat};
 use crate::clock::Clock;
+
+/// The requests per hour of a small installation.
+const HOURLY_LIMIT: u32 = 5000;
 
 /// The state of GitHub. A test may change every field.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +36,8 @@ pub struct GitHub {
     pub token_format: TokenFormat,
     /// The number of calls that reject a new token before it has propagated.
     pub propagation_calls: u32,
+    /// The number of API requests in this hour.
+    pub requests_this_hour: u32,
     /// The epoch second until which the hourly rate limit is used up.
     pub rate_limited_until: Option<i64>,
     /// The `retry-after` of the secondary rate limit that every call gets.
@@ -52,6 +58,18 @@ impl GitHub {
     /// GitHub's time in epoch seconds.
     pub fn now(&self) -> i64 {
         self.clock.now()
+    }
+
+    /// The hourly rate limit: the limit, the remaining requests, and the epoch second of the reset.
+    pub(crate) fn rate_limit(&self) -> (u32, u32, i64) {
+        let now = self.now();
+        match self.rate_limited_until {
+            Some(reset) if reset > now => (HOURLY_LIMIT, 0, reset),
+            _ => {
+                let remaining = HOURLY_LIMIT.saturating_sub(self.requests_this_hour);
+                (HOURLY_LIMIT, remaining, now + 3600)
+            }
+        }
     }
 
     /// The first App.
@@ -124,6 +142,22 @@ impl GitHub {
         Err(moved.map_or(GitHubError::NotFound, |repository| {
             GitHubError::Moved(repository.id)
         }))
+    }
+
+    /// The installation with this ID, if it is one of the App.
+    pub(crate) fn installation(&self, app: &App, id: u64) -> Result<&Installation, GitHubError> {
+        let mut installations = self.installations.iter();
+        installations
+            .find(|installation| installation.id == id && installation.app_id == app.id)
+            .ok_or(GitHubError::NotFound)
+    }
+
+    /// The App whose installation a token belongs to.
+    pub(crate) fn app_of(&self, token: &Token) -> Option<&App> {
+        let mut installations = self.installations.iter();
+        let installation =
+            installations.find(|installation| installation.id == token.installation_id)?;
+        self.apps.iter().find(|app| app.id == installation.app_id)
     }
 
     /// Issues a token.

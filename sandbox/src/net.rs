@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod delay;
+pub(crate) mod exchange;
 pub(crate) mod faulty_stream;
 pub(crate) mod gateway;
 pub(crate) mod recorder;

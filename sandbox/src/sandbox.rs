@@ -15,6 +15,7 @@ use crate::aws::ssm::Ssm;
 use crate::aws::{self, Services};
 use crate::faults::Fault;
 use crate::faults::schedule::{Faults, Schedule};
+use crate::github::git::GitRepositories;
 use crate::github::routes::SharedGitHub;
 use crate::github::{self, GitHub};
 use crate::lock;
@@ -51,6 +52,7 @@ pub(crate) struct InitialState {
 pub(crate) struct Sandbox {
     pub(crate) github: SharedGitHub,
     pub(crate) aws: Services,
+    pub(crate) repositories: Arc<GitRepositories>,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
     certificates: Option<Arc<Certificates>>,
@@ -72,6 +74,7 @@ impl Sandbox {
         let certificates = options.tls.then(|| Arc::new(Certificates::new()));
         let recorder = Recorder::default();
         let github = Arc::new(Mutex::new(state.github));
+        let repositories = Arc::new(GitRepositories::new());
         let aws = Services {
             ssm: Arc::new(Mutex::new(state.ssm)),
             kms: Arc::new(Mutex::new(state.kms)),
@@ -105,12 +108,13 @@ impl Sandbox {
             options.github_port,
             options.github_round_trip,
             Service::GitHub(options.base_path.clone()),
-            github::routes::router(&github, &options.base_path),
+            github::routes::router(&github, &repositories, &options.base_path),
         )
         .await;
         let sandbox = Self {
             github,
             aws,
+            repositories,
             recorder: recorder.clone(),
             faults: faults.clone(),
             certificates: certificates.clone(),
@@ -132,6 +136,11 @@ impl Sandbox {
     /// The base URL of GitHub's API.
     pub(crate) fn github_url(&self) -> String {
         format!("{}{}", self.github_server.url(), self.base_path)
+    }
+
+    /// The host and port of GitHub.
+    pub(crate) fn github_host(&self) -> String {
+        self.github_server.authority()
     }
 
     /// The PEM file that makes a client trust the servers, with TLS.

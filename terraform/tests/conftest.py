@@ -6,7 +6,7 @@ import pytest
 
 import rig
 
-rig.leave_the_machine_out()
+rig.clean_environment()
 
 
 @pytest.fixture(scope="session")
@@ -30,18 +30,18 @@ def releases(tmp_path: Path) -> rig.Releases:
 
 @pytest.fixture(params=rig.VERSIONS)
 def version(request) -> str:
-    """Each version of the provider's schemas in turn."""
+    """Each version of the provider's schemas."""
     return request.param
 
 
 @pytest.fixture
 def workspace(aws, releases, tmp_path):
-    """Makes a root module; by default with the newest schemas, since two versions are for the main path."""
+    """Creates root modules, with the newest schemas by default: only the main path is tested with both versions."""
 
     made = []
 
-    def make(version: str = rig.VERSIONS[-1], name: str = "root", installed: bool = False) -> rig.Workspace:
-        made.append(rig.Workspace(tmp_path / name, aws, version, releases, installed))
+    def make(version: str = rig.VERSIONS[-1], name: str = "root", installed: bool = False, record: Path | None = None) -> rig.Workspace:
+        made.append(rig.Workspace(tmp_path / name, aws, version, releases, installed, record))
         return made[-1]
 
     yield make

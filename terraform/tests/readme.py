@@ -1,134 +1,191 @@
-"""Writes terraform/README.md: the text below, with the inputs and outputs as variables.tf and outputs.tf say them.
+"""Generates the module's README, the READMEs of the examples and the tables of the book's page on Terraform.
 
-In: the module's files. Out: the page, on standard output or, with `--write`, in place. The tests hold the two together.
-The book includes the two tables by their anchors.
+Input: the .tf files, and tests/readme.md for the text around the module's tables. Output: the pages; `--write` writes them to their
+files. The tables have the layout of terraform-docs, between its markers. A test compares the files with this output.
 """
 
+import json
+import re
 import sys
 from pathlib import Path
 
 import hcl2
 
 MODULE = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted(path.parent for path in (MODULE / "examples").glob("*/main.tf"))
+BOOK_PAGE = MODULE.parent / "docs" / "src" / "reference" / "terraform.md"
+GENERATED = "<!-- terraform/tests/readme.py generates this {what}. -->"
 
-TEXT = """# Terraform module
 
-<!-- Written by terraform/tests/readme.py; change that, or the descriptions in variables.tf and outputs.tf. -->
+def blocks(file: str, kind: str, folder: Path = MODULE) -> list[tuple[str, dict]]:
+    """The blocks of one kind, such as `variable` or `output`, in the order of the file."""
+    with open(folder / file, encoding="utf-8") as text:
+        parsed = hcl2.load(text)
+    return [(_text(name), body) for block in parsed.get(kind, []) for name, body in block.items()]
 
-Makes one broker: the Lambda function, its role with one inline policy, and its log group. Terraform or OpenTofu 1.6 or
-newer; AWS provider 5 or 6 (5.51 or newer within 5: older ones lack `logging_config` or `code_sha256` of the function).
 
-```hcl
-module "broker" {{
-  source = "github.com/meigma/github-token-broker//terraform?ref=v1.1.0"
+def pages() -> dict[Path, str]:
+    """Each generated file and its text."""
+    text = (MODULE / "tests" / "readme.md").read_text()
+    found = {MODULE / "README.md": text.replace("{tables}\n", terraform_docs(MODULE))}
+    for folder in EXAMPLES:
+        found[folder / "README.md"] = example_page(folder)
+    book = BOOK_PAGE.read_text()
+    for what, table in (("inputs", book_inputs()), ("outputs", book_outputs())):
+        start, end = f"<!-- {what} -->\n", f"<!-- end of {what} -->\n"
+        before, rest = book.split(start)
+        book = f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}"
+    found[BOOK_PAGE] = book
+    return found
 
-  function_name    = "github-token-broker"
-  repository_owner = "your-org"
-  repository_name  = "your-repo"
 
-  lambda_artifact = {{
-    release_version = "v1.1.0"
-  }}
-}}
+def example_page(folder: Path) -> str:
+    comment = re.match(r"(?:#.*\n)+", (folder / "main.tf").read_text()).group(0)
+    about = "\n".join(line.removeprefix("#").removeprefix(" ") for line in comment.splitlines())
+    required = [name for name, body in blocks("variables.tf", "variable", folder) if "default" not in body]
+    given = "".join(f" -var {name}=..." for name in required if name != "private_key_pem")
+    return f"""# Example: {folder.name}
+
+{GENERATED.format(what="page from the .tf files")}
+
+{about}
+
+To use it outside this repository, copy the folder and change the line `source` as its comment says.
+
+```sh
+terraform init
+terraform apply{given}
 ```
 
-Examples: [basic](examples/basic), [with-ssm-bootstrap](examples/with-ssm-bootstrap) (makes the three parameters too),
-[two-scopes](examples/two-scopes) (two brokers, one App).
+{terraform_docs(folder)}"""
 
-## Where the zip comes from
 
-`lambda_artifact` names exactly one source. The function is redeployed when, and only when, the content changes.
+def terraform_docs(folder: Path) -> str:
+    """Requirements, providers, modules, resources, inputs and outputs, as terraform-docs lays them out."""
+    settings = hcl2.loads((folder / "versions.tf").read_text())["terraform"][0]
+    requirements = [("terraform", _text(settings["required_version"]))]
+    for provider in settings["required_providers"]:
+        requirements += [(_text(name), _text(body["version"])) for name, body in provider.items() if not name.startswith("__")]
+    # The parser does not support every expression of the module; the first lines of blocks are enough here.
+    source = "\n".join(path.read_text() for path in sorted(folder.glob("*.tf")))
+    kinds = {"resource": "resource", "data": "data source"}
+    resources = sorted((kind, name, kinds[block]) for block, kind, name in re.findall(r'^(resource|data) "(\w+)" "(\w+)"', source, re.MULTILINE))
+    modules = re.findall(r'^module "(\w+)" \{\n(?:  for_each .*\n\n)?  source = "([^"]+)"', source, re.MULTILINE)
+    used = {kind.split("_")[0] for kind, _, _ in resources} | {"aws"}
+    providers = [(name, dict(requirements).get(name, "n/a") if name != "terraform" else "n/a") for name in sorted(used)]
+    inputs = [(*row, "no" if row[3] else "yes") for row in sorted(input_rows(folder))]
+    outputs = sorted((name, _text(body["description"])) for name, body in blocks("outputs.tf", "output", folder))
 
-| source | what happens | what must match |
-|---|---|---|
-| `release_version` | `gh release download`, then `sha256sum --check`, before anything is made | `checksums.txt` of the release; `sha256` and the attestation, when asked for |
-| `lambda_zip_path` | the file is read at plan time | `sha256`, when given |
-| `lambda_source_s3` | Lambda reads the object itself; a new `version_id` or `sha256` redeploys | `sha256`, when given: told after Lambda has read it, since nothing else has |
+    def anchored(kind: str, name: str) -> str:
+        return f'<a name="{kind}_{name}"></a> [{_escaped(name)}](#{_escaped(f"{kind}_{name}")})'
 
-There is no release of this implementation yet. Until there is, build the zip with `make package` and use `lambda_zip_path`.
+    return f"""<!-- BEGIN_TF_DOCS -->
+## Requirements
 
-A checksum from the same release proves nothing against whoever could replace the release: pin `sha256`, or set
-`verify_attestation`. A download is kept below the root module's `.terraform`. On another machine it is fetched again: the
-plan replaces `terraform_data.release`, which stands for the download and nothing in AWS, and the function stays as it is.
-Without a pinned `sha256` such a plan cannot know the content yet and lists the function as "known after apply"; the apply
-then changes nothing.
+| Name | Version |
+|------|---------|
+{_rows((anchored("requirement", name), version) for name, version in requirements)}
 
-## What it grants
+## Providers
 
-The role may `ssm:GetParameters` on the three parameters, and write to its own log group. With `kms_key_arn`, also
-`kms:Decrypt` with that key, only through SSM and only for the private key's parameter. The log group's ARN ends in `:*`,
-its streams; there is no other wildcard. The module lets nobody invoke the function until you say so: `invoker_role_arns`, or
-attach `invoke_policy_json`. Who has `lambda:InvokeFunction` on `*` in the account may already.
+| Name | Version |
+|------|---------|
+{_rows((anchored("provider", name), version) for name, version in providers)}
+
+## Modules
+
+{_table("| Name | Source | Version |", "|------|--------|---------|", [(anchored("module", name), source, "n/a") for name, source in modules], "No modules.")}
+
+## Resources
+
+{_table("| Name | Type |", "|------|------|", [(f"{_escaped(kind)}.{_escaped(name)}", what) for kind, name, what in sorted(resources, key=lambda row: (row[2] != "resource", row))], "No resources.")}
 
 ## Inputs
 
-<!-- ANCHOR: inputs -->
-
-| name | type | default | |
-|---|---|---|---|
-{inputs}
-
-<!-- ANCHOR_END: inputs -->
+| Name | Description | Type | Default | Required |
+|------|-------------|------|---------|:--------:|
+{_rows((anchored("input", name), _cell(text), kind, default or "n/a", needed) for name, text, kind, default, needed in inputs)}
 
 ## Outputs
 
-<!-- ANCHOR: outputs -->
-
-| name | |
-|---|---|
-{outputs}
-
-<!-- ANCHOR_END: outputs -->
+| Name | Description |
+|------|-------------|
+{_rows((anchored("output", name), _cell(text)) for name, text in outputs)}
+<!-- END_TF_DOCS -->
 """
 
 
-def blocks(file: str, kind: str) -> list[tuple[str, dict]]:
-    """`variable` or `output` blocks in the order of the file."""
-    with open(MODULE / file, encoding="utf-8") as text:
-        parsed = hcl2.load(text)
-    return [(_text(name), body) for block in parsed[kind] for name, body in block.items()]
-
-
-def page() -> str:
-    inputs = [
-        f"| `{name}` | {_kind(body)} | {_default(body)} | {_cell(body['description'])} |"
-        for name, body in blocks("variables.tf", "variable")
+def input_rows(folder: Path) -> list[tuple[str, str, str, str]]:
+    """Name, description, type and default; the default is empty if the input is required."""
+    source = (folder / "variables.tf").read_text()
+    return [
+        (name, _text(body["description"]), _code(_type(source, name)), _code(_default(body)) if "default" in body else "")
+        for name, body in blocks("variables.tf", "variable", folder)
     ]
-    outputs = [f"| `{name}` | {_cell(body['description'])} |" for name, body in blocks("outputs.tf", "output")]
-    return TEXT.format(inputs="\n".join(inputs), outputs="\n".join(outputs))
 
 
-def _text(value) -> str:
-    return str(value).strip('"')
+def book_inputs() -> str:
+    rows = [(f"`{name}`", kind, default or "required", _cell(text)) for name, text, kind, default in input_rows(MODULE)]
+    return f"| Name | Type | Default | Description |\n|---|---|---|---|\n{_rows(rows)}\n"
 
 
-def _cell(value) -> str:
-    return _text(value).replace("|", "\\|")
+def book_outputs() -> str:
+    rows = [(f"`{name}`", _cell(_text(body["description"]))) for name, body in blocks("outputs.tf", "output")]
+    return f"| Name | Description |\n|---|---|\n{_rows(rows)}\n"
 
 
-def _kind(body: dict) -> str:
-    kind = _text(body["type"]).removeprefix("${").removesuffix("}")
-    return "object" if kind.startswith("object") else f"`{kind}`"
+def _type(source: str, name: str) -> str:
+    """The type as it is written; the parser does not keep that."""
+    start = re.search(rf'^variable "{name}" \{{.*?^  type\s+= ', source, re.MULTILINE | re.DOTALL).end()
+    end, depth = start, 0
+    while depth or source[end] != "\n":
+        depth += (source[end] == "(") - (source[end] == ")")
+        end += 1
+    return source[start:end]
 
 
 def _default(body: dict) -> str:
-    if "default" not in body:
-        return "required"
-    value = body["default"]
-    if value is None:
-        return "`null`"
+    return json.dumps(_plain(body["default"]), indent=2)
+
+
+def _plain(value):
     if isinstance(value, dict):
-        pairs = ", ".join(f"{key} = {_quoted(entry)}" for key, entry in value.items() if not key.startswith("__"))
-        return f"`{{{pairs}}}`"
-    return f"`{_quoted(value)}`"
+        return {_text(key): _plain(entry) for key, entry in value.items() if not key.startswith("__")}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return _text(value) if isinstance(value, str) else value
 
 
-def _quoted(value) -> str:
-    return f'"{_text(value)}"' if isinstance(value, str) else str(value)
+def _code(text: str) -> str:
+    """One line is code; several lines are preformatted, as in terraform-docs."""
+    if "\n" not in text:
+        return f"`{text}`"
+    return "<pre>" + text.replace("|", "\\|").replace("\n", "<br/>") + "</pre>"
+
+
+def _table(header: str, rule: str, rows: list[tuple], without: str) -> str:
+    return f"{header}\n{rule}\n{_rows(rows)}" if rows else without
+
+
+def _rows(rows) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", "\\_")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _text(value) -> str:
+    return str(value).strip('"').replace('\\"', '"')
 
 
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        (MODULE / "README.md").write_text(page())
-    else:
-        sys.stdout.write(page())
+    for path, text in pages().items():
+        if "--write" in sys.argv:
+            path.write_text(text)
+        elif path == MODULE / "README.md":
+            sys.stdout.write(text)

@@ -1,7 +1,7 @@
-"""What the Python tests stand on: an AWS on loopback (moto), and Terraform or OpenTofu with the provider under test.
+"""The harness of the Python tests: an AWS on loopback (moto), and Terraform or OpenTofu with the provider under test.
 
-In: TERRAFORM (the tool), PROVIDER (`standin` or `registry`). Out: `Workspace`, a root module in a folder of its own.
-Never: a call to a real AWS account; the environment of the tools is built here, from nothing.
+Input: TERRAFORM (the tool), PROVIDER (`standin` or `registry`). Output: `Workspace`, a root module in its own folder.
+Invariant: no call reaches a real AWS account. The harness builds the tools' environment from scratch.
 """
 
 import base64
@@ -36,22 +36,22 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI knows only this one
 }
 
-# The user's own settings (signing, hooks, templates, a language) are not what is tested.
+# The user's settings (signing, hooks, templates, a language) must not change the results.
 NEUTRAL = {"LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": os.devnull}
 
 
-def leave_the_machine_out() -> None:
-    """Takes out of this process's environment what only some machines have: every server here is on loopback, where no proxy
-    leads, and a git that runs the tests as a hook names its own repository."""
+def clean_environment() -> None:
+    """Removes from this process's environment what only some machines have. Every server here is on loopback, which no proxy
+    reaches, and a git hook that runs the tests sets variables for its own repository."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("GIT_")]:
         del os.environ[name]
     os.environ.update(NEUTRAL)
 
 
 class FunctionWithLogging(LambdaFunction):
-    """moto's function drops LoggingConfig; AWS keeps it and shows it, and so does this one."""
+    """moto's function drops LoggingConfig. AWS keeps and returns it, and so does this one."""
 
-    __module__ = LambdaFunction.__module__  # moto reads a model's service out of it
+    __module__ = LambdaFunction.__module__  # moto derives a model's service from it
 
     def __init__(self, account_id: str, spec: dict, *arguments, **named):
         super().__init__(account_id, spec, *arguments, **named)
@@ -59,6 +59,7 @@ class FunctionWithLogging(LambdaFunction):
 
     def update_configuration(self, config_updates: dict) -> dict:
         self.logging = config_updates.get("LoggingConfig", self.logging)
+        self.tracing_config = config_updates.get("TracingConfig", self.tracing_config)
         return super().update_configuration(config_updates)
 
     def get_configuration(self, on_create: bool = False) -> dict:
@@ -70,7 +71,7 @@ moto.awslambda.models.LambdaFunction = FunctionWithLogging
 
 
 class Aws:
-    """moto on a free port, in this process, so that it ends with it."""
+    """moto on a free port, in this process, so that both end together."""
 
     def __init__(self):
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -79,7 +80,7 @@ class Aws:
         self.url = f"http://{host}:{port}"
 
     def reset(self) -> None:
-        """An empty account."""
+        """Empties the account."""
         requests.post(f"{self.url}/moto-api/reset", timeout=60).raise_for_status()
 
     def client(self, service: str):
@@ -95,28 +96,29 @@ class Aws:
         return self.client("lambda").get_function(FunctionName=name)["Configuration"]
 
     def left(self) -> dict:
-        """What is there, by kind; empty after a destroy."""
+        """The existing resources by kind; empty after a destroy."""
         found = {
             "functions": [f["FunctionName"] for f in self.client("lambda").list_functions()["Functions"]],
             "roles": [r["RoleName"] for r in self.client("iam").list_roles()["Roles"]],
             "log groups": [g["logGroupName"] for g in self.client("logs").describe_log_groups()["logGroups"]],
             "alarms": [a["AlarmName"] for a in self.client("cloudwatch").describe_alarms()["MetricAlarms"]],
+            "dashboards": [d["DashboardName"] for d in self.client("cloudwatch").list_dashboards()["DashboardEntries"]],
         }
         return {kind: sorted(names) for kind, names in found.items() if names}
 
 
 class Failed(Exception):
-    """A tool ended with a status other than 0; the message is what it said."""
+    """A tool ended with an exit code other than 0; the message is its output."""
 
 
 class Workspace:
     """A root module in a folder, run with one version of the provider.
 
-    The stand-in stays up between the commands and is handed to them, which saves its start-up. With `installed`, the
-    tool finds it in a mirror, checks its version and launches it itself, as users' machines do.
+    The stand-in keeps running between commands, which saves its start-up. With `installed`, the tool finds it in a mirror, checks its
+    version and launches it, as it does for users.
     """
 
-    def __init__(self, folder: Path, aws: Aws, version: str, releases: "Releases", installed: bool = False):
+    def __init__(self, folder: Path, aws: Aws, version: str, releases: "Releases", installed: bool = False, record: Path | None = None):
         self.folder, self.aws, self.version, self.provider = folder, aws, version, None
         folder.mkdir(parents=True, exist_ok=True)
         home = folder.parent / f"{folder.name}.home"
@@ -137,7 +139,9 @@ class Workspace:
             PLUGINS.mkdir(parents=True, exist_ok=True)
         else:
             self.environment["STANDIN_VERSION"] = version
-        # Whatever the configuration allows, it is this version that is tested.
+        if record:
+            self.environment["STANDIN_CALLS"] = str(record)
+        # Tests this version, whatever versions the configuration allows.
         (folder / "version_override.tf").write_text(
             "terraform {\n required_providers {\n aws = {\n"
             f'  source = "hashicorp/aws"\n  version = "{version}"\n }}\n }}\n}}\n'
@@ -148,14 +152,14 @@ class Workspace:
             self.provider, self.environment["TF_REATTACH_PROVIDERS"] = running_provider(folder, self.environment)
 
     def close(self) -> None:
-        """Ends the provider, if it is ours to end."""
+        """Ends the provider, if this harness started it."""
         if self.provider:
             self.provider.stdin.close()
             self.provider.wait(timeout=60)
             self.provider.stdout.close()
 
     def write(self, arguments: str, name: str = "broker", more: str = "") -> None:
-        """A root module with one broker. `arguments` are HCL lines, beside the three that are always needed."""
+        """Writes a root module with one broker. `arguments` are HCL lines in addition to the three required ones."""
         needed = {"function_name": name, "repository_owner": "your-org", "repository_name": "your-repo"}
         lines = "\n  ".join(f'{k} = "{v}"' for k, v in needed.items() if not arguments.lstrip().startswith(k))
         (self.folder / "main.tf").write_text(f"""
@@ -175,7 +179,7 @@ output "broker" {{
         self.run("init", "-input=false")
 
     def run(self, *arguments: str) -> str:
-        """One command of the tool; its output, or `Failed` with it."""
+        """Runs one command of the tool; returns its output, or raises `Failed` with it."""
         done = subprocess.run(
             [TOOL, *arguments, "-no-color"],
             cwd=self.folder,
@@ -190,12 +194,12 @@ output "broker" {{
         return done.stdout
 
     def apply(self) -> str:
-        """The last line that counts: `Resources: 4 added, 0 changed, 0 destroyed.`"""
-        said = self.run("apply", "-input=false", "-auto-approve")
-        return re.search(r"(Resources: .*)", said).group(1)
+        """Applies; returns the summary: `Resources: 4 added, 0 changed, 0 destroyed.`"""
+        output = self.run("apply", "-input=false", "-auto-approve")
+        return re.search(r"(Resources: .*)", output).group(1)
 
     def plan(self) -> dict:
-        """What would change: address -> actions, without what stays."""
+        """The planned changes: address -> actions."""
         self.run("plan", "-input=false", "-out=plan")
         shown = json.loads(self.run("show", "-json", "plan"))
         changes = {
@@ -205,15 +209,15 @@ output "broker" {{
         return {address: actions for address, actions in changes.items() if actions not in (["no-op"], ["read"])}
 
     def destroy(self) -> str:
-        said = self.run("destroy", "-input=false", "-auto-approve")
-        return re.search(r"(Resources: .*|Destroy complete.*)", said).group(1)
+        output = self.run("destroy", "-input=false", "-auto-approve")
+        return re.search(r"(Resources: .*|Destroy complete.*)", output).group(1)
 
     def outputs(self) -> dict:
         return json.loads(self.run("output", "-json", "broker"))
 
 
 class Releases:
-    """What the stand-in for `gh` serves: releases of the default repository."""
+    """The releases of the default repository that the stand-in for `gh` serves."""
 
     def __init__(self, folder: Path):
         self.folder, self.bin, self.log = folder / "releases", folder / "bin", folder / "gh.log"
@@ -222,7 +226,7 @@ class Releases:
         self.log.touch()
 
     def publish(self, tag: str, content: str = "one", name: str = "bootstrap") -> Path:
-        """A release as `make package` lays it out, both architectures; returns its folder."""
+        """Publishes a release with both architectures, in the layout of `make package`; returns its folder."""
         folder = self.folder / "meigma" / "github-token-broker" / tag
         folder.mkdir(parents=True, exist_ok=True)
         zips = [
@@ -233,36 +237,36 @@ class Releases:
         (folder / "checksums.txt").write_text("".join(lines))
         return folder
 
-    def attest(self, path: Path, workflow: str = "release.yml", ref: str = "refs/tags/v1.1.0") -> None:
-        """Signs a file of the default repository, as that workflow on that ref."""
+    def attest(self, path: Path, workflow: str = "release.yml", ref: str = "refs/tags/v1.1.0", runner: str = "github-hosted") -> None:
+        """Signs a file of the default repository, as that workflow on that ref and kind of runner."""
         repository = "meigma/github-token-broker"
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         with open(self.folder / repository / "attested", "a", encoding="utf-8") as attested:
-            attested.write(f"{digest} {repository}/.github/workflows/{workflow} {ref}\n")
+            attested.write(f"{digest} https://github.com/{repository}/.github/workflows/{workflow}@{ref} {runner}\n")
 
     def downloads(self) -> int:
         return sum(line.startswith("release download") for line in self.log.read_text().splitlines())
 
 
 def put_program(path: Path, script: str) -> None:
-    """A program at `path` that is one of the scripts beside this file."""
+    """Writes a program to `path` that runs one of the scripts next to this file."""
     path.write_text(f'#!/bin/sh\nexec {sys.executable} {MODULE}/tests/{script} "$@"\n')
     path.chmod(0o755)
 
 
 def unframed(text: str) -> str:
-    """The tool's errors, without what came before them, the frame around them and the breaks at 80 columns."""
+    """The tool's errors, without the output before them, their frame and their line breaks at 80 columns."""
     errors = text[text.find("Error:") :] if "Error:" in text else text
     return re.sub(r"\s+", " ", re.sub(r"[╷│╵]", " ", errors))
 
 
 def tool_version() -> tuple[int, ...]:
-    said = json.loads(subprocess.check_output([TOOL, "version", "-json"], env={"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1"}))
-    return tuple(map(int, said["terraform_version"].split("-")[0].split(".")))
+    shown = json.loads(subprocess.check_output([TOOL, "version", "-json"], env={"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1"}))
+    return tuple(map(int, shown["terraform_version"].split("-")[0].split(".")))
 
 
 def running_provider(folder: Path, environment: dict) -> tuple[subprocess.Popen, str]:
-    """The stand-in, running in `folder`, and what TF_REATTACH_PROVIDERS says of it. It ends when its input closes."""
+    """Starts the stand-in in `folder`; returns it and its TF_REATTACH_PROVIDERS value. It ends when its input closes."""
     process = subprocess.Popen(
         [sys.executable, str(STAND_IN), "--reattach"],
         cwd=folder,
@@ -275,8 +279,8 @@ def running_provider(folder: Path, environment: dict) -> tuple[subprocess.Popen,
 
 
 def mirror(folder: Path, version: str) -> dict:
-    """The stand-in as `init` finds it: a mirror in `folder`, and the environment that names it."""
-    # The mirror's layout names the tool's own registry; the tool itself is asked for that name.
+    """Puts the stand-in into a mirror in `folder`, where `init` finds it; returns the environment variables for it."""
+    # The mirror's layout contains the host of the tool's registry, which the tool prints.
     ask = folder / "ask"
     ask.mkdir()
     (ask / "main.tf").write_text('terraform {\n required_providers {\n aws = { source = "hashicorp/aws" }\n }\n}\n')
@@ -286,7 +290,7 @@ def mirror(folder: Path, version: str) -> dict:
     platform = json.loads(subprocess.check_output([TOOL, "version", "-json"], cwd=ask, env=quiet))["platform"]
     program = folder / "mirror" / address / version / platform / f"terraform-provider-aws_v{version}"
     program.parent.mkdir(parents=True)
-    # A wrapper, so that its hash in the lock file outlives edits of the stand-in.
+    # A wrapper: its hash, which the lock file contains, stays the same when the stand-in changes.
     program.write_text(f"#!/bin/sh\nexec {sys.executable} {STAND_IN}\n")
     program.chmod(0o755)
     settings = folder / "cli.tfrc"
@@ -295,7 +299,7 @@ def mirror(folder: Path, version: str) -> dict:
 
 
 def write_zip(path: Path, content: str = "one", name: str = "bootstrap") -> Path:
-    """A zip with one executable in it, the same bytes for the same content."""
+    """Writes a zip with one executable; the same content gives the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         entry = zipfile.ZipInfo(name)
         entry.external_attr = 0o755 << 16
@@ -304,5 +308,5 @@ def write_zip(path: Path, content: str = "one", name: str = "bootstrap") -> Path
 
 
 def lambda_hash(path: Path) -> str:
-    """The hash of a zip as Lambda spells it."""
+    """The SHA-256 of a zip in Lambda's notation."""
     return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()

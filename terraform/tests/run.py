@@ -1,7 +1,7 @@
-"""Runs the Terraform tests: `make test-terraform`. Ends with a line for each part and `N passed, N failed`.
+"""Runs the Terraform tests: `make test-terraform`. The last lines are a summary for each part and `N passed, N failed`.
 
-The one program that no package manager of ours brings is Terraform (or OpenTofu) itself. Without it this says how to get
-it; that is a failure where CI=true, and told plainly, but no failure, on a developer's machine.
+`make` installs everything except Terraform or OpenTofu itself. If neither is there, this prints how to get one. With CI=true, that is a
+failure; on a developer's machine it is not.
 """
 
 import os
@@ -14,24 +14,26 @@ import pytest
 
 TESTS = Path(__file__).parent
 
-# What each file of tests shows; the order of the summary.
+# What each test file covers, in the order of the summary.
 PARTS = {
-    "test_agreement": "module agrees with the binary, its README and its examples",
-    "test_mocks": "terraform test on mocks (validations, grants, function), both schemas",
+    "test_agreement": "the module agrees with the function, the pages and the examples",
+    "test_mocks": "terraform test with mocks (inputs, grants, alarms, function), both schemas",
     "test_lifecycle": "create, no drift, update, replace, take over, destroy",
-    "test_artifact": "release, zip and S3 artifacts",
-    "test_bad_input": "bad input is refused, nothing half-created",
+    "test_artifact": "release, local and S3 zips; the pin",
+    "test_bad_input": "bad input is rejected, nothing is half-created",
+    "test_zip": "local zips: name, mode and processor at plan time",
+    "test_deployer": "the deployer's policy, compared with recorded calls",
     "test_tutorial": "the tutorial and two how-tos, run from their pages",
 }
 
-MISSING = """Terraform: not run, neither `terraform` nor `tofu` is on PATH (1.7 or newer, for the tests' mocks).
-Get Terraform from its maker's page "Install Terraform" or OpenTofu from opentofu.org, "Installing OpenTofu", or name one:
+MISSING = """Terraform: not run. Neither `terraform` nor `tofu` is on PATH (1.7 or newer, for the tests' mocks).
+Install Terraform ("Install Terraform" on its vendor's site) or OpenTofu ("Installing OpenTofu" on opentofu.org), or name one:
 TERRAFORM=/path/to/tofu make test-terraform
 0 passed, {failed} failed"""
 
 
 class Summary:
-    """Counts each test once, by the file that it stands in."""
+    """Counts each test once, by its file."""
 
     def __init__(self):
         self.counts = Counter()

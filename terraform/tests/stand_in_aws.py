@@ -1,8 +1,7 @@
 """A stand-in for version 2 of the AWS CLI around version 1, for machines that have no version 2.
 
-It accepts `--cli-binary-format raw-in-base64-out`, which version 1 does not know and whose effect it always has, and hands
-everything else over. Where STANDIN_LAMBDA_URL is set, `lambda` goes there, where functions run; all else to AWS_ENDPOINT_URL,
-where they are configured.
+It accepts `--cli-binary-format raw-in-base64-out`, which version 1 does not know but always does, and passes everything else on. If
+STANDIN_LAMBDA_URL is set, `lambda` calls go there, to the functions that run. All other calls go to AWS_ENDPOINT_URL.
 """
 
 import os

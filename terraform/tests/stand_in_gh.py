@@ -1,9 +1,10 @@
-"""A stand-in for the GitHub CLI, for tests: the three commands that the module and the tutorial use, from files and loopback.
+"""A stand-in for the GitHub CLI, for tests: the commands that the module and the tutorial use, with files and loopback.
 
-In: GH_RELEASES, a folder `<owner>/<name>/<tag>/` of released files, and GH_API_URL, a GitHub API on loopback.
-`release download` copies what the patterns name; `attestation verify` accepts a file of which a line `SHA-256 workflow ref` in
-`<owner>/<name>/attested` says what signed it, and narrows by workflow and ref only when asked to, as the real one does; `api`
-makes the request. Its arguments are appended to GH_LOG, when that is set.
+Input: GH_RELEASES, a folder `<owner>/<name>/<tag>/` of release files, and GH_API_URL, a GitHub API on loopback.
+`release download` copies the files that the patterns name; `release view` lists them. `attestation verify` accepts a file if a line
+`SHA-256 identity runner` in `<owner>/<name>/attested` matches, and compares the identity and the runner only if its options require
+it, like the real one. `api` makes the request. The arguments are appended to GH_LOG, if set. GH_OFFLINE makes each call fail, as
+without a network.
 """
 
 import argparse
@@ -23,28 +24,39 @@ def fail(message: str) -> None:
     sys.exit(1)
 
 
-def release_download(given: argparse.Namespace) -> None:
+def release(given: argparse.Namespace) -> Path:
+    if os.environ.get("GH_OFFLINE"):
+        fail("error connecting to api.github.com")
     folder = Path(os.environ["GH_RELEASES"]) / given.repo / given.what
     if not folder.is_dir():
         fail("release not found")
-    found = [path for path in folder.iterdir() if any(fnmatch.fnmatch(path.name, p) for p in given.pattern)]
+    return folder
+
+
+def release_download(given: argparse.Namespace) -> None:
+    found = [path for path in release(given).iterdir() if any(fnmatch.fnmatch(path.name, p) for p in given.pattern)]
     if not found:
         fail("no assets match the file pattern")
     for path in found:
         shutil.copy(path, given.dir)
 
 
+def release_view(given: argparse.Namespace) -> None:
+    names = sorted(path.name for path in release(given).iterdir())
+    print(filtered(json.dumps({given.json: [{"name": name} for name in names]}), given.jq))
+
+
 def attestation_verify(given: argparse.Namespace) -> None:
     attested = Path(os.environ["GH_RELEASES"]) / given.repo / "attested"
     digest = hashlib.sha256(Path(given.what).read_bytes()).hexdigest()
     signed = [line.split() for line in attested.read_text().splitlines()] if attested.is_file() else []
-    asked = (digest, given.signer_workflow, given.source_ref)
-    if not any(all(want in (None, has) for want, has in zip(asked, line)) for line in signed):
+    wanted = (digest, given.cert_identity, "github-hosted" if given.deny_self_hosted_runners else None)
+    if not any(all(want in (None, has) for want, has in zip(wanted, line)) for line in signed):
         fail("Error: no attestations found")
 
 
 def api(given: argparse.Namespace) -> None:
-    """With the token in GH_TOKEN, where that is set; what is printed can be filtered by `--jq`."""
+    """Sends the token in GH_TOKEN, if set; `--jq` filters what is printed."""
     headers = dict(header.split(": ", 1) for header in given.header)
     headers.setdefault("Accept", "application/vnd.github+json")
     if token := os.environ.get("GH_TOKEN"):
@@ -52,8 +64,8 @@ def api(given: argparse.Namespace) -> None:
     url = f"{os.environ['GH_API_URL']}/{given.what.lstrip('/')}"
     request = urllib.request.Request(url, headers={"User-Agent": "GitHub CLI", **headers}, method=given.method)
     try:
-        with urllib.request.urlopen(request) as answer:
-            body = answer.read().decode()
+        with urllib.request.urlopen(request) as response:
+            body = response.read().decode()
         sys.stdout.write(f"{filtered(body, given.jq)}\n" if given.jq else body)
     except urllib.error.HTTPError as error:
         sys.stdout.write(error.read().decode())
@@ -61,7 +73,7 @@ def api(given: argparse.Namespace) -> None:
 
 
 def filtered(body: str, program: str) -> str:
-    import jq  # not needed by the other commands
+    import jq  # the other commands do not need it
 
     result = jq.compile(program).input_text(body).first()
     return result if isinstance(result, str) else json.dumps(result)
@@ -75,8 +87,9 @@ def main() -> None:
     parser.add_argument("command", nargs="+")
     parser.add_argument("--repo")
     parser.add_argument("--dir", default=".")
-    parser.add_argument("--signer-workflow")
-    parser.add_argument("--source-ref")
+    parser.add_argument("--json")
+    parser.add_argument("--cert-identity")
+    parser.add_argument("--deny-self-hosted-runners", action="store_true")
     parser.add_argument("--pattern", action="append", default=[])
     parser.add_argument("-H", "--header", action="append", default=[])
     parser.add_argument("-X", "--method", default="GET")
@@ -86,12 +99,14 @@ def main() -> None:
     match given.command[:-1]:
         case ["release", "download"]:
             release_download(given)
+        case ["release", "view"]:
+            release_view(given)
         case ["attestation", "verify"]:
             attestation_verify(given)
         case ["api"]:
             api(given)
         case other:
-            fail(f"the stand-in for gh does not know {' '.join(other)!r}")
+            fail(f"the stand-in for gh does not support {' '.join(other)!r}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stand-in for jq on machines that have none: the jq library from PyPI behind the few options that the pages use.
+"""A stand-in for jq on machines that have none: the jq library from PyPI with the few options that the pages use.
 
 `jq [-r] [-e] FILTER [FILE]`
 """

@@ -1,4 +1,4 @@
-"""Where the zip comes from: deployed is what was checked, again when and only when it changed, from any machine."""
+"""The zip: the module deploys exactly what it checked, again if and only if the content changed, from any machine."""
 
 import hashlib
 import shutil
@@ -7,6 +7,7 @@ import pytest
 
 import rig
 
+REPOSITORY = "meigma/github-token-broker"
 RELEASE = 'lambda_artifact = { release_version = "v1.1.0" }'
 
 
@@ -37,9 +38,9 @@ def test_a_second_machine_fetches_again_and_changes_nothing(workspace, releases,
     second.apply()
     assert releases.downloads() == 2
     assert second.aws.function() == before, "the function was touched"
-    assert second.plan() == {}, "the second machine's plan does not come to rest"
+    assert second.plan() == {}, "the second machine's plan is not empty"
     shutil.copy(second.folder / "terraform.tfstate", root.folder)
-    assert root.plan() == {}, "the first machine sees a change that the second one made"
+    assert root.plan() == {}, "the first machine's plan is not empty"
 
 
 def test_with_a_pinned_hash_the_second_machine_plans_no_change_in_aws(workspace, releases):
@@ -89,13 +90,143 @@ def test_a_damaged_download_is_fetched_again_not_deployed(workspace, releases):
     assert root.plan() == {}
 
 
-def test_an_attestation_is_verified_when_asked_for(workspace, releases):
+TAMPERED = {
+    "the zip": (True, False),
+    "the zip and its checksum": (True, True),
+    "the zip and an uppercase checksum": (True, True),
+}
+
+
+def tamper(root: rig.Workspace, tampered: str) -> None:
+    """Replaces the cached zip, and the checksum next to it, below .terraform."""
+    (zip_file,) = root.folder.glob(".terraform/github-token-broker/*/github-token-broker.zip")
+    rig.write_zip(zip_file, "malicious")
+    if TAMPERED[tampered][1]:
+        digest = sha256(zip_file).upper() if "uppercase" in tampered else sha256(zip_file)
+        zip_file.with_name("verified.sha256").write_text(f"{digest}  {zip_file.name}\n")
+
+
+@pytest.mark.parametrize("tampered", TAMPERED)
+def test_a_replaced_download_is_never_deployed_if_the_hash_is_pinned(workspace, releases, tampered):
+    folder = releases.publish("v1.1.0")
+    good = folder / "github-token-broker.zip"
+    root = workspace()
+    root.write(f'lambda_artifact = {{ release_version = "v1.1.0", sha256 = "{sha256(good)}" }}')
+    root.apply()
+    tamper(root, tampered)
+    root.aws.client("lambda").delete_function(FunctionName="broker")
+    root.apply()
+    assert root.aws.function()["CodeSha256"] == rig.lambda_hash(good)
+    assert releases.downloads() == 2
+    assert root.plan() == {}
+
+
+def test_a_download_that_is_replaced_between_plan_and_apply_is_reported(workspace, releases):
+    """The provider reads the file after the plan was made; only Lambda can tell what it was given."""
+    folder = releases.publish("v1.1.0")
+    root = workspace()
+    root.write(f'lambda_artifact = {{ release_version = "v1.1.0", sha256 = "{sha256(folder / "github-token-broker.zip")}" }}')
+    root.apply()
+    root.aws.client("lambda").delete_function(FunctionName="broker")
+    root.run("plan", "-input=false", "-out=plan")
+    tamper(root, "the zip and its checksum")
+    with pytest.raises(rig.Failed, match="is not the expected zip"):
+        root.run("apply", "-input=false", "plan")
+
+
+def test_code_that_was_replaced_in_aws_is_reported_in_each_mode(workspace, aws, releases, bucket, tmp_path):
+    """The AWS provider ignores this since 5.51: its plan would be empty."""
+    path = rig.write_zip(tmp_path / "broker.zip")
+    folder = releases.publish("v1.1.0")
+    modes = {
+        "release": RELEASE,
+        "pinned release": f'lambda_artifact = {{ release_version = "v1.1.0", sha256 = "{sha256(folder / "github-token-broker.zip")}" }}',
+        "local zip": f'lambda_artifact = {{ lambda_zip_path = "{path}" }}',
+        "pinned object": s3_artifact(bucket(path), sha256(path)),
+    }
+    other = rig.write_zip(tmp_path / "other.zip", "other").read_bytes()
+    for i, (mode, artifact) in enumerate(modes.items()):
+        root = workspace(name=f"root{i}")
+        root.write(artifact, name=f"broker{i}")
+        root.apply()
+        deployed = aws.function(f"broker{i}")["CodeSha256"]
+        aws.client("lambda").update_function_code(FunctionName=f"broker{i}", ZipFile=other)
+        with pytest.raises(rig.Failed, match="is not the expected zip"):
+            root.plan()
+        root.run("apply", "-input=false", "-auto-approve", "-replace=module.broker.aws_lambda_function.broker")
+        assert aws.function(f"broker{i}")["CodeSha256"] == deployed, mode
+        assert root.plan() == {}, mode
+
+
+@pytest.mark.parametrize("change", ["uppercase", "a carriage return", "a star", "./ before the name", "more lines"])
+def test_checksums_of_each_notation_are_accepted_and_downloaded_once(workspace, releases, change):
+    folder = releases.publish("v1.1.0")
+    lines = (folder / "checksums.txt").read_text()
+    lines = {
+        "uppercase": "".join(f"{line.split()[0].upper()}  {line.split()[1]}\n" for line in lines.splitlines()),
+        "a carriage return": lines.replace("\n", "\r\n"),
+        "a star": lines.replace("  ", " *"),
+        "./ before the name": lines.replace("  ", "  ./"),
+        "more lines": "# SHA-256\n" + lines + f"{'0' * 64}  github-token-broker.zip.sig\n",
+    }[change]
+    (folder / "checksums.txt").write_bytes(lines.encode())
+    root = workspace()
+    root.write(RELEASE)
+    root.apply()
+    assert root.plan() == {}, "each plan downloads again"
+    assert releases.downloads() == 1
+
+
+# Variants of sha256sum on different systems; REAL is this machine's program.
+SHA256SUMS = {
+    "macOS, without --check": 'case "$*" in *-*) echo "illegal option" >&2; exit 1;; esac; exec REAL "$@"',
+    "uppercase digits": "REAL \"$@\" | tr a-f A-F",
+    "no file name": "REAL \"$@\" | cut -c 1-64",
+}
+
+
+@pytest.mark.parametrize("kind", SHA256SUMS)
+def test_sha256sum_of_each_system_is_understood(workspace, releases, kind):
+    releases.publish("v1.1.0")
+    program = releases.bin / "sha256sum"
+    program.write_text("#!/bin/bash\n" + SHA256SUMS[kind].replace("REAL", shutil.which("sha256sum")) + "\n")
+    program.chmod(0o755)
+    root = workspace()
+    root.write(RELEASE)
+    root.apply()
+    assert root.aws.function()
+
+
+def test_shasum_is_used_if_there_is_no_sha256sum(workspace, releases, tmp_path):
+    releases.publish("v1.1.0")
+    root = workspace()
+    root.environment["PATH"] = only_programs(tmp_path, root, without="sha256sum")
+    program = tmp_path / "only" / "shasum"
+    program.write_text(f'#!/bin/bash\n[[ $1 == -a && $2 == 256 ]] || exit 1\nexec {shutil.which("sha256sum")}\n')
+    program.chmod(0o755)
+    root.write(RELEASE)
+    root.apply()
+    assert root.aws.function()
+
+
+def only_programs(tmp_path, root: rig.Workspace, without: str) -> str:
+    """A PATH with only the programs that the script uses, without one of them."""
+    only = tmp_path / "only"
+    only.mkdir()
+    for name in {"bash", "mkdir", "mktemp", "rm", "mv", "awk", "tr", "cut", "grep", "sha256sum", "gh"} - {without}:
+        (only / name).symlink_to(shutil.which(name, path=root.environment["PATH"]))
+    return str(only)
+
+
+def test_an_attestation_is_verified_if_required(workspace, releases):
     folder = releases.publish("v1.1.0")
     releases.attest(folder / "github-token-broker.zip")
     root = workspace()
     root.write('lambda_artifact = { release_version = "v1.1.0", verify_attestation = true }')
     root.apply()
-    assert "attestation verify" in releases.log.read_text()
+    (verified,) = [line for line in releases.log.read_text().splitlines() if line.startswith("attestation verify")]
+    assert "--deny-self-hosted-runners" in verified
+    assert f"--cert-identity https://github.com/{REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.1.0" in verified
 
 
 def test_a_local_zip_redeploys_when_its_content_changes(workspace, tmp_path, version):
@@ -105,7 +236,7 @@ def test_a_local_zip_redeploys_when_its_content_changes(workspace, tmp_path, ver
     assert root.apply() == "Resources: 4 added, 0 changed, 0 destroyed."
     assert root.outputs()["deployed_version"] == f"sha256:{rig.lambda_hash(path)}"
     path.touch()
-    assert root.plan() == {}, "a new date is not a new content"
+    assert root.plan() == {}, "a new date is not new content"
     rig.write_zip(path, "two")
     assert root.plan() == {"aws_lambda_function.broker": ["update"]}
     root.apply()
@@ -118,7 +249,11 @@ def bucket(aws):
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="zips")
     s3.put_bucket_versioning(Bucket="zips", VersioningConfiguration={"Status": "Enabled"})
-    return lambda path: s3.put_object(Bucket="zips", Key="broker.zip", Body=path.read_bytes())["VersionId"]
+
+    def upload(path, algorithm="SHA256"):
+        return s3.put_object(Bucket="zips", Key="broker.zip", Body=path.read_bytes(), ChecksumAlgorithm=algorithm)["VersionId"]
+
+    return upload
 
 
 def s3_artifact(version_id: str = "", sha256: str = "") -> str:
@@ -143,7 +278,7 @@ def test_an_object_in_s3_redeploys_by_its_version(workspace, bucket, tmp_path):
     assert root.outputs()["deployed_version"] == f"s3://zips/broker.zip?versionId={second}"
 
 
-def test_an_object_in_s3_must_match_its_pinned_hash(workspace, bucket, tmp_path, version):
+def test_an_object_in_s3_is_compared_with_the_pin_before_the_update(workspace, bucket, tmp_path, version):
     path = rig.write_zip(tmp_path / "broker.zip", "one")
     good = sha256(path)
     first = bucket(path)
@@ -151,28 +286,80 @@ def test_an_object_in_s3_must_match_its_pinned_hash(workspace, bucket, tmp_path,
     root.write(s3_artifact(first, good))
     root.apply()
     assert root.plan() == {}
+    before = root.aws.function()
     other = bucket(rig.write_zip(path, "two"))
     root.write(s3_artifact(other, good))
-    with pytest.raises(rig.Failed, match="does not hash to lambda_artifact.sha256"):
+    with pytest.raises(rig.Failed, match="does not match lambda_artifact.sha256. The function was not changed"):
         root.apply()
-    with pytest.raises(rig.Failed, match="does not hash to lambda_artifact.sha256"):
-        root.plan()
-    root.write(s3_artifact(other, sha256(path)))
+    assert root.aws.function() == before
+    root.write(s3_artifact(other, sha256(path).upper()))
     root.apply()
+    assert root.aws.function()["CodeSha256"] == rig.lambda_hash(path)
     assert root.plan() == {}
-    root.write(s3_artifact(other, good))
-    with pytest.raises(rig.Failed):
-        root.apply()
     root.destroy()
     assert root.aws.left() == {}
 
 
-def test_nobody_may_invoke_an_object_that_does_not_match(workspace, bucket, tmp_path):
-    wrong = s3_artifact(bucket(rig.write_zip(tmp_path / "broker.zip")), "0" * 64)
+def test_an_object_whose_checksum_is_of_another_kind_cannot_be_pinned(workspace, aws, bucket, tmp_path):
+    path = rig.write_zip(tmp_path / "broker.zip")
+    for algorithm in ("CRC32", "SHA1"):
+        version_id = bucket(path, algorithm)
+        root = workspace(name=algorithm)
+        root.write(s3_artifact(version_id, sha256(path)))
+        with pytest.raises(rig.Failed, match="S3 has no SHA-256 checksum of the whole object"):
+            root.apply()
+    assert aws.left() == {}, "something was half-created"
+
+
+def test_an_object_that_was_uploaded_in_parts_cannot_be_pinned(workspace, aws, bucket, tmp_path):
+    path = rig.write_zip(tmp_path / "broker.zip")
+    s3 = aws.client("s3")
+    upload = s3.create_multipart_upload(Bucket="zips", Key="broker.zip", ChecksumAlgorithm="SHA256", ChecksumType="COMPOSITE")["UploadId"]
+    part = s3.upload_part(Bucket="zips", Key="broker.zip", UploadId=upload, PartNumber=1, Body=path.read_bytes(), ChecksumAlgorithm="SHA256")
+    parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
+    s3.complete_multipart_upload(Bucket="zips", Key="broker.zip", UploadId=upload, MultipartUpload={"Parts": parts})
     root = workspace()
-    root.write(f'{wrong}\n invoker_role_arns = ["arn:aws:iam::123456789012:role/ci"]')
-    with pytest.raises(rig.Failed, match="does not hash to lambda_artifact.sha256"):
+    root.write(s3_artifact("", sha256(path)))
+    with pytest.raises(rig.Failed, match="S3 has no SHA-256 checksum of the whole object"):
         root.apply()
+    assert aws.left() == {}
+
+
+def test_an_object_that_is_replaced_between_plan_and_apply_is_reported(workspace, bucket, tmp_path):
+    """Without a version ID, Lambda reads what is there at that moment."""
+    path = rig.write_zip(tmp_path / "broker.zip", "one")
+    bucket(path)
+    root = workspace()
+    callers = 'invoker_role_arns = { ci = "arn:aws:iam::123456789012:role/ci" }'
+    root.write(f"{s3_artifact('', sha256(path))}\n {callers}")
+    root.run("plan", "-input=false", "-out=plan")
+    bucket(rig.write_zip(path, "two"))
+    with pytest.raises(rig.Failed, match="is not the expected zip"):
+        root.run("apply", "-input=false", "plan")
     client = root.aws.client("lambda")
     with pytest.raises(client.exceptions.ResourceNotFoundException):
-        client.get_policy(FunctionName="broker")
+        client.get_policy(FunctionName="broker")  # the permissions wait for the comparison
+
+
+def test_an_object_can_be_uploaded_in_the_same_apply(workspace, bucket, tmp_path):
+    """The version ID is unknown at plan time, so the object is read during the apply."""
+    path = rig.write_zip(tmp_path / "broker.zip", "one")
+    version_id = bucket(path)
+    root = workspace()
+    uploaded = f'resource "terraform_data" "upload" {{\n input = "{version_id}"\n}}'
+    root.write(s3_artifact("VERSION", sha256(path)).replace('"VERSION"', "terraform_data.upload.output"), more=uploaded)
+    root.apply()
+    assert root.aws.function()["CodeSha256"] == rig.lambda_hash(path)
+    assert root.plan() == {}
+
+
+def test_destroy_works_without_the_object_if_nothing_is_refreshed(workspace, aws, bucket, tmp_path):
+    """Terraform reads data sources before a destroy, too; the README names this option."""
+    path = rig.write_zip(tmp_path / "broker.zip")
+    version_id = bucket(path)
+    root = workspace()
+    root.write(s3_artifact(version_id, sha256(path)))
+    root.apply()
+    aws.client("s3").delete_object(Bucket="zips", Key="broker.zip", VersionId=version_id)
+    root.run("destroy", "-input=false", "-auto-approve", "-refresh=false")
+    assert aws.left() == {}

@@ -1,8 +1,8 @@
 """The tutorial and two how-tos, run from their pages, from an empty directory to an empty account.
 
-AWS is moto, Lambda's runtime and GitHub are the repository's sandbox, which runs the function whose configuration and hash
-moto holds. The zip is what `make package` made for this machine's processor, published under the name that the page's module
-asks for. The steps are tests of their own, in order, on one `Reader`.
+AWS is moto. Lambda's runtime and GitHub are the repository's sandbox, which runs the function with the configuration and hash that moto
+has. The zip is the one that `make package` built for this machine's processor, published under the name that the page's module downloads.
+Each step is a test; they run in order with one `Reader`.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class Sandbox:
         described = key.with_suffix(".json")
         self.process = subprocess.Popen([*command, "--describe", described], stdout=subprocess.PIPE, text=True)
         with limited(self.process.kill):
-            assert self.process.stdout.readline(), "the sandbox ended"  # all is up once it speaks
+            assert self.process.stdout.readline(), "the sandbox ended"  # everything is ready after this line
         self.urls = json.loads(described.read_text())
         described.unlink()
 
@@ -49,7 +49,7 @@ class Sandbox:
 
 
 class Desk:
-    """Everything that the reader of the pages has in front of them."""
+    """Everything that the reader of the pages uses."""
 
     def __init__(self, aws: rig.Aws, folder: Path):
         self.aws, self.folder, self.sandboxes = aws, folder, []
@@ -59,24 +59,26 @@ class Desk:
         for name in ("aws", "jq"):
             if name == "aws" or shutil.which("jq") is None:
                 rig.put_program(self.releases.bin / name, f"stand_in_{name}.py")
-        if shutil.which("tofu") is None:
-            (self.releases.bin / "tofu").symlink_to(rig.TOOL)
+        # The page's commands say `tofu`. It must be the tool under test, even if both are installed.
+        (self.releases.bin / "tofu").symlink_to(rig.TOOL)
         self.workspace = rig.Workspace(folder / "work", aws, rig.VERSIONS[-1], self.releases, installed=True)
-        (self.workspace.folder / "version_override.tf").unlink()  # the page says which versions will do
+        (self.workspace.folder / "version_override.tf").unlink()  # the page states the versions
         self.reader = Reader(self.workspace.folder, self.workspace.environment)
         self.reader.environment |= answering_git(folder / "origin")
         self.github_starts_with(self.workspace.folder / "key.pem")
 
     def github_starts_with(self, key: Path) -> None:
-        """A GitHub whose App has one private key, a fresh one in this file."""
+        """Starts a GitHub whose App has one private key, which is new and in this file."""
         self.sandboxes.append(Sandbox(self.aws.url, self.zips, key))
         self.reader.environment |= {
             "STANDIN_LAMBDA_URL": self.sandboxes[-1].urls["aws_url"],
             "GH_API_URL": self.sandboxes[-1].urls["github_url"],
+            "FUNCTION": "github-token-broker",
+            "KEY_PARAMETER": "/github-token-broker/app/private-key-pem",
         }
 
     def invoke(self, payload: str = "null") -> dict:
-        """The page's own invocation, with another payload if need be; what it wrote."""
+        """Runs the page's invocation, with a different payload if given; returns the response."""
         self.reader.run(TUTORIAL.under("Step 4")[0].text.replace("'null'", f"'{payload}'"))
         return json.loads((self.reader.scratch / "out.json").read_text())
 
@@ -86,9 +88,9 @@ class Desk:
 
 
 def host_zip() -> Path:
-    """What `make package` made for this machine's processor."""
+    """The zip that `make package` built for this machine's processor."""
     packed = ROOT / "dist" / f"github-token-broker{'' if os.uname().machine == 'aarch64' else '-x86_64'}.zip"
-    assert packed.exists(), f"{packed} is not there: `make test-terraform` packs it"
+    assert packed.exists(), f"{packed} does not exist: `make test-terraform` builds it"
     return packed
 
 
@@ -101,7 +103,7 @@ def publish(releases: rig.Releases, tag: str, content: bytes) -> Path:
 
 
 def answering_git(folder: Path) -> dict:
-    """A repository with this checkout as its tag v1.1.0, and the environment in which git finds it at the page's address."""
+    """Creates a repository with this checkout as tag v1.1.0; returns the environment in which git finds it at the page's address."""
     shutil.copytree(rig.MODULE, folder / "terraform", ignore=shutil.ignore_patterns(".terraform*", "__pycache__"))
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
     for arguments in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "-m", "x"], ["tag", "v1.1.0"]):
@@ -121,7 +123,7 @@ def desk(_moto, tmp_path_factory):
     desk.close()
 
 
-def test_step_1_puts_the_parameters(desk):
+def test_step_1_stores_the_parameters(desk):
     desk.reader.follow(TUTORIAL, "Step 1")
     parameters = desk.aws.client("ssm").describe_parameters()["Parameters"]
     assert {p["Name"].rsplit("/", 1)[1]: p["Type"] for p in parameters} == {
@@ -131,18 +133,19 @@ def test_step_1_puts_the_parameters(desk):
     }
 
 
-def test_step_2_and_3_deploy_what_the_page_says(desk):
+def test_steps_2_and_3_deploy_the_release(desk):
     (main,) = TUTORIAL.under("Step 2")
     (desk.reader.folder / "main.tf").write_text(main.text)
     printed = desk.reader.follow(TUTORIAL, "Step 3")
-    assert "github-token-broker.zip: OK" in printed, "the download was not held against its checksum"
-    downloaded, made = printed.index("Provisioning with 'local-exec'"), printed.index("aws_iam_role.lambda: Creating")
-    assert downloaded < made
+    assert "github-token-broker.zip: OK" in printed, "the download was not compared with its checksum"
+    downloaded, created = printed.index("Provisioning with 'local-exec'"), printed.index("aws_iam_role.lambda: Creating")
+    assert downloaded < created
     assert desk.aws.function("github-token-broker")["CodeSha256"] == rig.lambda_hash(desk.published)
 
 
-def test_the_role_may_do_what_the_page_on_its_policy_says(desk):
-    policy, _, trust = (json.loads(block.text) for block in Page("reference/iam-policy.md").blocks)
+def test_the_role_has_the_policy_on_the_page(desk):
+    page = Page("reference/iam-policy.md")
+    (policy,), (trust,) = ([json.loads(b.text) for b in page.under(title)] for title in ("By default", "Who can assume the role"))
     iam = desk.aws.client("iam")
     found = iam.get_role_policy(RoleName="github-token-broker", PolicyName="github-token-broker-policy")
     assert found["PolicyDocument"] == policy
@@ -154,12 +157,13 @@ def test_step_4_mints_a_token_that_works(desk):
 
 
 def test_the_token_reads_no_other_repository(desk):
-    other = TUTORIAL.under("Step 4")[2].text.replace("your-repo", "your-other-repo")
+    (use,) = [block.text for block in TUTORIAL.under("Step 4") if "gh api" in block.text]
+    other = use.replace("your-repo", "your-other-repo")
     with pytest.raises(AssertionError, match="HTTP 404"):
         desk.reader.run(other)
 
 
-def test_an_empty_object_is_refused(desk):
+def test_an_empty_object_is_rejected(desk):
     answer = desk.invoke("{}")
     assert answer["errorMessage"].startswith("github-token-broker does not accept invocation input")
 
@@ -171,29 +175,29 @@ def test_a_second_apply_changes_nothing(desk):
     assert desk.aws.function("github-token-broker") == before
 
 
-def test_a_second_machine_fetches_and_changes_nothing(desk):
+def test_a_second_machine_downloads_and_changes_nothing(desk):
     before, downloads = desk.aws.function("github-token-broker"), desk.releases.downloads()
     second = Reader(desk.folder / "second", desk.reader.environment)
     second.folder.mkdir()
     for name in ("main.tf", "terraform.tfstate"):
         shutil.copy(desk.reader.folder / name, second.folder)
     printed = second.follow(TUTORIAL, "Step 3")
-    assert "Resources: 1 added, 0 changed, 1 destroyed." in printed  # the download, which is nothing in AWS
+    assert "Resources: 1 added, 0 changed, 1 destroyed." in printed  # the download, which is not a resource in AWS
     assert desk.releases.downloads() == downloads + 1
     assert desk.aws.function("github-token-broker") == before
     assert "No changes." in second.run("tofu apply")
 
 
-def test_the_key_is_rotated_as_the_page_says(desk):
-    """At a GitHub that knows the new key alone, so that the next answer shows which one signed."""
+def test_the_how_to_rotates_the_key(desk):
+    """With a GitHub that knows only the new key, so that the next response shows which key signed."""
     desk.github_starts_with(desk.reader.folder / "new-key.pem")
-    assert desk.invoke()["errorMessage"], "the old key must not work there"
+    assert desk.invoke()["errorMessage"], "the old key must not work with this GitHub"
     desk.reader.follow(ROTATE)
     assert desk.invoke()["repositories"] == ["your-org/your-repo"]
     assert not (desk.reader.folder / "new-key.pem").exists()
 
 
-def test_the_repository_is_changed_as_the_page_says(desk):
+def test_the_how_to_changes_the_repository(desk):
     main = desk.reader.folder / "main.tf"
     (line,) = [block.text for block in RETARGET.under() if block.language == "hcl"]
     changed = re.sub(rf"^ *{line.split()[0]} .*\n", line, main.read_text(), flags=re.MULTILINE)
@@ -223,14 +227,14 @@ def test_clean_up_leaves_nothing(desk):
 
 
 def test_every_command_of_the_pages_was_run(desk):
-    """The book's own tests leave these three pages to this file."""
+    """The book's own tests skip these three pages."""
     for page in (TUTORIAL, ROTATE, RETARGET):
-        left_out = {block.where for block in page.blocks if block.language == "sh" and not block.marked} - RAN
-        assert not left_out
+        skipped = {block.where for block in page.blocks if block.language == "sh" and not block.marked} - RAN
+        assert not skipped
 
 
 @pytest.mark.parametrize(
-    ("page_says", "was_printed"),
+    ("on_the_page", "printed"),
     [
         ('{"token": "ghs_xxx"}', '{"token": "gho_123"}'),
         ('{"token": "ghs_xxx"}', '{"token": null}'),
@@ -239,8 +243,8 @@ def test_every_command_of_the_pages_was_run(desk):
         ('{"token": "ghs_xxx"}', '{"token": "ghs_123", "more": 1}'),
     ],
 )
-def test_a_page_that_says_something_else_fails(page_says, was_printed):
+def test_a_page_with_a_different_output_fails(on_the_page, printed):
     with pytest.raises(AssertionError):
-        assert_like(json.loads(page_says), json.loads(was_printed), "here")
+        assert_like(json.loads(on_the_page), json.loads(printed), "here")
     with pytest.raises(AssertionError):
         assert_printed("one\ntwo", "two\none", "here")

@@ -1,10 +1,10 @@
-"""Reads a page of the book and does what it says: its `sh` blocks are run, its `text` and `json` blocks held against what was
-printed. Nothing that is run here is written here.
+"""Follows a page of the book: runs its `sh` blocks, and compares its `text` and `json` blocks with the output. The commands are only on
+the page, not here.
 
-In: a page, a folder, an environment. Out: what the commands printed, or an AssertionError that quotes the page.
-Two things on a page are not taken literally: `/tmp/` becomes a folder of the test's own, and a `yes` is typed where Terraform
-asks for one. `...`, a token of x's and a date stand for what differs from run to run. A block below the line `MARK` needs AWS
-or GitHub itself, and is left out; which blocks were run is noted in `RAN`.
+Input: a page, a folder, an environment. Output: what the commands printed, or an AssertionError that quotes the page.
+Two things on a page are not taken literally: `/tmp/` becomes the test's own folder, and the test types `yes` for Terraform's prompt. `...`,
+a token of x's and a date match values that differ between runs. A block below the line `MARK` needs AWS or GitHub itself and is skipped.
+`RAN` lists the blocks that were run.
 """
 
 import json
@@ -22,12 +22,12 @@ BOOK = Path(__file__).resolve().parents[2] / "docs" / "src"
 FENCE = re.compile(r"^([ \t]*)```(\w+)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
 MARK = "*Needs a real account; no test runs it.*"
 RAN = set()
-LIMIT = 600  # seconds until a command that does not end is a failure, on a loaded machine too
+LIMIT = 600  # seconds after which a command that does not end is a failure, even on a loaded machine
 
 
 @contextmanager
 def limited(end: Callable[[], None]) -> Iterator[None]:
-    """For a wait that has no limit of its own: `end` is to end what is waited for, and is called when it takes too long."""
+    """Adds a timeout to a wait that has none: calls `end`, which must end the process, if it takes too long."""
     timer = threading.Timer(LIMIT, end)
     timer.daemon = True
     timer.start()
@@ -38,15 +38,15 @@ def limited(end: Callable[[], None]) -> Iterator[None]:
 
 
 def end_all(leader: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> None:
-    """Ends a process that was started as the leader of a session, and all that it started."""
+    """Ends a process that leads its own session, and every process that it started."""
     with suppress(ProcessLookupError):
         os.killpg(leader.pid, how)
 
 
 @dataclass
 class Block:
-    """A fenced block: its language, its text without a list's indentation, the heading above it, where it is, and whether
-    it is marked as one that no test runs."""
+    """A fenced block: its language, its text without a list's indentation, the heading above it, its file and line, and whether it is
+    marked as one that no test runs."""
 
     language: str
     text: str
@@ -74,7 +74,7 @@ class Page:
             self.blocks.append(Block(language, "".join(lines), headings[-1], where, before.rstrip().endswith(MARK)))
 
     def under(self, heading: str = "") -> list[Block]:
-        """The blocks under headings that start so."""
+        """The blocks under headings that start with this text."""
         found = [block for block in self.blocks if block.heading.startswith(heading)]
         assert found, f"{self.name} has no blocks under {heading!r}"
         return found
@@ -82,18 +82,18 @@ class Page:
 
 @dataclass
 class Reader:
-    """Someone at a terminal who follows pages, in one folder, with one environment."""
+    """A reader at a terminal who follows pages, in one folder, with one environment."""
 
     folder: Path
     environment: dict
 
     @property
     def scratch(self) -> Path:
-        """What `/tmp` on a page is."""
+        """The folder that replaces `/tmp` on a page."""
         return self.folder.with_name(f"{self.folder.name}.tmp")
 
     def follow(self, page: Page, heading: str = "") -> str:
-        """Runs and compares the page's blocks under a heading in order; returns all that was printed."""
+        """Runs and compares the page's blocks under a heading in order; returns everything that was printed."""
         printed, everything = None, ""
         for block in page.under(heading):
             if block.language == "sh":
@@ -106,7 +106,7 @@ class Reader:
         return everything
 
     def run(self, commands: str, where: str = "") -> str:
-        """One block, by bash that stops at the first failure, as a careful reader would."""
+        """Runs one block with bash, which stops at the first failure."""
         RAN.add(where)
         commands = commands.replace("/tmp/", f"{self.scratch}/")
         self.scratch.mkdir(exist_ok=True)
@@ -118,7 +118,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,  # so that what it started ends with it
+            start_new_session=True,  # so that the processes it started end with it
         ) as finished:
             with limited(lambda: end_all(finished)):
                 try:
@@ -128,22 +128,22 @@ class Reader:
                     raise
         printed = re.sub(r"\x1b\[[0-9;]*m", "", printed)
         left = "\n".join(f"{path.name}: {path.read_text()}" for path in self.scratch.iterdir())
-        assert finished.returncode == 0, f"{where}: exit status {finished.returncode}\n{commands}\n{printed}\n{left}"
+        assert finished.returncode == 0, f"{where}: exit code {finished.returncode}\n{commands}\n{printed}\n{left}"
         return printed
 
 
 def assert_printed(expected: str, printed: str, where: str) -> None:
-    """Every line of the page was printed, in that order; `...` stands for anything."""
+    """Asserts that every line of the page was printed, in that order; `...` matches anything."""
     position = 0
     for line in filter(None, map(str.strip, expected.splitlines())):
         pattern = re.escape(line).replace(re.escape("..."), ".*")
         found = re.compile(rf"^\s*{pattern}\s*$", re.MULTILINE).search(printed, position)
-        assert found, f"{where}: the page says {line!r}, printed was\n{printed}"
+        assert found, f"{where}: the page has {line!r}, but the output is\n{printed}"
         position = found.end()
 
 
 def last_json(printed: str, where: str) -> object:
-    """The last JSON object of an output that may hold several."""
+    """The last JSON object of an output that can contain several."""
     found, start = None, printed.find("{")
     while start >= 0:
         try:
@@ -156,7 +156,7 @@ def last_json(printed: str, where: str) -> object:
 
 
 def assert_like(expected: object, actual: object, where: str) -> None:
-    """The same JSON, in which a token of x's is any token and a date any date, to the second and in UTC."""
+    """Asserts that the JSON is the same; a token of x's matches any token, a date any date to the second in UTC."""
     if isinstance(expected, dict):
         assert isinstance(actual, dict) and list(actual) == list(expected), f"{where}: {expected} is not {actual}"
         for key, value in expected.items():

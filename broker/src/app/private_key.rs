@@ -8,7 +8,12 @@
 
 use std::fmt;
 
-use aws_lc_rs::{rand::SystemRandom, rsa::KeyPair, signature::RSA_PKCS1_SHA256};
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    rand::SystemRandom,
+    rsa::KeyPair,
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
 use base64ct::{Base64, Encoding};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::{Zeroize, Zeroizing};
@@ -67,6 +72,22 @@ impl PrivateKey {
             )
             .ok()?;
         Some(signature)
+    }
+
+    /// The private key in PKCS#8 and the public key in X.509, both in DER, for a program that imports the key into KMS.
+    /// `None` only if AWS-LC itself fails.
+    pub fn to_der(&self) -> Option<(Zeroizing<Vec<u8>>, Vec<u8>)> {
+        let private: Pkcs8V1Der<'_> = self.0.as_der().ok()?;
+        let public: PublicKeyX509Der<'_> = self.0.public_key().as_der().ok()?;
+        Some((
+            Zeroizing::new(private.as_ref().to_vec()),
+            public.as_ref().to_vec(),
+        ))
+    }
+
+    /// The length of the modulus.
+    pub fn bits(&self) -> usize {
+        self.0.public_modulus_len() * 8
     }
 }
 

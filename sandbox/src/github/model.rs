@@ -14,6 +14,10 @@ pub struct App {
     pub client_id: String,
     /// The name in URLs.
     pub slug: String,
+    /// The account that owns the App.
+    pub owner: String,
+    /// The permissions that the App requests. An installation may not have accepted all of them.
+    pub permissions: BTreeMap<String, String>,
     /// Its public keys; GitHub allows 25.
     pub keys: Vec<PublicKey>,
 }

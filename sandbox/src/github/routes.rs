@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::GitHubError;
+use super::git::{self, GitRepositories};
 use super::responses::{self, json_response};
 use super::{GitHub, TokenRequest};
 use crate::net::recorder::Call;
@@ -35,31 +36,43 @@ pub(crate) const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratel
 /// GitHub, shared by everything that serves or inspects it.
 pub(crate) type SharedGitHub = Arc<Mutex<GitHub>>;
 
-/// GitHub's API below this path: empty, or `/api/v3`.
-pub(crate) fn router(github: &SharedGitHub, base_path: &str) -> Router {
-    let routes = Router::new()
+/// The path of the API on GitHub Enterprise Server. The client also uses it for every loopback host.
+const ENTERPRISE: &str = "/api/v3";
+
+/// GitHub: its API below the base path, which is empty or `/api/v3`, GraphQL, and git. With an empty base path, the API is
+/// also below `/api/v3`.
+pub(crate) fn router(
+    github: &SharedGitHub,
+    repositories: &Arc<GitRepositories>,
+    base_path: &str,
+) -> Router {
+    let mut router = Router::new().nest(ENTERPRISE, api(github, ENTERPRISE));
+    if base_path.is_empty() {
+        router = router.merge(api(github, ""));
+    }
+    let common = (Arc::clone(github), String::new());
+    let web = Router::new()
+        .route("/graphql", post(graphql))
+        .route("/api/graphql", post(graphql))
+        .fallback(async || GitHubError::NotFound)
+        .layer(from_fn_with_state(common, with_common_headers))
+        .with_state(Arc::clone(github));
+    router.merge(web).merge(git::router(github, repositories))
+}
+
+fn api(github: &SharedGitHub, base_path: &str) -> Router {
+    let common = (Arc::clone(github), base_path.to_owned());
+    Router::new()
         .route(CONFIRM, get(confirm))
         .route(MINT, post(mint))
         .route(REVOKE, delete(revoke))
         .route(LIST_REPOSITORIES, get(list_repositories))
         .route("/repos/{owner}/{repo}", get(get_repository))
         .route("/repos/{owner}/{repo}/contents/{*path}", put(put_contents))
-        .route(
-            "/rate_limit",
-            get(async || json_response(StatusCode::OK, &json!({}))),
-        )
-        .route(
-            "/meta",
-            get(async || json_response(StatusCode::OK, &json!({}))),
-        );
-    let routes = if base_path.is_empty() {
-        routes
-    } else {
-        Router::new().nest(base_path, routes)
-    };
-    let common = (Arc::clone(github), base_path.to_owned());
-    routes
-        .fallback(async || GitHubError::NotFound)
+        .route("/app", get(get_app))
+        .route("/app/installations/{id}", get(get_installation))
+        .route("/rate_limit", get(rate_limit))
+        .route("/meta", get(meta))
         .method_not_allowed_fallback(async || GitHubError::NotFound)
         .layer(from_fn_with_state(common, with_common_headers))
         .with_state(Arc::clone(github))
@@ -67,8 +80,7 @@ pub(crate) fn router(github: &SharedGitHub, base_path: &str) -> Router {
 
 /// The kind of call, as far as the function makes it.
 pub(crate) fn classify<B>(base_path: &str, request: &http::Request<B>) -> Call {
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.and_then(|route| route.as_str().strip_prefix(base_path));
+    let route = matched_api_path(base_path, request);
     match (request.method(), route) {
         (&Method::GET, Some(CONFIRM)) => Call::Confirm,
         (&Method::POST, Some(MINT)) => Call::Mint,
@@ -76,6 +88,21 @@ pub(crate) fn classify<B>(base_path: &str, request: &http::Request<B>) -> Call {
         (&Method::GET, Some(LIST_REPOSITORIES)) => Call::ListRepositories,
         _ => Call::Other,
     }
+}
+
+/// The API route of a request without the base path; `None` if it is not a route of the REST API.
+pub(crate) fn matched_api_path<'a, B>(
+    base_path: &str,
+    request: &'a http::Request<B>,
+) -> Option<&'a str> {
+    let route = request.extensions().get::<MatchedPath>()?.as_str();
+    let route = match route.strip_prefix(ENTERPRISE) {
+        Some(route) => route,
+        None if base_path.is_empty() => route,
+        None => return None,
+    };
+    let is_api = !route.starts_with("/{owner}") && !route.ends_with("/graphql");
+    is_api.then_some(route)
 }
 
 /// Everything in the headers of a call of the function that violates the contract.
@@ -186,6 +213,50 @@ async fn put_contents(
     Ok(json_response(StatusCode::CREATED, &body))
 }
 
+async fn get_app(
+    State(github): State<SharedGitHub>,
+    Credential(jwt): Credential,
+) -> Result<Response, GitHubError> {
+    let github = lock(&github);
+    let app = github.authenticate(&jwt)?;
+    Ok(json_response(StatusCode::OK, &responses::app(&github, app)))
+}
+
+async fn get_installation(
+    State(github): State<SharedGitHub>,
+    Credential(jwt): Credential,
+    Path(id): Path<String>,
+) -> Result<Response, GitHubError> {
+    let github = lock(&github);
+    let app = github.authenticate(&jwt)?;
+    let id = id.parse().map_err(|_| GitHubError::NotFound)?;
+    let installation = github.installation(app, id)?;
+    let body = responses::installation(&github, installation);
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+async fn rate_limit(State(github): State<SharedGitHub>) -> Response {
+    json_response(StatusCode::OK, &responses::rate_limit(&lock(&github)))
+}
+
+async fn meta() -> Response {
+    let body = json!({ "verifiable_password_authentication": false });
+    json_response(StatusCode::OK, &body)
+}
+
+/// GraphQL, as far as the client uses it: the login of a token.
+async fn graphql(
+    State(github): State<SharedGitHub>,
+    Credential(token): Credential,
+) -> Result<Response, GitHubError> {
+    let mut github = lock(&github);
+    let token = github.use_token(&token)?;
+    let slug = github.app_of(&token).map_or("", |app| app.slug.as_str());
+    let viewer = json!({ "login": format!("{slug}[bot]") });
+    let body = json!({ "data": { "viewer": viewer } });
+    Ok(json_response(StatusCode::OK, &body))
+}
+
 /// The JWT or token of a request: what follows `Bearer` or `token` in `Authorization`.
 struct Credential(String);
 
@@ -232,7 +303,19 @@ async fn with_common_headers(
         let location = text(&format!("{base_path}{location}"));
         headers.insert(LOCATION, location);
     }
-    headers.insert(DATE, text(&clock::http_date(lock(&github).now())));
+    let mut github = lock(&github);
+    headers.insert(DATE, text(&clock::http_date(github.now())));
+    github.requests_this_hour += 1;
+    let (limit, remaining, reset) = github.rate_limit();
+    headers.insert("x-ratelimit-limit", limit.into());
+    headers.insert("x-ratelimit-used", (limit - remaining).into());
+    headers.insert("x-ratelimit-resource", text("core"));
+    for (name, value) in [
+        (RATE_LIMIT_REMAINING, remaining.into()),
+        (RATE_LIMIT_RESET, reset.into()),
+    ] {
+        headers.entry(name).or_insert(value);
+    }
     let id = format!(
         "{:04X}:{:06X}:{:022X}",
         fastrand::u16(..),

@@ -73,8 +73,9 @@ mod tests {
     #[tokio::test]
     async fn every_byte_is_delayed_and_the_first_waits_for_the_handshake() {
         let (near, mut client) = tokio::io::duplex(64);
-        let mut server = delayed(near, Duration::from_millis(40));
+        // Before the delay starts to count: the machine may stall right after it.
         let (begun, mut byte) = (Instant::now(), [0]);
+        let mut server = delayed(near, Duration::from_millis(40));
         client.write_all(b"a").await.expect("open");
         server.read_exact(&mut byte).await.expect("open");
         let arrived = begun.elapsed();

@@ -15,6 +15,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request as HttpRequest};
 use http_body_util::{BodyExt as _, Collected};
 
+use super::exchange;
 use super::faulty_stream::{ConnectionHandle, Disconnect};
 use super::recorder::{Call, RecordedRequest, Recorder};
 use crate::aws::sigv4::Signer;
@@ -58,6 +59,7 @@ pub(crate) async fn pass(
     let number = gateway.record(call, &request, &connection);
     let fault = gateway.faults.due(call);
     gateway.check_contract(call, &request);
+    let recorded = request.clone();
     let canned = fault
         .as_ref()
         .and_then(|fault| inject::canned_response(fault, call));
@@ -69,6 +71,7 @@ pub(crate) async fn pass(
         let body = body.collect().await.map(Collected::to_bytes);
         http::Response::from_parts(parts, body.unwrap_or_default())
     };
+    gateway.write_exchange(&recorded, &response, fault.as_ref());
     gateway
         .finish(number, call, fault, response, &connection)
         .await
@@ -118,6 +121,27 @@ impl Gateway {
             ended: None,
             status: None,
         })
+    }
+
+    fn write_exchange(
+        &self,
+        request: &HttpRequest<Bytes>,
+        response: &http::Response<Bytes>,
+        fault: Option<&Fault>,
+    ) {
+        if !exchange::is_enabled() {
+            return;
+        }
+        let path = request.uri().path();
+        match &self.service {
+            Service::Aws(_) => exchange::write("aws", path, request, response, fault.is_some()),
+            Service::GitHub(base_path) => {
+                if github::routes::matched_api_path(base_path, request).is_some() {
+                    let path = path.strip_prefix("/api/v3").unwrap_or(path);
+                    exchange::write("github", path, request, response, fault.is_some());
+                }
+            }
+        }
     }
 
     async fn finish(

@@ -1,5 +1,7 @@
 //! The state that every scenario starts from: one App, installed on one account, with its key in SSM.
 
+use std::collections::BTreeMap;
+
 use crate::aws::kms::Kms;
 use crate::aws::ssm::Parameter;
 use crate::github::GitHub;
@@ -49,11 +51,16 @@ pub(crate) fn github(key: &PrivateKey) -> GitHub {
         ("metadata", "read"),
         ("pull_requests", "write"),
     ];
+    let permissions: BTreeMap<_, _> = granted
+        .map(|(name, level)| (name.to_owned(), level.to_owned()))
+        .into();
     GitHub {
         apps: vec![App {
             id: 123_456,
             client_id: CLIENT_ID.into(),
             slug: "sandbox-app".into(),
+            owner: "octo-org".into(),
+            permissions: permissions.clone(),
             keys: vec![key.public()],
         }],
         installations: vec![Installation {
@@ -61,9 +68,7 @@ pub(crate) fn github(key: &PrivateKey) -> GitHub {
             app_id: 123_456,
             account: "octo-org".into(),
             repository_ids: None,
-            permissions: granted
-                .map(|(name, level)| (name.to_owned(), level.to_owned()))
-                .into(),
+            permissions,
             suspended: false,
             ip_allow_list: false,
         }],

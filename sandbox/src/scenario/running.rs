@@ -146,9 +146,28 @@ impl Running {
         self.sandbox.github_url()
     }
 
+    /// The certificate authority to trust, if the servers use TLS.
+    pub fn ca_bundle(&self) -> Option<PathBuf> {
+        self.sandbox.ca_bundle()
+    }
+
     /// GitHub, to inspect or to change.
     pub fn github(&self) -> MutexGuard<'_, GitHub> {
         lock(&self.sandbox.github)
+    }
+
+    /// The host and port of GitHub, at which git and the client find it: `127.0.0.1:PORT`.
+    pub fn github_host(&self) -> String {
+        self.sandbox.github_host()
+    }
+
+    /// The bare git repository behind a repository of GitHub.
+    ///
+    /// # Panics
+    /// If GitHub has no such repository.
+    pub async fn bare_repository(&self, full_name: &str) -> PathBuf {
+        let id = self.github().repository_mut(full_name).id;
+        self.sandbox.repositories.path(id, full_name).await
     }
 
     /// SSM, to inspect or to change.

@@ -1,33 +1,18 @@
-# The least that a broker needs: one repository, read access, a released zip. The three SSM parameters exist already
-# (docs: "Deploy your first broker", step 1).
-
-terraform {
-  required_version = ">= 1.6"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.0, < 7.0"
-    }
-  }
-}
+# The smallest broker: one repository, read access, and the zip of a release. The App's three SSM parameters must exist; the tutorial
+# "Deploy your first broker" creates them in its step 1.
 
 provider "aws" {
-  region = "us-east-1"
+  region = var.region
 }
 
 module "broker" {
   source = "../.." # outside this repository: github.com/meigma/github-token-broker//terraform?ref=v1.1.0
 
   function_name    = "github-token-broker"
-  repository_owner = "your-org"
-  repository_name  = "your-repo"
+  repository_owner = var.repository_owner
+  repository_name  = var.repository_name
 
   lambda_artifact = {
     release_version = "v1.1.0"
   }
-}
-
-output "function_name" {
-  value = module.broker.function_name
 }

@@ -1,76 +1,37 @@
-# A broker and its three SSM parameters, under a key of their own. The private key goes to SSM and nowhere else: it is an
-# ephemeral variable, handed over as a write-only argument, so neither the plan nor the state holds it.
+# A broker and its three SSM parameters. Terraform passes the private key to SSM and stores it nowhere: it is an ephemeral variable and a
+# write-only argument, so neither the plan nor the state contains it.
 #
-# That needs Terraform >= 1.11 (OpenTofu >= 1.11) and AWS provider >= 5.88. With an older tool, do not write the key into a
-# plain `value`, which the state keeps in clear: leave `aws_ssm_parameter.private_key` and the variable out, and put the
-# parameter by hand:
+# This requires Terraform or OpenTofu 1.11 and AWS provider 5.88. With an older tool, do not use the plain argument `value`, which the
+# state keeps in clear text. Remove `aws_ssm_parameter.private_key` and its two variables, and store the key by hand:
 #
-#   aws ssm put-parameter --type SecureString --key-id KEY_ARN \
-#     --name /github-token-broker/app/private-key-pem --value file://key.pem
+#     aws ssm put-parameter --type SecureString --key-id KEY_ARN \
+#       --name /github-token-broker/app/private-key-pem --value file://key.pem
 #
-# Apply with the key from the environment:  TF_VAR_private_key_pem="$(cat key.pem)" terraform apply
-# To rotate it, give the new key and raise `private_key_version` by one.
-
-terraform {
-  required_version = ">= 1.11"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.88, < 7.0"
-    }
-  }
-}
+# Apply with the key in the environment: `TF_VAR_private_key_pem="$(cat key.pem)" terraform apply`. To rotate the key, provide the new one
+# and increase `private_key_version` by one.
 
 provider "aws" {
-  region = "us-east-1"
-}
-
-variable "client_id" {
-  description = "Client ID of the GitHub App, such as Iv23li..."
-  type        = string
-}
-
-variable "installation_id" {
-  description = "ID of the App's installation on the repository's owner."
-  type        = string
-}
-
-variable "private_key_pem" {
-  description = "The App's private key, as GitHub's .pem file holds it."
-  type        = string
-  ephemeral   = true
-  sensitive   = true
-}
-
-variable "private_key_version" {
-  description = "Raise it by one whenever private_key_pem changes: nothing else tells that it did."
-  type        = number
-  default     = 1
-}
-
-variable "kms_key_arn" {
-  description = "ARN of the customer-managed KMS key that encrypts the private key's parameter."
-  type        = string
+  region = var.region
 }
 
 resource "aws_ssm_parameter" "client_id" {
-  #checkov:skip=CKV2_AWS_34:The client ID is no secret; GitHub shows it to everyone.
-  #checkov:skip=CKV_AWS_337:As above.
+  #checkov:skip=CKV2_AWS_34:The client ID is not a secret; GitHub shows it to everyone.
+  #checkov:skip=CKV_AWS_337:The client ID is not a secret.
   name  = "/github-token-broker/app/client-id"
   type  = "String"
   value = var.client_id
 }
 
 resource "aws_ssm_parameter" "installation_id" {
-  #checkov:skip=CKV2_AWS_34:The installation ID is no secret.
-  #checkov:skip=CKV_AWS_337:As above.
+  #checkov:skip=CKV2_AWS_34:The installation ID is not a secret.
+  #checkov:skip=CKV_AWS_337:The installation ID is not a secret.
   name  = "/github-token-broker/app/installation-id"
   type  = "String"
   value = var.installation_id
 }
 
 resource "aws_ssm_parameter" "private_key" {
+  #checkov:skip=CKV_AWS_337:The key is an input: kms_key_arn.
   name             = "/github-token-broker/app/private-key-pem"
   type             = "SecureString"
   key_id           = var.kms_key_arn
@@ -82,8 +43,8 @@ module "broker" {
   source = "../.." # outside this repository: github.com/meigma/github-token-broker//terraform?ref=v1.1.0
 
   function_name    = "github-token-broker"
-  repository_owner = "your-org"
-  repository_name  = "your-repo"
+  repository_owner = var.repository_owner
+  repository_name  = var.repository_name
   kms_key_arn      = var.kms_key_arn
 
   ssm_parameter_paths = {
@@ -95,8 +56,4 @@ module "broker" {
   lambda_artifact = {
     release_version = "v1.1.0"
   }
-}
-
-output "function_name" {
-  value = module.broker.function_name
 }

@@ -1,14 +1,28 @@
-"""One AWS account in one region, on loopback: makes, changes, shows and deletes what the stand-in provider manages.
+"""One AWS account in one region, on loopback: creates, updates, reads and deletes what the stand-in provider manages.
 
-In: a resource type and its planned values. Out: boto3 calls (resources.py). A resource that is gone is None, not an error.
+Input: a resource type and its planned values. Output: boto3 calls (resources.py). A missing resource is None, not an error.
 """
 
+import json
+import os
 import threading
 
 import resources
 
+# AWS's names for "it does not exist", by service.
+GONE = (
+    "NoSuchEntity",
+    "NotFoundException",
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "ParameterNotFound",
+    "InvalidGroup.NotFound",
+    "InvalidSecurityGroupRuleId.NotFound",
+    "InvalidVpcEndpointId.NotFound",
+)
+
 _clients = {}
-_making_clients = threading.Lock()  # boto3's default session is not made for two threads at once
+_making_clients = threading.Lock()  # boto3's default session is not safe for two threads at once
 
 
 def _client(service: str, endpoint: str, region: str):
@@ -18,7 +32,16 @@ def _client(service: str, endpoint: str, region: str):
         key = (service, endpoint, region)
         if key not in _clients:
             _clients[key] = boto3.client(service, endpoint_url=endpoint, region_name=region)
+            _clients[key].meta.events.register(f"provide-client-params.{service}", _record)
         return _clients[key]
+
+
+def _record(params: dict, model, **_) -> None:
+    """Appends the call to the file in STANDIN_CALLS, if set: a test compares the calls with the deployer's policy."""
+    if path := os.environ.get("STANDIN_CALLS"):
+        call = {"service": model.service_model.endpoint_prefix, "operation": model.name, "params": params}
+        with open(path, "a", encoding="utf-8") as calls:
+            calls.write(json.dumps(call, default=lambda value: f"{len(value)} bytes") + "\n")
 
 
 class Aws:
@@ -40,13 +63,13 @@ class Aws:
         getattr(resources, f"delete_{kind}")(self, state)
 
     def read(self, kind: str, state: dict) -> dict | None:
-        """What AWS shows, None if it is gone."""
+        """The resource as AWS shows it, or None if it does not exist."""
         import botocore.exceptions
 
         try:
             seen = getattr(resources, f"read_{kind}")(self, state)
         except botocore.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound"):
+            if error.response["Error"]["Code"] in GONE:
                 return None
             raise
         if seen is not None:
@@ -55,10 +78,26 @@ class Aws:
                 seen["tags_all"] = seen["tags"]
         return seen
 
-    def data(self, kind: str) -> dict:
+    def data(self, kind: str, config: dict) -> dict:
+        if kind == "aws_s3_object":
+            return self._s3_object(config)
         if kind == "aws_caller_identity":
             me = self.sts.get_caller_identity()
             return {"id": me["Account"], "account_id": me["Account"], "arn": me["Arn"], "user_id": me["UserId"]}
         if kind == "aws_partition":
             return {"id": "aws", "partition": "aws", "dns_suffix": "amazonaws.com", "reverse_dns_prefix": "com.amazonaws"}
         return {"id": self.region, "name": self.region, "region": self.region, "description": self.region}
+
+    def _s3_object(self, config: dict) -> dict:
+        named = {"Bucket": config["bucket"], "Key": config["key"]}
+        if config["version_id"]:
+            named["VersionId"] = config["version_id"]
+        shown = self.s3.head_object(**named, ChecksumMode=config["checksum_mode"])
+        self.s3.get_object_tagging(**named)
+        return {
+            **config,
+            "id": f"{config['bucket']}/{config['key']}",
+            "version_id": shown.get("VersionId"),
+            "checksum_sha256": shown.get("ChecksumSHA256", ""),
+            "etag": shown["ETag"],
+        }

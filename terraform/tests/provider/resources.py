@@ -1,6 +1,8 @@
-"""How each resource type of the stand-in provider is made in AWS: four functions for each, named `<verb>_<type>`.
+"""How the stand-in provider creates, reads, updates and deletes each resource type in AWS: functions named `<verb>_<type>`.
 
-In: the account's clients and planned values. Out: boto3 calls. What `read_...` leaves out is what AWS (moto) does not show.
+Input: the account's clients and planned values. Output: boto3 calls. An attribute that `read_...` omits is one that AWS (moto) does
+not return. The real provider makes a few more calls to read what this module does not set; these functions make them too, so that
+the recorded calls include them.
 """
 
 import json
@@ -43,6 +45,8 @@ def create_aws_iam_role(aws, planned, _config):
 
 
 def read_aws_iam_role(aws, state):
+    aws.iam.list_role_policies(RoleName=state["name"])
+    aws.iam.list_attached_role_policies(RoleName=state["name"])
     role = aws.iam.get_role(RoleName=state["name"])["Role"]
     return {
         "id": role["RoleName"],
@@ -76,6 +80,7 @@ def update_aws_iam_role(aws, prior, planned, _config):
 
 
 def delete_aws_iam_role(aws, state):
+    aws.iam.list_instance_profiles_for_role(RoleName=state["name"])
     aws.iam.delete_role(RoleName=state["name"])
 
 
@@ -150,7 +155,7 @@ def delete_aws_cloudwatch_log_group(aws, state):
     aws.logs.delete_log_group(logGroupName=state["name"])
 
 
-# Function and who may invoke it
+# Function, its URL, and the principals that are allowed to invoke it
 
 
 def _code(planned):
@@ -177,6 +182,19 @@ def _configuration(planned):
         )
         if planned["logging_config"]
         else {"LogFormat": "Text"},
+        "Layers": planned["layers"] or [],
+        "VpcConfig": _vpc(planned["vpc_config"]),
+        "TracingConfig": {"Mode": planned["tracing_config"][0]["mode"] if planned["tracing_config"] else "PassThrough"},
+    }
+
+
+def _vpc(blocks):
+    """AWS leaves the VPC if both lists are empty."""
+    block = blocks[0] if blocks else {"subnet_ids": [], "security_group_ids": [], "ipv6_allowed_for_dual_stack": None}
+    return {
+        "SubnetIds": block["subnet_ids"],
+        "SecurityGroupIds": block["security_group_ids"],
+        "Ipv6AllowedForDualStack": bool(block["ipv6_allowed_for_dual_stack"]),
     }
 
 
@@ -200,8 +218,12 @@ def _reserve(function, planned):
 
 
 def read_aws_lambda_function(aws, state):
-    function = getattr(aws, "lambda").get_function(FunctionName=state["function_name"])
+    client = getattr(aws, "lambda")
+    function = client.get_function(FunctionName=state["function_name"])
+    client.list_versions_by_function(FunctionName=state["function_name"])
+    client.get_function_code_signing_config(FunctionName=state["function_name"])
     shown = function["Configuration"]
+    vpc = shown.get("VpcConfig") or {}
     arn = shown["FunctionArn"]
     invoke = f"arn:aws:apigateway:{aws.region}:lambda:path/2015-03-31/functions/{{}}/invocations"
     variables = shown.get("Environment", {}).get("Variables", {})
@@ -220,8 +242,11 @@ def read_aws_lambda_function(aws, state):
         "timeout": shown["Timeout"],
         "architectures": shown["Architectures"],
         "environment": [{"variables": variables}] if variables else [],
-        # Computed in the real provider: only where it is configured, a difference is drift.
+        # Computed in the real provider: a difference is drift only if the block is configured.
         "logging_config": [_logging(shown["LoggingConfig"])] if state["logging_config"] else [],
+        "tracing_config": [{"mode": shown["TracingConfig"]["Mode"]}] if state["tracing_config"] else [],
+        "vpc_config": [_seen_vpc(vpc)] if vpc.get("SubnetIds") else [],
+        "layers": [layer["Arn"] for layer in shown.get("Layers", [])],
         "code_sha256": shown["CodeSha256"],
         "source_code_size": shown["CodeSize"],
         "last_modified": shown["LastModified"],
@@ -229,6 +254,15 @@ def read_aws_lambda_function(aws, state):
         "signing_profile_version_arn": "",
         "reserved_concurrent_executions": function.get("Concurrency", {}).get("ReservedConcurrentExecutions", -1),
         "tags": function.get("Tags", {}),
+    }
+
+
+def _seen_vpc(vpc):
+    return {
+        "subnet_ids": vpc["SubnetIds"],
+        "security_group_ids": vpc["SecurityGroupIds"],
+        "ipv6_allowed_for_dual_stack": vpc.get("Ipv6AllowedForDualStack", False),
+        "vpc_id": vpc.get("VpcId", ""),
     }
 
 
@@ -264,6 +298,7 @@ def create_aws_lambda_permission(aws, planned, _config):
             StatementId=planned["statement_id"],
             Action=planned["action"],
             Principal=planned["principal"],
+            FunctionUrlAuthType=planned["function_url_auth_type"],
         )
     )
 
@@ -286,7 +321,28 @@ def delete_aws_lambda_permission(aws, state):
     getattr(aws, "lambda").remove_permission(FunctionName=state["function_name"], StatementId=state["statement_id"])
 
 
-# Alarm
+def create_aws_lambda_function_url(aws, planned, _config):
+    getattr(aws, "lambda").create_function_url_config(
+        FunctionName=planned["function_name"], AuthType=planned["authorization_type"], InvokeMode=planned["invoke_mode"]
+    )
+
+
+def read_aws_lambda_function_url(aws, state):
+    url = getattr(aws, "lambda").get_function_url_config(FunctionName=state["function_name"])
+    return {
+        "id": state["function_name"],
+        "function_arn": url["FunctionArn"],
+        "function_url": url["FunctionUrl"],
+        "url_id": url["FunctionUrl"].split("/")[2].split(".")[0],
+        "authorization_type": url["AuthType"],
+    }
+
+
+def delete_aws_lambda_function_url(aws, state):
+    getattr(aws, "lambda").delete_function_url_config(FunctionName=state["function_name"])
+
+
+# Alarm, metric filter, dashboard
 
 
 def create_aws_cloudwatch_metric_alarm(aws, planned, _config):
@@ -297,16 +353,31 @@ def create_aws_cloudwatch_metric_alarm(aws, planned, _config):
             AlarmActions=planned["alarm_actions"],
             Namespace=planned["namespace"],
             MetricName=planned["metric_name"],
-            Dimensions=[{"Name": name, "Value": value} for name, value in (planned["dimensions"] or {}).items()],
+            Dimensions=_dimensions(planned["dimensions"]),
             Statistic=planned["statistic"],
             Period=planned["period"],
             EvaluationPeriods=planned["evaluation_periods"],
             Threshold=planned["threshold"],
             ComparisonOperator=planned["comparison_operator"],
             TreatMissingData=planned["treat_missing_data"],
+            Metrics=[_query(query) for query in planned["metric_query"]],
             Tags=_pairs(planned["tags"]),
         )
     )
+
+
+def _dimensions(dimensions):
+    return [{"Name": name, "Value": value} for name, value in (dimensions or {}).items()]
+
+
+def _query(query):
+    if not query["metric"]:
+        return _given(Id=query["id"], Expression=query["expression"], Label=query["label"], ReturnData=query["return_data"])
+    (metric,) = query["metric"]
+    shown = {"Namespace": metric["namespace"], "MetricName": metric["metric_name"]}
+    shown["Dimensions"] = _dimensions(metric["dimensions"])
+    stat = {"Metric": shown, "Period": metric["period"], "Stat": metric["stat"]}
+    return {"Id": query["id"], "MetricStat": stat, "ReturnData": bool(query["return_data"])}
 
 
 def read_aws_cloudwatch_metric_alarm(aws, state):
@@ -319,20 +390,251 @@ def read_aws_cloudwatch_metric_alarm(aws, state):
         "arn": alarm["AlarmArn"],
         "evaluate_low_sample_count_percentiles": "",
         "alarm_actions": alarm["AlarmActions"],
-        "namespace": alarm["Namespace"],
-        "metric_name": alarm["MetricName"],
-        "dimensions": {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]},
+        "namespace": alarm.get("Namespace", ""),
+        "metric_name": alarm.get("MetricName", ""),
+        "dimensions": {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])},
         "threshold": alarm["Threshold"],
         "tags": _unpaired(aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]),
     }
 
 
-def update_aws_cloudwatch_metric_alarm(aws, _prior, planned, config):
+def update_aws_cloudwatch_metric_alarm(aws, prior, planned, config):
     create_aws_cloudwatch_metric_alarm(aws, planned, config)
+    if _gone(prior, planned):
+        aws.cloudwatch.untag_resource(ResourceARN=prior["arn"], TagKeys=_gone(prior, planned))
+    if planned["tags"]:
+        aws.cloudwatch.tag_resource(ResourceARN=prior["arn"], Tags=_pairs(planned["tags"]))
 
 
 def delete_aws_cloudwatch_metric_alarm(aws, state):
     aws.cloudwatch.delete_alarms(AlarmNames=[state["alarm_name"]])
+
+
+def create_aws_cloudwatch_log_metric_filter(aws, planned, _config):
+    (transformation,) = planned["metric_transformation"]
+    aws.logs.put_metric_filter(
+        logGroupName=planned["log_group_name"],
+        filterName=planned["name"],
+        filterPattern=planned["pattern"],
+        metricTransformations=[
+            {
+                "metricName": transformation["name"],
+                "metricNamespace": transformation["namespace"],
+                "metricValue": transformation["value"],
+            }
+        ],
+    )
+
+
+def read_aws_cloudwatch_log_metric_filter(aws, state):
+    found = aws.logs.describe_metric_filters(logGroupName=state["log_group_name"], filterNamePrefix=state["name"])
+    if not found["metricFilters"]:
+        return None
+    return {"id": state["name"], "pattern": found["metricFilters"][0]["filterPattern"]}
+
+
+def update_aws_cloudwatch_log_metric_filter(aws, _prior, planned, config):
+    create_aws_cloudwatch_log_metric_filter(aws, planned, config)
+
+
+def delete_aws_cloudwatch_log_metric_filter(aws, state):
+    aws.logs.delete_metric_filter(logGroupName=state["log_group_name"], filterName=state["name"])
+
+
+def create_aws_cloudwatch_dashboard(aws, planned, _config):
+    aws.cloudwatch.put_dashboard(DashboardName=planned["dashboard_name"], DashboardBody=planned["dashboard_body"])
+
+
+def read_aws_cloudwatch_dashboard(aws, state):
+    shown = aws.cloudwatch.get_dashboard(DashboardName=state["dashboard_name"])
+    return {"id": shown["DashboardName"], "dashboard_arn": shown["DashboardArn"], "dashboard_body": shown["DashboardBody"]}
+
+
+def update_aws_cloudwatch_dashboard(aws, _prior, planned, config):
+    create_aws_cloudwatch_dashboard(aws, planned, config)
+
+
+def delete_aws_cloudwatch_dashboard(aws, state):
+    aws.cloudwatch.delete_dashboards(DashboardNames=[state["dashboard_name"]])
+
+
+# What only the examples create: a KMS key without key material, GitHub's OIDC provider, a network. None is updated.
+
+
+def create_aws_kms_external_key(aws, planned, _config):
+    key = aws.kms.create_key(
+        **_given(
+            Origin="EXTERNAL",
+            Description=planned["description"],
+            KeySpec=planned["key_spec"],
+            KeyUsage=planned["key_usage"],
+            Policy=planned["policy"],
+            Tags=[{"TagKey": key, "TagValue": value} for key, value in (planned["tags"] or {}).items()],
+        )
+    )
+    planned["id"] = key["KeyMetadata"]["KeyId"]
+
+
+def read_aws_kms_external_key(aws, state):
+    key = aws.kms.describe_key(KeyId=state["id"])["KeyMetadata"]
+    if key["KeyState"] == "PendingDeletion":
+        return None
+    tags = aws.kms.list_resource_tags(KeyId=state["id"])["Tags"]
+    return {
+        "id": key["KeyId"],
+        "arn": key["Arn"],
+        "description": key["Description"],
+        "enabled": key["Enabled"],
+        "key_state": key["KeyState"],
+        "key_usage": key["KeyUsage"],
+        "key_spec": key.get("KeySpec", key["CustomerMasterKeySpec"]),
+        "expiration_model": "",
+        "valid_to": "",
+        "multi_region": key.get("MultiRegion", False),
+        "policy": aws.kms.get_key_policy(KeyId=state["id"], PolicyName="default")["Policy"],
+        "tags": {tag["TagKey"]: tag["TagValue"] for tag in tags},
+    }
+
+
+def delete_aws_kms_external_key(aws, state):
+    aws.kms.schedule_key_deletion(KeyId=state["id"], PendingWindowInDays=int(state["deletion_window_in_days"]))
+
+
+def create_aws_iam_openid_connect_provider(aws, planned, _config):
+    made = aws.iam.create_open_id_connect_provider(
+        Url=planned["url"], ClientIDList=planned["client_id_list"], ThumbprintList=["0" * 40]
+    )
+    planned["id"] = made["OpenIDConnectProviderArn"]
+
+
+def read_aws_iam_openid_connect_provider(aws, state):
+    shown = aws.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=state["id"])
+    return {
+        "id": state["id"],
+        "arn": state["id"],
+        "client_id_list": shown["ClientIDList"],
+        "thumbprint_list": shown["ThumbprintList"],
+        "tags": _unpaired(shown.get("Tags", [])),
+    }
+
+
+def delete_aws_iam_openid_connect_provider(aws, state):
+    aws.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=state["id"])
+
+
+def _ec2_tags(kind, tags):
+    return [{"ResourceType": kind, "Tags": _pairs(tags)}] if tags else []
+
+
+def create_aws_security_group(aws, planned, _config):
+    group = aws.ec2.create_security_group(
+        GroupName=planned["name"],
+        Description=planned["description"],
+        VpcId=planned["vpc_id"],
+        TagSpecifications=_ec2_tags("security-group", planned["tags"]),
+    )
+    planned["id"] = group["GroupId"]
+    # Like the real provider: the group starts without AWS's default rule that allows everything outbound.
+    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    aws.ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=everything)
+
+
+def read_aws_security_group(aws, state):
+    group = aws.ec2.describe_security_groups(GroupIds=[state["id"]])["SecurityGroups"][0]
+    return {
+        "id": group["GroupId"],
+        "arn": f"arn:aws:ec2:{aws.region}:{group['OwnerId']}:security-group/{group['GroupId']}",
+        "owner_id": group["OwnerId"],
+        "name": group["GroupName"],
+        "name_prefix": "",
+        "description": group["Description"],
+        "vpc_id": group["VpcId"],
+        "tags": _unpaired(group.get("Tags", [])),
+    }
+
+
+def delete_aws_security_group(aws, state):
+    aws.ec2.delete_security_group(GroupId=state["id"])
+
+
+def _rule(planned):
+    rule = {"IpProtocol": planned["ip_protocol"], "FromPort": int(planned["from_port"]), "ToPort": int(planned["to_port"])}
+    if planned["cidr_ipv4"]:
+        rule["IpRanges"] = [{"CidrIp": planned["cidr_ipv4"], "Description": planned["description"] or ""}]
+    else:
+        group = {"GroupId": planned["referenced_security_group_id"], "Description": planned["description"] or ""}
+        rule["UserIdGroupPairs"] = [group]
+    return [rule]
+
+
+def _create_rule(aws, planned, authorize):
+    made = authorize(GroupId=planned["security_group_id"], IpPermissions=_rule(planned))
+    planned["id"] = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+
+
+def _read_rule(aws, state):
+    rules = aws.ec2.describe_security_group_rules(SecurityGroupRuleIds=[state["id"]])["SecurityGroupRules"]
+    if not rules:
+        return None
+    arn = f"arn:aws:ec2:{aws.region}:{rules[0].get('GroupOwnerId', '123456789012')}:security-group-rule/{state['id']}"
+    return {"id": state["id"], "security_group_rule_id": state["id"], "arn": arn, "tags_all": {}}
+
+
+def create_aws_vpc_security_group_egress_rule(aws, planned, _config):
+    _create_rule(aws, planned, aws.ec2.authorize_security_group_egress)
+
+
+def create_aws_vpc_security_group_ingress_rule(aws, planned, _config):
+    _create_rule(aws, planned, aws.ec2.authorize_security_group_ingress)
+
+
+read_aws_vpc_security_group_egress_rule = read_aws_vpc_security_group_ingress_rule = _read_rule
+
+
+def delete_aws_vpc_security_group_egress_rule(aws, state):
+    aws.ec2.revoke_security_group_egress(GroupId=state["security_group_id"], IpPermissions=_rule(state))
+
+
+def delete_aws_vpc_security_group_ingress_rule(aws, state):
+    aws.ec2.revoke_security_group_ingress(GroupId=state["security_group_id"], IpPermissions=_rule(state))
+
+
+def create_aws_vpc_endpoint(aws, planned, _config):
+    made = aws.ec2.create_vpc_endpoint(
+        VpcId=planned["vpc_id"],
+        ServiceName=planned["service_name"],
+        VpcEndpointType=planned["vpc_endpoint_type"],
+        SubnetIds=planned["subnet_ids"],
+        SecurityGroupIds=planned["security_group_ids"],
+        PrivateDnsEnabled=planned["private_dns_enabled"],
+        PolicyDocument=planned["policy"] if isinstance(planned["policy"], str) else "",
+        TagSpecifications=_ec2_tags("vpc-endpoint", planned["tags"]),
+    )
+    planned["id"] = made["VpcEndpoint"]["VpcEndpointId"]
+
+
+def read_aws_vpc_endpoint(aws, state):
+    endpoints = [e for e in aws.ec2.describe_vpc_endpoints(VpcEndpointIds=[state["id"]])["VpcEndpoints"] if e["State"] != "deleted"]
+    if not endpoints:
+        return None
+    return {
+        "id": state["id"],
+        "arn": f"arn:aws:ec2:{aws.region}:{endpoints[0].get('OwnerId', '123456789012')}:vpc-endpoint/{state['id']}",
+        "owner_id": endpoints[0].get("OwnerId", "123456789012"),
+        "state": endpoints[0]["State"],
+        "service_region": aws.region,
+        "ip_address_type": "ipv4",
+        "route_table_ids": [],
+        "cidr_blocks": [],
+        "prefix_list_id": "",
+        "requester_managed": False,
+        "network_interface_ids": endpoints[0].get("NetworkInterfaceIds", []),
+        **({} if isinstance(state["policy"], str) else {"policy": ""}),
+    }
+
+
+def delete_aws_vpc_endpoint(aws, state):
+    aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[state["id"]])
 
 
 # Parameter

@@ -1,17 +1,18 @@
 """A stand-in for the AWS provider of Terraform and OpenTofu, for tests on a machine without their registries.
 
-It tests the module's wiring: that the module evaluates against the real provider's schemas (versions 5 and 6), in which
-order and with which values things are made, changed and destroyed, and that a second plan is empty. It does not test the
-provider's acceptance: the same tests on the registry's provider (`make test-terraform PROVIDER=registry`) are the authority.
+It tests the module's wiring: that the module evaluates with the real provider's schemas (versions 5 and 6), in which order and with
+which values resources are created, updated and destroyed, and that a second plan is empty. It does not test whether the real
+provider and AWS accept those values: for that, run the same tests with the registry's provider (`make test-terraform
+PROVIDER=registry`).
 
 How it differs from the real provider:
-- it talks to an AWS on loopback only (AWS_ENDPOINT_URL), moto in these tests, and refuses any other endpoint;
-- it knows seven resource types and three data sources (schemas/), and no argument checks beyond their schemas;
-- which attributes are computed, have defaults or force a replacement is written down by hand (rules.py);
-- no import, no timeouts, no retries, no default tags, no inline policies read back into a role.
+- it calls only an AWS on loopback (AWS_ENDPOINT_URL, moto in these tests), and rejects any other endpoint;
+- it supports only the types in schemas/, and checks no arguments beyond their schemas;
+- rules.py lists by hand which attributes are computed, have defaults or force a replacement;
+- it has no import, timeouts, retries or default tags, and does not read inline policies back into a role.
 
-In: Terraform's provider protocol 6 over a local socket. Out: calls to AWS on loopback. Which schemas it serves is said by
-STANDIN_VERSION (5.99.1 or 6.25.0). `--reattach` prints what TF_REATTACH_PROVIDERS wants and serves until its input closes.
+Input: Terraform's provider protocol 6 over a local socket. Output: calls to AWS on loopback. STANDIN_VERSION (5.99.1 or 6.25.0) selects
+the schemas. With `--reattach`, it prints the value of TF_REATTACH_PROVIDERS and serves until its standard input closes.
 """
 
 import json
@@ -39,7 +40,7 @@ PROVIDER = {"attributes": {"region": {"optional": True, "type": "string"}}}
 
 
 class Refusal(Exception):
-    """Something to tell the user; becomes a diagnostic."""
+    """An error for the user; it becomes a diagnostic."""
 
 
 class Provider(rpc.ProviderServicer):
@@ -61,7 +62,7 @@ class Provider(rpc.ProviderServicer):
                 name: schema_message(block, RULES[name]) for name, block in SCHEMAS["resource_schemas"].items()
             },
             data_source_schemas={
-                name: schema_message(block, {"computed": block["attributes"]})
+                name: schema_message(block, {"computed": [name for name, a in block["attributes"].items() if not a.get("required")]})
                 for name, block in SCHEMAS["data_source_schemas"].items()
             },
         )
@@ -132,10 +133,10 @@ class Provider(rpc.ProviderServicer):
             left = [name for name, value in state.items() if value is UNKNOWN]
             if left:
                 raise Refusal(f"{kind}: the stand-in does not know {', '.join(left)}")
-            # Terraform itself compares state and plan, unless the provider asks for tolerance; what is not stale is
-            # compared here then.
+            # Terraform compares state and plan itself, unless the provider asks it to be tolerant. In that case, this
+            # compares the attributes that are not stale.
             stale = RULES[kind].get("stale", ())
-            wrong = [name for name in state if name not in stale and planned[name] not in (UNKNOWN, state[name])]
+            wrong = [name for name in state if name not in stale and not agrees(planned[name], state[name])]
             if stale and wrong:
                 raise Refusal(f"{kind}: AWS did not take {', '.join(wrong)} as planned")
             response.legacy_type_system = bool(stale)
@@ -146,7 +147,7 @@ class Provider(rpc.ProviderServicer):
         response = pb.ReadDataSource.Response()
         with reported(response):
             block = SCHEMAS["data_source_schemas"][request.type_name]
-            response.state.CopyFrom(encode(complete(block, self.aws.data(request.type_name))))
+            response.state.CopyFrom(encode(complete(block, self.aws.data(request.type_name, decode(request.config)))))
         return response
 
     def StopProvider(self, request, context):
@@ -154,7 +155,7 @@ class Provider(rpc.ProviderServicer):
 
 
 def plan(block: dict, rules: dict, prior: dict | None, config: dict, planned: dict) -> list[str]:
-    """Fills in `planned` what the provider decides; returns the attributes whose change means a replacement."""
+    """Adds to `planned` what the provider decides; returns the attributes whose change means a replacement."""
     for name, attribute in block["attributes"].items():
         given = config.get(name)
         if name in rules.get("write_only", ()):
@@ -163,6 +164,8 @@ def plan(block: dict, rules: dict, prior: dict | None, config: dict, planned: di
             planned[name] = rules["defaults"][name]
         elif given is None and prior is None and (attribute.get("computed") or name in rules.get("computed", ())):
             planned[name] = UNKNOWN
+    for name, nested in block.get("block_types", {}).items():
+        plan_blocks(nested["block"], (prior or {}).get(name) or [], planned[name])
     if "tags_all" in planned:
         planned["tags_all"] = planned["tags"] if planned["tags"] is UNKNOWN else planned["tags"] or {}
     if prior is None:
@@ -173,8 +176,28 @@ def plan(block: dict, rules: dict, prior: dict | None, config: dict, planned: di
     return [name for name in rules.get("force_new", ()) if planned[name] != prior[name]]
 
 
+def plan_blocks(block: dict, prior: list, planned: list) -> None:
+    """A computed attribute of a nested block keeps its value, or is unknown in a new block."""
+    computed = [name for name, attribute in block["attributes"].items() if attribute.get("computed")]
+    if not isinstance(planned, list):
+        return
+    for i, entry in enumerate(planned):
+        entry.update({name: prior[i][name] if i < len(prior) else UNKNOWN for name in computed})
+
+
+def agrees(planned, state) -> bool:
+    """Whether the state is what was planned; a list can be a set, which has no order."""
+    if planned is UNKNOWN:
+        return True
+    if isinstance(planned, dict) and isinstance(state, dict):
+        return all(agrees(value, state.get(name)) for name, value in planned.items())
+    if isinstance(planned, list) and isinstance(state, list) and len(planned) == len(state):
+        return sorted(map(repr, planned)) == sorted(map(repr, state)) or all(map(agrees, planned, state))
+    return planned == state
+
+
 class reported:
-    """Turns an exception into the response's diagnostic: AWS's refusals, and ours."""
+    """Turns an exception, from AWS or from here, into the response's diagnostic."""
 
     def __init__(self, response):
         self.response = response
@@ -192,18 +215,18 @@ class reported:
 
 
 def loopback_endpoint() -> str:
-    """AWS_ENDPOINT_URL, if it is on this machine; this provider must never reach a real account."""
+    """AWS_ENDPOINT_URL, if it is on this machine: this provider must never call a real account."""
     url = os.environ.get("AWS_ENDPOINT_URL", "")
     if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
         raise Refusal(f"the stand-in provider serves tests only: AWS_ENDPOINT_URL must be on loopback, not {url!r}")
     others = [name for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_") and value]
     if others:
-        raise Refusal(f"the stand-in provider obeys AWS_ENDPOINT_URL alone; unset {', '.join(others)}")
+        raise Refusal(f"the stand-in provider uses AWS_ENDPOINT_URL only; unset {', '.join(others)}")
     return url
 
 
 class Controller(controller_rpc.GRPCControllerServicer):
-    """How Terraform ends a provider; unanswered, every launch would cost two seconds."""
+    """How Terraform ends a provider. Without an answer, every launch would take two more seconds."""
 
     def __init__(self, ended: threading.Event):
         self.ended = ended
@@ -214,7 +237,7 @@ class Controller(controller_rpc.GRPCControllerServicer):
 
 
 class Stdio(stdio_rpc.GRPCStdioServicer):
-    """Terraform listens for output; there is none."""
+    """Terraform reads a provider's output here; there is none."""
 
     def StreamStdio(self, request, context):
         return iter(())
@@ -228,7 +251,7 @@ def main() -> None:
     stdio_rpc.add_GRPCStdioServicer_to_server(Stdio(), server)
     with tempfile.TemporaryDirectory() as folder:
         socket = f"{folder}/provider.sock"
-        # Without TLS: the tests set TF_DISABLE_PLUGIN_TLS, and the socket is in a folder of this user's own.
+        # Without TLS: the tests set TF_DISABLE_PLUGIN_TLS, and the socket is in a folder that only this user can open.
         server.add_insecure_port(f"unix://{socket}")
         server.start()
         if "--reattach" in sys.argv:

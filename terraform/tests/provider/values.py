@@ -1,8 +1,8 @@
 """Schemas and values as they cross the wire between Terraform and a provider.
 
-In: the schemas in `schemas/*.json` (the shape of `terraform providers schema -json`) and msgpack bytes.
-Out: protocol 6 messages, and plain Python values in which `UNKNOWN` stands for "known after apply".
-Nothing here knows a resource type.
+Input: the schemas in `schemas/*.json` (in the format of `terraform providers schema -json`) and msgpack bytes.
+Output: protocol 6 messages, and plain Python values in which `UNKNOWN` means "known after apply".
+Invariant: nothing here depends on a resource type.
 """
 
 import json
@@ -18,14 +18,14 @@ class _Unknown:
 
 UNKNOWN = _Unknown()
 
-# Field 11 of `Schema.Attribute`, `write_only`, is newer than the compiled messages; as bytes it is kept and sent.
+# Field 11 of `Schema.Attribute`, `write_only`, is newer than the compiled messages; as an unknown field, its bytes are kept and sent.
 _WRITE_ONLY = b"\x58\x01"
 
 _NESTING = {"single": 1, "list": 2, "set": 3}
 
 
 def schema_message(block: dict, rules: dict) -> pb.Schema:
-    """The schema as Terraform asks for it. `rules` says which attributes are computed, sensitive and write-only."""
+    """The schema as Terraform expects it. `rules` lists the computed, sensitive and write-only attributes."""
     return pb.Schema(version=0, block=_block_message(block, rules))
 
 
@@ -57,7 +57,7 @@ def _block_message(block: dict, rules: dict) -> pb.Schema.Block:
 
 
 def decode(value: pb.DynamicValue) -> dict | None:
-    """A value that Terraform sent; None for null."""
+    """A value from Terraform; None for null."""
     if not value.msgpack:
         return json.loads(value.json) if value.json else None
     return msgpack.unpackb(value.msgpack, ext_hook=lambda _code, _data: UNKNOWN, raw=False, strict_map_key=False)
@@ -89,10 +89,10 @@ def complete(block: dict, value: dict | None) -> dict | None:
 
 
 def settle(known: dict, seen: dict) -> dict:
-    """What the state should say: what was `seen` in AWS, in the words of `known` (the plan or the last state).
+    """The new state: the values `seen` in AWS, written like those in `known` (the plan or the last state).
 
-    An attribute that AWS does not show keeps what is known. Policies that are equal as JSON keep their text, and an
-    empty value is null where null is known; a true difference comes out as what was seen, which is drift.
+    An attribute that AWS does not return keeps its known value. A policy that is equal as JSON keeps its text, and an empty value
+    stays null if null is known. A real difference results in the value that was seen, which is drift.
     """
     return {name: _settle_one(value, seen[name]) if name in seen else value for name, value in known.items()}
 

@@ -33,8 +33,12 @@ fn github() -> SharedGitHub {
     Arc::new(Mutex::new(fixtures::github(&PrivateKey::rsa(2048))))
 }
 
+fn served(github: &SharedGitHub, base_path: &str) -> Router {
+    router(github, &Arc::new(GitRepositories::new()), base_path)
+}
+
 async fn send(github: &SharedGitHub, base_path: &str, request: Request) -> Response {
-    let service = TowerToHyperService::new(router(github, base_path));
+    let service = TowerToHyperService::new(served(github, base_path));
     service.call(request).await.expect("a router cannot fail")
 }
 
@@ -121,7 +125,7 @@ async fn each_call_of_the_function_is_classified_by_its_route() {
         for base_path in ["", "/api/v3"] {
             let seen = Arc::new(Mutex::new(None));
             let record = Arc::clone(&seen);
-            let layered = router(&github(), base_path).layer(axum::middleware::from_fn(
+            let layered = served(&github(), base_path).layer(axum::middleware::from_fn(
                 move |request: Request, next: Next| {
                     *lock(&record) = Some(classify(base_path, &request));
                     next.run(request)

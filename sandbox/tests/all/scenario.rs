@@ -1,10 +1,9 @@
 //! The sandbox's guarantees, tested with a scripted function.
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
-mod scripted;
-
 use std::time::{Duration, Instant};
 
+use crate::scripted;
 use sandbox::{Call, Fault, InvokeResult, PARAMETERS, PrivateKey, Scenario, Schedule};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;

@@ -1,11 +1,10 @@
 //! Lambda's Invoke API over HTTP, with a scripted function behind it.
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
-mod scripted;
-
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::scripted;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;

@@ -1,0 +1,273 @@
+//! The command line, as `clap` types. Help, man page, completions and the reference page come from here.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
+use clap_complete::Shell;
+
+/// Gets a GitHub token for one repository, and keeps it out of sight.
+///
+/// The github-token-broker Lambda function mints an installation token for the one repository that it is configured for.
+/// This client invokes the function with your AWS identity and hands the token to git, gh or any other program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "github-token-broker",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the program's help text"
+    )]
+    pub options: Options,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "as above")]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Options {
+    /// The Lambda function: NAME or ARN, with an optional :QUALIFIER [default: github-token-broker]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME|ARN[:QUALIFIER]",
+        env = "GITHUB_TOKEN_BROKER_FUNCTION"
+    )]
+    pub function: Option<String>,
+
+    /// The AWS region. The region in a function ARN takes precedence [default: from the AWS configuration]
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// The profile in the AWS configuration files. It takes precedence over keys in the environment
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// Assume this IAM role first. In GitHub Actions with `id-token: write`, by OIDC
+    #[arg(
+        long,
+        global = true,
+        value_name = "ARN",
+        env = "GITHUB_TOKEN_BROKER_ROLE_ARN"
+    )]
+    pub role_arn: Option<String>,
+
+    /// The GitHub server [default: github.com]
+    #[arg(long, global = true, value_name = "HOST", env = "GH_HOST")]
+    pub github_host: Option<String>,
+
+    /// Replace a cached token that has less time left than this, for example 30s, 9m, 1h30m
+    #[arg(long, global = true, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub min_ttl: Duration,
+
+    /// Neither read nor write the cache
+    #[arg(long, global = true, env = "GITHUB_TOKEN_BROKER_NO_CACHE", value_parser = FalseyValueParser::new())]
+    pub no_cache: bool,
+
+    /// How long to wait for the function's response
+    #[arg(long, global = true, value_name = "DURATION", default_value = "905s", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+
+    /// Report requests, retries and cache decisions on stderr. Never a token
+    #[arg(long, short, global = true, env = "GITHUB_TOKEN_BROKER_VERBOSE", value_parser = FalseyValueParser::new())]
+    pub verbose: bool,
+
+    /// Print JSON if the command prints something
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a token, and nothing else
+    ///
+    /// With --json, prints the function's response: token, expires_at, repositories and permissions.
+    Token,
+
+    /// Run a command with a token in its environment
+    ///
+    /// Sets GH_TOKEN and GITHUB_TOKEN (for a GitHub Enterprise Server: GH_ENTERPRISE_TOKEN and GITHUB_ENTERPRISE_TOKEN),
+    /// GH_REPO and, for every host except github.com, GH_HOST. Git inside the command authenticates for the repository.
+    ///
+    /// The exit code is the command's own, or 128+n if signal n ended it. 126: the command is not executable. 127: it
+    /// does not exist. 111: there is no token.
+    Exec(Exec),
+
+    /// Answer git as a credential helper
+    ///
+    /// Git calls this; `setup-git` configures it. The operations are get, store, erase and capability. Others are ignored.
+    GitCredential(GitCredential),
+
+    /// Configure git to use the broker for one repository
+    SetupGit(SetupGit),
+
+    /// Revoke the cached token and forget it
+    Revoke(Revoke),
+
+    /// Show what the token is good for, but not the token
+    ///
+    /// Prints repository, permissions, expiry, the token's hash as GitHub's audit log names it, and the bot's login.
+    Whoami,
+
+    /// Check a broker, and say what is wrong with it
+    ///
+    /// Prints one line for each check, and changes nothing. With --json, each check has a stable ID. The exit code is 1 if a
+    /// check failed.
+    Check(Check),
+
+    /// Manage the App's private key
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(Key),
+
+    /// Print the version
+    Version,
+
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+
+    /// Print the man page
+    Man,
+}
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+#[command(override_usage = "github-token-broker exec [OPTIONS] -- COMMAND [ARG]...")]
+pub struct Exec {
+    /// Set NAME instead of the two token variables. Can be repeated
+    #[arg(long, value_name = "NAME", value_parser = environment_variable_name)]
+    pub env: Vec<String>,
+
+    /// Mint a token for this command only, and revoke it when the command ends
+    #[arg(long)]
+    pub revoke: bool,
+
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `git-credential`.
+#[derive(Debug, Args)]
+pub struct GitCredential {
+    /// get, store, erase or capability
+    pub operation: String,
+}
+
+/// Arguments of `setup-git`.
+#[derive(Debug, Args)]
+pub struct SetupGit {
+    /// Write the user's git configuration. This is the default
+    #[arg(long, conflicts_with = "local")]
+    pub global: bool,
+
+    /// Write the configuration of the repository in the current folder
+    #[arg(long)]
+    pub local: bool,
+
+    /// Remove what an earlier `setup-git` wrote for this repository
+    #[arg(long)]
+    pub remove: bool,
+
+    /// The repository that the function is configured for
+    #[arg(value_name = "OWNER/REPO")]
+    pub repository: String,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Also mint a token, compare it with the configuration, and revoke it
+    #[arg(long)]
+    pub mint: bool,
+
+    /// Also act as the GitHub App. This needs the right to read its key, or to sign with it
+    #[arg(long)]
+    pub as_app: bool,
+
+    /// The checksums.txt of a release, to compare the function's code with
+    #[arg(long, value_name = "FILE")]
+    pub checksums: Option<PathBuf>,
+}
+
+/// What to do with the App's private key.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Import the App's private key into KMS, or store it in SSM
+    ///
+    /// Creates a KMS key and imports the App's private key into it, without expiry. The private key is wrapped in memory and
+    /// never written to a disk. KMS keys cost about $1 a month. With --ssm, stores it as a SecureString instead.
+    Import(KeyImport),
+
+    /// Print the fingerprint that the App's settings page shows
+    Fingerprint(KeyFingerprint),
+}
+
+/// Arguments of `key import`.
+#[derive(Debug, Args)]
+pub struct KeyImport {
+    /// Use this empty KMS key instead of a new one. With --ssm: the KMS key that encrypts the parameter
+    #[arg(long, value_name = "ID|ARN", visible_alias = "kms-key-id")]
+    pub key_id: Option<String>,
+
+    /// Give the KMS key this alias
+    #[arg(long, value_name = "NAME", conflicts_with = "ssm")]
+    pub alias: Option<String>,
+
+    /// Store the private key in this SSM parameter instead of KMS
+    #[arg(long, value_name = "NAME", requires = "key_id")]
+    pub ssm: Option<String>,
+
+    /// Replace an SSM parameter that exists
+    #[arg(long, requires = "ssm")]
+    pub overwrite: bool,
+
+    /// The PEM file [default: standard input]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `key fingerprint`.
+#[derive(Debug, Args)]
+pub struct KeyFingerprint {
+    /// The key in KMS: an ID, an ARN, or an alias
+    #[arg(long, value_name = "ID|ARN", conflicts_with_all = ["ssm", "file"])]
+    pub key_id: Option<String>,
+
+    /// The SSM parameter
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub ssm: Option<String>,
+
+    /// The PEM file [default: standard input]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `revoke`.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// Revoke the token on standard input instead of the cached one
+    #[arg(long)]
+    pub stdin: bool,
+}
+
+/// A name that a shell can read: git's helper inside the command is a line of shell.
+fn environment_variable_name(text: &str) -> Result<String, String> {
+    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if text.is_empty() || !is_name || text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("the name of a variable has letters, digits and underscores".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,201 @@
+//! The calls of the operator commands: Lambda's and IAM's view of the function, SSM's parameters, KMS's keys.
+//!
+//! Input: an operation and its parameters. Output: the parsed response, or a [`CallError`] with AWS's error code. AWS's own
+//! message is dropped: it repeats names that the client knows, and it can be long.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Method, StatusCode, header};
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+use tokio::time::sleep;
+use url::form_urlencoded;
+
+use super::{
+    call::Call,
+    endpoint::Service,
+    error::{self, AwsError},
+    session::Session,
+};
+use crate::http::Response;
+
+/// How often a request is sent at most. Only throttled and unsent requests are sent again, and reads after a server error.
+const ATTEMPTS: u32 = 4;
+
+/// The wait before the second attempt; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// AWS refused.
+    #[error("AWS refused {action}: {code}")]
+    Refused {
+        /// The IAM action, such as `kms:Sign`.
+        action: String,
+        /// AWS's error code.
+        code: String,
+    },
+    /// The response is not AWS's.
+    #[error("the response to {action} is not one of AWS. Check AWS_ENDPOINT_URL and the proxy")]
+    Malformed {
+        /// The IAM action.
+        action: String,
+    },
+    /// There is no response.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+impl CallError {
+    /// AWS's error code.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether the identity lacks a permission.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code(), Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation"))
+    }
+}
+
+/// A JSON response, and AWS's time.
+pub struct Answer {
+    /// The body.
+    pub body: Value,
+    /// The `Date` header.
+    pub date: Option<SystemTime>,
+}
+
+impl Session {
+    /// A GET of Lambda's REST API. `path` begins after `/functions/NAME`.
+    ///
+    /// # Errors
+    /// AWS refuses, or there is no response.
+    pub async fn lambda(&self, name: &str, path: &str, qualifier: Option<&str>, action: &str) -> Result<Answer, CallError> {
+        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let query = qualifier.map(|qualifier| format!("?Qualifier={}", encode(qualifier))).unwrap_or_default();
+        let call = Call {
+            service: Service::Lambda,
+            method: Method::GET,
+            path_and_query: format!("/2015-03-31/functions/{}{path}{query}", encode(name)),
+            headers: &[],
+            body: b"",
+        };
+        let response = self.send(&call, &format!("lambda:{action}"), true).await?;
+        let malformed = || CallError::Malformed { action: format!("lambda:{action}") };
+        let body = serde_json::from_slice(&response.body).map_err(|_| malformed())?;
+        Ok(Answer { body, date: date(&response) })
+    }
+
+    /// An operation of KMS, by its JSON protocol.
+    ///
+    /// # Errors
+    /// AWS refuses, or there is no response.
+    pub async fn kms(&self, operation: &str, input: &Value) -> Result<Value, CallError> {
+        self.json(Service::Kms, "TrentService", operation, input).await
+    }
+
+    /// An operation of SSM, by its JSON protocol.
+    ///
+    /// # Errors
+    /// AWS refuses, or there is no response.
+    pub async fn ssm(&self, operation: &str, input: &Value) -> Result<Value, CallError> {
+        self.json(Service::Ssm, "AmazonSSM", operation, input).await
+    }
+
+    /// An operation of IAM, by its query protocol. The result is XML.
+    ///
+    /// # Errors
+    /// AWS refuses, or there is no response.
+    pub async fn iam(&self, operation: &str, parameters: &[(String, String)]) -> Result<String, CallError> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", operation).append_pair("Version", "2010-05-08");
+        for (name, value) in parameters {
+            form.append_pair(name, value);
+        }
+        let body = form.finish();
+        let call = Call {
+            service: Service::Iam,
+            method: Method::POST,
+            path_and_query: "/".to_owned(),
+            headers: &[("content-type", "application/x-www-form-urlencoded")],
+            body: body.as_bytes(),
+        };
+        let action = format!("iam:{operation}");
+        let response = self.send(&call, &action, true).await?;
+        String::from_utf8(response.body.to_vec()).map_err(|_| CallError::Malformed { action })
+    }
+
+    async fn json(&self, service: Service, target: &str, operation: &str, input: &Value) -> Result<Value, CallError> {
+        let (target, body) = (format!("{target}.{operation}"), zeroize::Zeroizing::new(input.to_string()));
+        let call = Call {
+            service,
+            method: Method::POST,
+            path_and_query: "/".to_owned(),
+            headers: &[("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)],
+            body: body.as_bytes(),
+        };
+        let action = format!("{}:{operation}", service.name());
+        let is_read = ["Get", "Describe", "List"].iter().any(|verb| operation.starts_with(verb));
+        let response = self.send(&call, &action, is_read).await?;
+        if response.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&response.body).map_err(|_| CallError::Malformed { action })
+    }
+
+    async fn send(&self, call: &Call<'_>, action: &str, is_read: bool) -> Result<Response, CallError> {
+        let mut attempt = 1;
+        loop {
+            let outcome = self.call(call).await;
+            let again = match &outcome {
+                Ok(response) if response.status.is_success() => false,
+                Ok(response) => {
+                    let throttled = code(response).is_some_and(|code| code.contains("Throttl") || code == "TooManyRequestsException");
+                    throttled || is_read && response.status.is_server_error()
+                }
+                Err(AwsError::Http(error)) => is_read || error.is_unsent(),
+                Err(_) => false,
+            };
+            if again && attempt < ATTEMPTS {
+                let wait = FIRST_WAIT.mul_f64(f64::from(1 << (attempt - 1)) * (0.5 + fastrand::f64() / 2.0));
+                attempt += 1;
+                self.diagnostics.detail(format!("{action}: attempt {attempt} in {} ms", wait.as_millis()));
+                sleep(wait).await;
+                continue;
+            }
+            let response = outcome?;
+            if response.status.is_success() {
+                return Ok(response);
+            }
+            let action = action.to_owned();
+            return Err(match code(&response) {
+                Some(code) if ["ExpiredTokenException", "ExpiredToken"].contains(&code.as_str()) => {
+                    AwsError::ExpiredCredentials.into()
+                }
+                Some(code) => CallError::Refused { action, code },
+                None if response.status == StatusCode::FORBIDDEN => CallError::Refused { action, code: "AccessDenied".to_owned() },
+                None => CallError::Malformed { action },
+            });
+        }
+    }
+}
+
+/// JSON and REST services name the error in a header or in JSON; query services in XML.
+fn code(response: &Response) -> Option<String> {
+    error::code(&response.headers, &response.body).or_else(|| {
+        let text = std::str::from_utf8(&response.body).ok()?;
+        let document = roxmltree::Document::parse(text).ok()?;
+        let code = document.descendants().find(|node| node.has_tag_name("Code") || node.tag_name().name() == "Code")?;
+        code.text().map(str::to_owned)
+    })
+}
+
+fn date(response: &Response) -> Option<SystemTime> {
+    let text = response.headers.get(header::DATE)?.to_str().ok()?;
+    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok().map(Into::into)
+}

@@ -1,0 +1,100 @@
+//! `check`: what is right and wrong with a broker, seen with an operator's identity. It changes nothing.
+//!
+//! Input: an AWS session, the function's name. Output: a [`Report`] with one [`Finding`] for each check. What the operator's
+//! identity may not see is skipped with the reason, and never counts as right.
+//!
+//! Reading order: [`report`] is what comes out. [`function`]: the function and its environment, parsed by the function's own
+//! code. [`invokers`]: who may invoke it. [`role`]: what its role may do. [`parameters`]: SSM. [`signing_key`]: KMS. [`app`]: the
+//! GitHub App, with `--as-app`. [`mint`]: one real token, with `--mint`. [`policy`] reads policy documents.
+
+pub mod app;
+pub mod function;
+pub mod invokers;
+pub mod mint;
+pub mod parameters;
+pub mod policy;
+pub mod report;
+pub mod role;
+pub mod signing_key;
+
+use broker::{app::credentials::KeySetting, config::Config};
+
+use crate::{
+    aws::{operator::CallError, session::Session},
+    settings::Settings,
+};
+use function::Deployed;
+use report::{Finding, Report};
+
+/// What to check in addition.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Act as the App: needs the right to read its key, or to sign with it.
+    pub as_app: bool,
+    /// Mint a token and revoke it.
+    pub mint: bool,
+    /// A release's `checksums.txt`, to compare the function's code with.
+    pub checksums: Option<std::path::PathBuf>,
+}
+
+/// Runs all checks.
+pub async fn run(settings: &Settings, options: &Options) -> Report {
+    let mut report = Report::default();
+    let session = match Session::open(settings).await {
+        Ok(session) => session,
+        Err(error) => {
+            report.add(Finding::fail("aws.identity", error.to_string(), "Fix this first: every other check needs AWS"));
+            return report;
+        }
+    };
+    report.add(identity(&session).await);
+    let Some(deployed) = function::check(&session, settings, options, &mut report).await else {
+        return report;
+    };
+    invokers::check(&session, &deployed, &mut report).await;
+    if let Some(config) = deployed.configuration(&mut report) {
+        let keys = parameters::check(&session, &config, &deployed, &mut report).await;
+        if let KeySetting::Kms(id, endpoint) = &config.app.key {
+            let in_region = session.in_region(&endpoint.region);
+            let key = signing_key::check(&in_region, id.as_str(), &deployed, &mut report).await;
+            role::check(&session, &config, &deployed, &keys, key.as_deref(), &mut report).await;
+        } else {
+            role::check(&session, &config, &deployed, &keys, None, &mut report).await;
+        }
+        if options.as_app {
+            app::check(&session, &config, settings, &mut report).await;
+        }
+        if options.mint {
+            mint::check(&session, &config, settings, &mut report).await;
+        }
+    }
+    report
+}
+
+async fn identity(session: &Session) -> Finding {
+    match session.caller().await {
+        Ok(arn) => Finding::pass("aws.identity", format!("{arn} in {}", session.region)),
+        Err(error) => Finding::fail("aws.identity", error.to_string(), "Sign in again, and check --profile and --role-arn"),
+    }
+}
+
+/// A check that could not be made.
+fn not_checked(id: &'static str, error: &CallError) -> Finding {
+    match error {
+        CallError::Refused { action, .. } if error.is_denied() => Finding::skip(
+            id,
+            format!("this identity is not allowed to call {action}"),
+            format!("Allow {action} to the operator"),
+        ),
+        other => Finding::skip(id, other.to_string(), "Retry"),
+    }
+}
+
+/// The permissions that the function asks GitHub for.
+fn wanted_permissions(config: &Config) -> Vec<(String, String)> {
+    let permissions = config.scope.permissions.iter();
+    permissions.map(|(name, level)| (name.to_owned(), level.to_owned())).collect()
+}
+
+/// A function as the operator sees it.
+pub(crate) type Subject = Deployed;

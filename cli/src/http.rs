@@ -1,0 +1,214 @@
+//! The one HTTP client, for AWS and for GitHub. It is the client of the AWS SDK: `aws-config` brings it anyway.
+//!
+//! Input: a request. Output: status, headers and the whole body, or an [`HttpError`] that says whether the request was sent.
+//! Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), authorities from the system or from `SSL_CERT_FILE`.
+//! Redirects are not followed.
+
+use std::{error::Error, time::Duration};
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+        http_client_fn,
+    },
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+};
+use aws_smithy_types::body::SdkBody;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+/// TCP, proxy and TLS.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest body that is read. A simulated policy of IAM has some hundred kilobytes.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Sends requests.
+#[derive(Debug)]
+pub struct HttpClient {
+    connector: Connector,
+    timeout: Duration,
+}
+
+/// A whole response.
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body. It can hold a token.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// There is no response.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// No connection: nothing of the request was sent.
+    #[error("no connection to {host}: {why}. {}", remedy(.why))]
+    NotConnected {
+        /// Host and port.
+        host: String,
+        /// The reason, from the operating system or the TLS library.
+        why: String,
+    },
+    /// The request was sent, and the response did not arrive in time.
+    #[error("no response from {host} within {} s", .after.as_secs())]
+    TimedOut {
+        /// Host and port.
+        host: String,
+        /// How long the client waited.
+        after: Duration,
+    },
+    /// The connection broke after the request was sent.
+    #[error("the connection to {host} broke before the response was complete: {why}")]
+    Interrupted {
+        /// Host and port.
+        host: String,
+        /// The reason.
+        why: String,
+    },
+    /// The response is longer than anything that is expected.
+    #[error("the response from {host} is longer than {} MiB", BODY_LIMIT / 1024 / 1024)]
+    TooLong {
+        /// Host and port.
+        host: String,
+    },
+    /// The request cannot be built.
+    #[error(
+        "the URL {url} is not valid. Check the endpoint in the environment and in the AWS configuration"
+    )]
+    InvalidUrl {
+        /// The URL.
+        url: String,
+    },
+}
+
+impl HttpError {
+    /// Whether the request can be sent again without a second effect.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::NotConnected { .. } | Self::InvalidUrl { .. })
+    }
+}
+
+impl HttpClient {
+    /// A client that waits this long for a response.
+    pub fn new(timeout: Duration) -> Self {
+        // The deadline of `send` covers the body too; the connector's own read timeout ends at the headers.
+        let settings = HttpConnectorSettings::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build();
+        Self {
+            connector: connector(&settings),
+            timeout,
+        }
+    }
+
+    /// Sends a request, once.
+    ///
+    /// # Errors
+    /// There is no complete response.
+    pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response, HttpError> {
+        let host = request
+            .uri()
+            .authority()
+            .map_or_else(String::new, ToString::to_string);
+        let url = request.uri().to_string();
+        let deadline = Instant::now() + self.timeout;
+        let late = |_| HttpError::TimedOut {
+            host: host.clone(),
+            after: self.timeout,
+        };
+        let request = HttpRequest::try_from(request.map(SdkBody::from));
+        let request = request.map_err(|_| HttpError::InvalidUrl { url })?;
+        let response = timeout_at(deadline, self.connector.call(request))
+            .await
+            .map_err(late)?;
+        let response = response.map_err(|error| no_response(host.clone(), &error))?;
+        let response = response
+            .try_into_http1x()
+            .map_err(|error| HttpError::Interrupted {
+                host: host.clone(),
+                why: innermost(&error),
+            })?;
+        let (head, body) = response.into_parts();
+        let body = timeout_at(deadline, Limited::new(body, BODY_LIMIT).collect())
+            .await
+            .map_err(late)?;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                HttpError::TooLong { host: host.clone() }
+            } else {
+                HttpError::Interrupted {
+                    host: host.clone(),
+                    why: innermost(error.as_ref()),
+                }
+            }
+        })?;
+        Ok(Response {
+            status: head.status,
+            headers: head.headers,
+            body: Zeroizing::new(body.to_bytes().to_vec()),
+        })
+    }
+}
+
+/// The same client for the AWS SDK's own calls: SSO, STS, IMDS, ECS. The SDK sets the timeouts.
+pub fn sdk_client() -> SharedHttpClient {
+    http_client_fn(|settings, _| SharedHttpConnector::new(connector(settings)))
+}
+
+fn connector(settings: &HttpConnectorSettings) -> Connector {
+    Connector::builder()
+        .connector_settings(settings.clone())
+        .sleep_impl(TokioSleep::new())
+        .proxy_config(ProxyConfig::from_env())
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build()
+}
+
+fn no_response(host: String, error: &ConnectorError) -> HttpError {
+    let why = innermost(error);
+    let mut sources = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| {
+        error.source()
+    });
+    let is_unsent = sources.any(|source| {
+        source
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+    });
+    if is_unsent {
+        let why = if error.is_timeout() {
+            format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())
+        } else {
+            why
+        };
+        return HttpError::NotConnected { host, why };
+    }
+    HttpError::Interrupted { host, why }
+}
+
+/// The cause at the bottom, which is the operating system's or the TLS library's.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn remedy(why: &str) -> &'static str {
+    if why.contains("certificate") {
+        "If a proxy or a private server has a certificate of its own authority, name the authority's file in SSL_CERT_FILE"
+    } else {
+        "Check the network, the endpoint, and the proxy variables HTTPS_PROXY and NO_PROXY"
+    }
+}

@@ -1,0 +1,590 @@
+//! AWS: what the client sends, what it sends again, and what it says when AWS refuses.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    Client, World,
+    server::{Request, Response, Server},
+};
+
+const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:my-broker";
+
+fn good() -> String {
+    let expires_at = crate::support::in_seconds(3600);
+    format!(
+        r#"{{"token":"ghs_scripted","expires_at":"{expires_at}","repositories":["octo-org/octo-repo"],"permissions":{{"contents":"read"}}}}"#
+    )
+}
+
+/// A client of a scripted AWS, with keys in its environment and without a cache.
+fn client(server: &Server, args: &[&str]) -> Client {
+    Client::new(args)
+        .env("AWS_ENDPOINT_URL", server.url())
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+}
+
+fn answering(status: u16, code: &'static str) -> Server {
+    Server::start(move |_| {
+        let body = r#"{"Message":"User: arn:aws:iam::123456789012:user/octo did something"}"#;
+        Response::new(status, body).header("x-amzn-errortype", code)
+    })
+}
+
+#[test]
+fn invoke_is_what_lambda_documents() {
+    let server = Server::start(|_| Response::new(200, good()));
+    assert_eq!(
+        client(&server, &["token", "--function", "f:live"]).stdout(),
+        "ghs_scripted\n"
+    );
+    let requests = server.requests();
+    let [request] = requests.as_slice() else {
+        panic!("{requests:?}")
+    };
+    assert_eq!(request.method, "POST");
+    assert_eq!(
+        request.target,
+        "/2015-03-31/functions/f/invocations?Qualifier=live"
+    );
+    assert_eq!(request.body, b"null");
+    assert_eq!(
+        request.header("x-amz-invocation-type"),
+        Some("RequestResponse")
+    );
+    let authorization = request.header("authorization").unwrap();
+    assert!(
+        authorization.contains("Credential=AKIDEXAMPLE/")
+            && authorization.contains("/us-east-1/lambda/aws4_request")
+    );
+}
+
+#[test]
+fn region_in_an_arn_takes_precedence() {
+    let server = Server::start(|_| Response::new(200, good()));
+    client(
+        &server,
+        &[
+            "token",
+            "--region",
+            "us-west-2",
+            "--function",
+            &format!("{ARN}:7"),
+        ],
+    )
+    .stdout();
+    let request = server.requests().remove(0);
+    assert_eq!(
+        request.target,
+        "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Amy-broker/invocations?Qualifier=7"
+    );
+    assert!(
+        request
+            .header("authorization")
+            .unwrap()
+            .contains("/eu-west-1/lambda/")
+    );
+}
+
+#[test]
+fn endpoint_of_lambda_takes_precedence() {
+    let general = Server::start(|_| Response::new(500, ""));
+    let lambda = Server::start(|_| Response::new(200, good()));
+    client(&general, &["token"])
+        .env("AWS_ENDPOINT_URL_LAMBDA", lambda.url())
+        .stdout();
+    assert_eq!((general.requests().len(), lambda.requests().len()), (0, 1));
+}
+
+#[test]
+fn profile_takes_precedence_over_keys_in_the_environment() {
+    let server = Server::start(|_| Response::new(200, good()));
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".aws")).unwrap();
+    fs::write(
+        home.path().join(".aws/config"),
+        "[profile p]\nregion = ap-south-1\n",
+    )
+    .unwrap();
+    fs::write(
+        home.path().join(".aws/credentials"),
+        "[p]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = s\n",
+    )
+    .unwrap();
+    client(&server, &["token", "--profile", "p", "--no-cache"])
+        .home(home.path())
+        .without("AWS_REGION")
+        .stdout();
+    let request = server.requests().remove(0);
+    assert!(
+        request
+            .header("authorization")
+            .unwrap()
+            .contains("Credential=AKIDPROFILE/"),
+        "{request:?}"
+    );
+    assert!(
+        request
+            .header("authorization")
+            .unwrap()
+            .contains("/ap-south-1/"),
+        "{request:?}"
+    );
+}
+
+#[test]
+fn throttled_invoke_is_sent_again_three_times_at_most() {
+    let count = AtomicUsize::new(0);
+    let server = Server::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => Response::new(429, "{}").header("x-amzn-errortype", "TooManyRequestsException"),
+        _ => Response::new(200, good()),
+    });
+    assert_eq!(client(&server, &["token"]).stdout(), "ghs_scripted\n");
+    assert_eq!(server.requests().len(), 3);
+
+    let server = answering(429, "TooManyRequestsException");
+    let stderr = client(&server, &["token"]).fails(1);
+    assert!(
+        stderr.contains("throttled the invocation of github-token-broker 3 times"),
+        "{stderr}"
+    );
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn nothing_else_is_sent_again() {
+    for status in [500, 502, 503, 400] {
+        let server = answering(status, "ServiceException");
+        client(&server, &["token"]).fails(1);
+        assert_eq!(server.requests().len(), 1, "{status}");
+    }
+    // The connection breaks after the request was sent: the function might have run.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = std::thread::spawn(move || {
+        listener.set_nonblocking(true).unwrap();
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(4) {
+            if let Ok((mut stream, _)) = listener.accept() {
+                count += 1;
+                stream.set_nonblocking(false).unwrap();
+                let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        count
+    });
+    let server = Server::start(|_| Response::default());
+    let stderr = client(&server, &["token"])
+        .env("AWS_ENDPOINT_URL", url)
+        .fails(1);
+    assert!(
+        stderr.contains("broke before the response was complete"),
+        "{stderr}"
+    );
+    assert_eq!(connections.join().unwrap(), 1);
+}
+
+#[test]
+fn timeout_is_reported_and_not_sent_again() {
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_secs(5));
+        Response::new(200, good())
+    });
+    let start = Instant::now();
+    let stderr = client(&server, &["token", "--timeout", "1s"]).fails(1);
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(
+        stderr.contains("within 1 s") && stderr.contains("--timeout"),
+        "{stderr}"
+    );
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn no_connection_is_reported_with_the_host() {
+    let server = Server::start(|_| Response::default());
+    let stderr = client(&server, &["token"])
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .fails(1);
+    assert!(
+        stderr.contains("no connection to 127.0.0.1:1: Connection refused"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1);
+}
+
+/// What AWS answers, and what the client says about it.
+const REFUSALS: [(u16, &str, &[&str]); 7] = [
+    (
+        403,
+        "AccessDeniedException",
+        &[
+            "denied lambda:InvokeFunction on f in us-east-1",
+            "invoker_role_arns",
+        ],
+    ),
+    (
+        404,
+        "ResourceNotFoundException:http://internal.amazon.com/",
+        &["no function f in us-east-1", "--region", "--profile"],
+    ),
+    (403, "ExpiredTokenException", &["expired", "Sign in again"]),
+    (
+        403,
+        "UnrecognizedClientException",
+        &["does not accept the credentials: UnrecognizedClientException"],
+    ),
+    (
+        403,
+        "InvalidSignatureException",
+        &["InvalidSignatureException", "clock"],
+    ),
+    (
+        502,
+        "KMSAccessDeniedException",
+        &["cannot run f: KMSAccessDeniedException (HTTP 502"],
+    ),
+    (
+        409,
+        "ResourceNotReadyException",
+        &["cannot run f: ResourceNotReadyException", "state"],
+    ),
+];
+
+#[test]
+fn every_refusal_is_one_sentence_with_the_next_step() {
+    for (status, code, parts) in REFUSALS {
+        let server = answering(status, code);
+        let stderr = client(&server, &["token", "--function", "f"]).fails(1);
+        for part in parts {
+            assert!(stderr.contains(part), "{code}: {stderr}");
+        }
+        assert!(
+            stderr.lines().count() == 1 && !stderr.contains("did something"),
+            "{stderr}"
+        );
+    }
+    let server = Server::start(|_| Response::new(404, "<html>a proxy"));
+    let stderr = client(&server, &["token"]).fails(1);
+    assert!(
+        stderr.contains("without an AWS error code") && !stderr.contains("proxy</"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn missing_region_and_credentials_have_a_next_step() {
+    let server = Server::start(|_| Response::default());
+    let stderr = client(&server, &["token"]).without("AWS_REGION").fails(1);
+    assert!(stderr.contains("no AWS region is configured"), "{stderr}");
+    let stderr = client(&server, &["token"])
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY")
+        .fails(1);
+    assert!(
+        stderr.contains("no AWS credentials found") && stderr.contains("aws sso login"),
+        "{stderr}"
+    );
+    let stderr = client(&server, &["token", "--profile", "nobody"]).fails(1);
+    assert!(
+        stderr.contains("nobody") && stderr.contains("--profile"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn expired_sso_session_names_the_login() {
+    let server = Server::start(|_| Response::default());
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join(".aws/sso/cache")).unwrap();
+    let config = "[profile s]\nregion = us-east-1\nsso_session = my-sso\nsso_account_id = 123456789012\nsso_role_name = r\n\
+                  [sso-session my-sso]\nsso_region = us-east-1\nsso_start_url = https://d-123.awsapps.com/start\n";
+    fs::write(home.path().join(".aws/config"), config).unwrap();
+    let login = |client: Client| {
+        let stderr = client.home(home.path()).fails(1);
+        assert!(
+            stderr.contains("the AWS SSO session has expired. Run `aws sso login --profile s`"),
+            "{stderr}"
+        );
+    };
+    // Never logged in.
+    login(client(&server, &["token", "--profile", "s"]));
+    // Logged in some time ago. The file's name is the SHA-1 of the session's name.
+    let name = Client::program("sh")
+        .args(&["-c", "printf %s my-sso | sha1sum | cut -d' ' -f1"])
+        .stdout();
+    let token = r#"{"accessToken":"x","expiresAt":"2024-01-01T00:00:00Z","region":"us-east-1","startUrl":"https://d-123.awsapps.com/start"}"#;
+    fs::write(
+        home.path()
+            .join(format!(".aws/sso/cache/{}.json", name.trim())),
+        token,
+    )
+    .unwrap();
+    login(client(&server, &["token", "--profile", "s"]));
+}
+
+#[test]
+fn malformed_response_is_never_repeated() {
+    for body in [
+        r#"{"token":"ghs_secret"}"#,
+        "ghs_secret",
+        r#"{"token":"ghs_secret\u001b[31m","expires_at":"x","repositories":["o/r"],"permissions":{}}"#,
+    ] {
+        let server = Server::start(move |_| Response::new(200, body));
+        let stderr = client(&server, &["token", "--verbose"]).fails(1);
+        assert!(
+            stderr.contains("malformed") && !stderr.contains("ghs_"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn unreadable_expiry_is_used_and_never_cached() {
+    let world = World::new();
+    let server = Server::start(move |_| {
+        let mut body: serde_json::Value = serde_json::from_str(&good()).unwrap();
+        body["expires_at"] = "soon".into();
+        Response::new(200, body.to_string())
+    });
+    let client = || {
+        world
+            .client(&["token"])
+            .env("AWS_ENDPOINT_URL", server.url())
+    };
+    assert_eq!(client().stdout(), "ghs_scripted\n");
+    assert_eq!(client().stdout(), "ghs_scripted\n");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn function_error_without_a_reason_is_reported() {
+    for (body, line) in [
+        (
+            r#"{"errorType":"T","errorMessage":"m\nsecond \u001b[31mline"}"#,
+            "T: m\\nsecond \\u{1b}[31mline\n",
+        ),
+        (
+            r#"{"errorMessage":"Task timed out after 3.00 seconds"}"#,
+            "Task timed out after 3.00 seconds\n",
+        ),
+    ] {
+        let server = Server::start(move |_| {
+            Response::new(200, body).header("x-amz-function-error", "Unhandled")
+        });
+        assert_eq!(client(&server, &["token"]).fails(1), line);
+    }
+    let server =
+        Server::start(|_| Response::new(200, "ghs_x").header("x-amz-function-error", "Unhandled"));
+    let stderr = client(&server, &["token"]).fails(1);
+    assert!(
+        stderr.contains("without a reason") && !stderr.contains("ghs_"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn proxy_of_the_environment_is_used() {
+    let proxy = Server::start(|_| Response::new(200, good()));
+    let direct = Server::start(|_| Response::new(200, good()));
+    let through = client(&direct, &["token"])
+        .env("AWS_ENDPOINT_URL", "http://lambda.example")
+        .env("HTTP_PROXY", proxy.url());
+    through.stdout();
+    assert!(
+        proxy.requests()[0]
+            .target
+            .starts_with("http://lambda.example/2015-03-31/")
+    );
+    client(&direct, &["token"])
+        .env("HTTP_PROXY", proxy.url())
+        .env("NO_PROXY", "127.0.0.1")
+        .stdout();
+    assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
+}
+
+#[test]
+fn a_private_authority_is_trusted_by_ssl_cert_file_only() {
+    let world = World::with(sandbox::Scenario::tls);
+    let bundle = world.sandbox().ca_bundle().unwrap();
+    assert!(world.sandbox().aws_url().starts_with("https://"));
+    world
+        .client(&["token"])
+        .env("SSL_CERT_FILE", bundle)
+        .stdout();
+    let stderr = world.client(&["token", "--no-cache"]).fails(1);
+    assert!(
+        stderr.contains("certificate") && stderr.contains("SSL_CERT_FILE"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let elsewhere = Server::start(|_| Response::new(200, good()));
+    let url = elsewhere.url();
+    let server = Server::start(move |_| Response::new(307, "").header("location", &url));
+    client(&server, &["token"]).fails(1);
+    assert_eq!(elsewhere.requests().len(), 0);
+}
+
+/// AWS STS and Lambda, and GitHub Actions' issuer of OIDC tokens.
+fn cloud(sts: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Server {
+    Server::start(move |request| {
+        if request.target.starts_with("/oidc") {
+            return Response::new(200, r#"{"count":1,"value":"the.oidc.token"}"#);
+        }
+        if request.target.contains("/invocations") {
+            return Response::new(200, good());
+        }
+        sts(request)
+    })
+}
+
+fn credentials(action: &str) -> Response {
+    let xml = format!(
+        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
+         <AccessKeyId>AKIDROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>role-session</SessionToken>\
+         <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></{action}Result></{action}Response>"
+    );
+    Response::new(200, xml).header("content-type", "text/xml")
+}
+
+fn refusal(code: &str) -> Response {
+    let xml = format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+    );
+    Response::new(403, xml).header("content-type", "text/xml")
+}
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/caller";
+
+#[test]
+fn role_is_assumed_first() {
+    let server = cloud(|_| credentials("AssumeRole"));
+    client(&server, &["token", "--role-arn", ROLE]).stdout();
+    let requests = server.requests();
+    let sts = String::from_utf8(requests[0].body.clone()).unwrap();
+    assert!(
+        sts.contains("Action=AssumeRole") && sts.contains("role%2Fcaller"),
+        "{sts}"
+    );
+    assert!(
+        requests[0]
+            .header("authorization")
+            .unwrap()
+            .contains("AKIDEXAMPLE")
+    );
+    assert!(
+        requests[1]
+            .header("authorization")
+            .unwrap()
+            .contains("AKIDROLE")
+    );
+    assert_eq!(
+        requests[1].header("x-amz-security-token"),
+        Some("role-session")
+    );
+
+    let server = cloud(|_| refusal("AccessDenied"));
+    let stderr = client(&server, &["token", "--role-arn", ROLE]).fails(1);
+    assert!(
+        stderr.contains(&format!("assume {ROLE}: AccessDenied")) && stderr.contains("trust policy"),
+        "{stderr}"
+    );
+}
+
+fn in_actions(server: &Server, args: &[&str]) -> Client {
+    client(server, args)
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY")
+        .env(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/oidc?api-version=2.0", server.url()),
+        )
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "runner-bearer")
+        .env("GITHUB_RUN_ID", "4711")
+}
+
+#[test]
+fn actions_exchange_their_oidc_token_for_the_role() {
+    let server = cloud(|_| credentials("AssumeRoleWithWebIdentity"));
+    let finished = in_actions(&server, &["token", "--role-arn", ROLE, "--verbose"]).run();
+    assert_eq!(finished.stdout, "ghs_scripted\n", "{finished:?}");
+    for secret in [
+        "the.oidc.token",
+        "runner-bearer",
+        "role-session",
+        "ghs_scripted",
+    ] {
+        assert!(!finished.stderr.contains(secret), "{secret}: {finished:?}");
+    }
+    let requests = server.requests();
+    assert_eq!(
+        requests[0].target,
+        "/oidc?api-version=2.0&audience=sts.amazonaws.com"
+    );
+    assert_eq!(
+        requests[0].header("authorization"),
+        Some("bearer runner-bearer")
+    );
+    let sts = String::from_utf8(requests[1].body.clone()).unwrap();
+    for part in [
+        "Action=AssumeRoleWithWebIdentity",
+        "WebIdentityToken=the.oidc.token",
+        "RoleSessionName=github-token-broker-4711",
+    ] {
+        assert!(sts.contains(part), "{sts}");
+    }
+    assert!(
+        requests[2]
+            .header("authorization")
+            .unwrap()
+            .contains("AKIDROLE")
+    );
+}
+
+#[test]
+fn actions_refusals_have_a_next_step() {
+    let server = cloud(|_| refusal("AccessDenied"));
+    let stderr = in_actions(&server, &["token", "--role-arn", ROLE]).fails(1);
+    assert!(
+        stderr.contains("rejected the OIDC token") && stderr.contains("subject"),
+        "{stderr}"
+    );
+
+    let server = Server::start(|_| Response::new(403, "the.oidc.token"));
+    let stderr = in_actions(&server, &["token", "--role-arn", ROLE]).fails(1);
+    assert!(
+        stderr.contains("id-token: write") && !stderr.contains("the.oidc.token"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn wrong_options_are_usage_errors() {
+    for args in [
+        &["--function", "a b"][..],
+        &["--role-arn", "role"],
+        &["--github-host", "https://github.com"],
+        &["--min-ttl", "5"],
+        &["--timeout", "soon"],
+        &["--no-such-option"],
+    ] {
+        let args: Vec<_> = ["token"].iter().chain(args).copied().collect();
+        let stderr = Client::new(&args).fails(2);
+        assert!(!stderr.is_empty());
+    }
+    Client::new(&[]).fails(2);
+    Client::new(&["no-such-command"]).fails(2);
+}

@@ -1,0 +1,18 @@
+//! The client as its users run it: the real binary against AWS and GitHub on loopback, and the real git.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops where its own setup fails"
+)]
+
+mod action;
+mod aws;
+mod cache;
+mod exec;
+mod git;
+mod help;
+mod setup_git;
+mod support;
+mod token;

@@ -1,0 +1,289 @@
+//! What the tests share. [`World`]: AWS and GitHub on loopback, and the real binary in a scrubbed environment.
+//! [`server`]: a scripted HTTP server, for what only goes wrong at AWS. [`git_server`]: GitHub's web server for git.
+
+pub(crate) mod git_server;
+pub(crate) mod server;
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use sandbox::{Running, Scenario};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use git_server::GitServer;
+
+/// The program under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_github-token-broker");
+
+/// The repository of the function.
+pub(crate) const REPOSITORY: &str = "octo-org/octo-repo";
+
+/// AWS and GitHub, with one function, and a user's home folder.
+pub(crate) struct World {
+    pub(crate) home: TempDir,
+    pub(crate) git: GitServer,
+    aws_url: String,
+    // Dropped in this order: the sandbox needs its runtime.
+    running: Option<Running>,
+    runtime: Runtime,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|scenario| scenario)
+    }
+
+    /// A world in which the scenario is changed.
+    pub(crate) fn with(change: impl FnOnce(Scenario) -> Scenario) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let scenario = change(Scenario::default().base_path("/api/v3"));
+        let running = runtime.block_on(scenario.prepare());
+        let git = GitServer::start(&running.github_url(), REPOSITORY);
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            git,
+            aws_url: running.aws_url(),
+            running: Some(running),
+            runtime,
+        }
+    }
+
+    pub(crate) fn sandbox(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// How many tokens GitHub has issued.
+    pub(crate) fn minted(&self) -> usize {
+        self.sandbox().github().tokens.len()
+    }
+
+    /// The newest token.
+    pub(crate) fn newest_token(&self) -> String {
+        self.sandbox().github().tokens.last().unwrap().value.clone()
+    }
+
+    /// Revokes all tokens at GitHub, behind the client's back.
+    pub(crate) fn revoke_all(&self) {
+        self.sandbox()
+            .github()
+            .tokens
+            .iter_mut()
+            .for_each(|token| token.revoked = true);
+    }
+
+    /// Whether GitHub still accepts this token.
+    pub(crate) fn is_alive(&self, token: &str) -> bool {
+        let github = self.sandbox().github();
+        github
+            .tokens
+            .iter()
+            .any(|issued| issued.value == token && !issued.revoked)
+    }
+
+    /// The client, in the environment of this world.
+    pub(crate) fn client(&self, args: &[&str]) -> Client {
+        let mut client = Client::new(args).home(self.home.path());
+        client
+            .command
+            .env("AWS_ENDPOINT_URL", &self.aws_url)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("GH_HOST", self.git.host());
+        client
+    }
+
+    /// Where the cache is.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.home.path().join(".cache").join("github-token-broker")
+    }
+
+    /// The only entry in the cache.
+    pub(crate) fn cache_entry(&self) -> PathBuf {
+        let entries = files(&self.cache());
+        let mut entries = entries.into_iter().filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        });
+        let entry = entries.next().expect("the cache has an entry");
+        assert_eq!(entries.next(), None, "the cache has one entry");
+        entry
+    }
+
+    /// Gives the cached token this expiry.
+    pub(crate) fn age_cached_token(&self, expires_at: &str) {
+        let path = self.cache_entry();
+        let mut body: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        body["expires_at"] = expires_at.into();
+        fs::write(&path, body.to_string()).unwrap();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _context = self.runtime.enter();
+        drop(self.running.take());
+    }
+}
+
+/// The files in a folder, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// The time in this many seconds, as GitHub writes it.
+pub(crate) fn in_seconds(seconds: i64) -> String {
+    let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+    let format = time::format_description::well_known::Rfc3339;
+    time.replace_nanosecond(0).unwrap().format(&format).unwrap()
+}
+
+/// A program to be run: by default the client, with nothing of the environment of the tests.
+pub(crate) struct Client {
+    pub(crate) command: Command,
+    stdin: Vec<u8>,
+}
+
+/// What a program left.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
+}
+
+impl Client {
+    /// Without a home folder, and without AWS.
+    pub(crate) fn new(args: &[&str]) -> Self {
+        Self::program(BINARY).args(args)
+    }
+
+    /// Another program.
+    pub(crate) fn program(program: impl AsRef<std::ffi::OsStr>) -> Self {
+        let mut command = Command::new(program);
+        command.env_clear();
+        for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        // No machine of a cloud, and no configuration of the machine's git.
+        command
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
+        Self {
+            command,
+            stdin: Vec::new(),
+        }
+    }
+
+    /// Runs another program in the same environment.
+    pub(crate) fn instead(self, program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Self {
+        let mut other = Self::program(program).args(args);
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => other.command.env(name, value),
+                None => other.command.env_remove(name),
+            };
+        }
+        other
+    }
+
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub(crate) fn home(self, home: &Path) -> Self {
+        self.env("HOME", home)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn folder(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    pub(crate) fn stdin(mut self, text: impl AsRef<[u8]>) -> Self {
+        text.as_ref().clone_into(&mut self.stdin);
+        self
+    }
+
+    pub(crate) fn spawn(&mut self) -> std::process::Child {
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A program that does not read its input closes it.
+        let _ = child.stdin.take().unwrap().write_all(&self.stdin);
+        child
+    }
+
+    pub(crate) fn run(mut self) -> Finished {
+        let child = self.spawn();
+        finished(child.wait_with_output().unwrap())
+    }
+
+    /// Runs it; it must succeed and leave stderr empty.
+    pub(crate) fn stdout(self) -> String {
+        let finished = self.run();
+        assert_eq!(
+            (finished.code, finished.stderr.as_str()),
+            (0, ""),
+            "{finished:?}"
+        );
+        finished.stdout
+    }
+
+    /// Runs it; it must fail with this exit code and print nothing on stdout.
+    pub(crate) fn fails(self, code: i32) -> String {
+        let finished = self.run();
+        assert_eq!(
+            (finished.code, finished.stdout.as_str()),
+            (code, ""),
+            "{finished:?}"
+        );
+        finished.stderr
+    }
+}
+
+fn finished(output: Output) -> Finished {
+    use std::os::unix::process::ExitStatusExt as _;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = output
+        .status
+        .code()
+        .unwrap_or_else(|| 128 + output.status.signal().unwrap());
+    Finished {
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+        code,
+    }
+}
