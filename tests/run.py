@@ -43,6 +43,8 @@ PRODUCT = [
     Suite("code, docs and Terraform agree", [*CARGO_TEST, "--test", "contract", "--test", "entropy"]),
     Suite("fuzz corpora", [*CARGO_TEST, "--test", "corpora"]),
     Suite("black box, in the sandbox", [*CARGO_TEST, "--test", "blackbox"]),
+    Suite("the sandbox", [*CARGO_TEST, "--test", "all"]),
+    Suite("the client, with real git", [*CARGO_TEST, "--test", "client"]),
     Suite("black box, with moto and the AWS CLI", [*CARGO_TEST, "--test", "moto"]),
     Suite("sandbox, vendors' clients and models", ["make", "test-fidelity"]),
     Suite("bench, short form", ["make", "bench", "SHORT=1"]),
