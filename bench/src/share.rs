@@ -160,9 +160,10 @@ mod tests {
     /// A folder stands in for the kernel. It shows what is written, by the rules of "Threads" in the kernel's `cgroup-v2.rst`.
     #[test]
     fn version_2_limits_threads_below_a_domain() {
-        let root = tempfile::tempdir().unwrap();
-        let share = Share::create_v2(root.path(), "bench").unwrap();
-        let read = |file: &str| std::fs::read_to_string(root.path().join(file)).unwrap();
+        let root = tempfile::tempdir().expect("there is space");
+        let share = Share::create_v2(root.path(), "bench").expect("the folder is writable");
+        let read =
+            |file: &str| std::fs::read_to_string(root.path().join(file)).expect("it was written");
         assert_eq!(read("cgroup.subtree_control"), "+cpu");
         assert_eq!(read("bench/cgroup.subtree_control"), "+cpu");
         assert_eq!(read("bench/cgroup.procs"), "0");
