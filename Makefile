@@ -55,10 +55,13 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 		perf report --input $(PERF)/$$load.perf --comms bootstrap --stdio --children --call-graph none --sort symbol --percent-limit 1; \
 	done
 
+OPENAPI := $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
 .PHONY: test-fidelity
-test-fidelity: $(VENV)/test ## Compare the exchanges of the last `make test` with GitHub's and AWS's own models
-	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
-	$(PYTHON) tests/endpoints.py
+test-fidelity: $(VENV)/test ## Use the sandbox with Octokit and boto3, and compare all exchanges of a test run with GitHub's and AWS's own models
+	cargo build --locked --workspace --bins
+	SANDBOX_EXCHANGES=$(abspath $(TARGET_DIR))/exchanges.jsonl $(PYTHON) tests/clients.py
+	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(OPENAPI)
+	$(PYTHON) tests/models.py $(OPENAPI)
 
 # Slow: it builds and tests the crate once for each mutant. The list of survivors, with reasons, is in .cargo/mutants.toml.
 .PHONY: mutants
@@ -242,7 +245,7 @@ $(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
 
 .PHONY: test-terraform
 test-terraform: $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: with the real provider)
-	cargo build --locked --package sandbox --bin sandbox
+	cargo build --locked --workspace --bins
 	$(MAKE) package ARCH=$(HOST_ARCH)
 	PROVIDER=$(PROVIDER) $(PYTHON) terraform/tests/run.py
 
@@ -264,7 +267,7 @@ $(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform
 
 .PHONY: test-book
 test-book: build docs $(VENV)/docs ## Test the book: links, commands, and each page in a browser
-	cargo build --locked --package sandbox --bin sandbox
+	cargo build --locked --workspace --bins
 	$(PYTHON) -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
 
 # The driver must have the version of the browser. GitHub's x86_64 runners have Chrome; Ubuntu's packages have other names.

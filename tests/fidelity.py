@@ -10,13 +10,16 @@ responses of the sandbox, including errors. A response that a fault or a test ha
 import base64
 import binascii
 import collections
+import io
 import json
 import pathlib
 import re
 import sys
 import urllib.parse
 
+import botocore.parsers
 import botocore.session
+from botocore.awsrequest import HeadersDict
 from openapi_schema_validator import OAS30Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
@@ -97,7 +100,7 @@ class GitHub:
             deviations += [f"request {text}" for text in self.deviations(content["schema"], json.loads(body))]
         if not exchange["canned"]:
             deviations += [f"response {text}" for text in self.check_response(operation, status, response)]
-        return f"GitHub {method} {template} -> {status}", deviations
+        return f"GitHub {method} {template} -> {outcome(exchange)}", deviations
 
     def check_response(self, operation, status, response):
         documented = self.resolve(operation["responses"].get(str(status), {}))
@@ -131,25 +134,79 @@ class Aws:
             self.models[service] = self.session.get_service_model(service)
         return self.models[service]
 
+    def operation(self, exchange):
+        """(service, operation) of a request, by the protocol of the service; `None` for what is not a request to AWS's API."""
+        path, _, _ = exchange["path"].partition("?")
+        prefix, _, name = exchange["request"]["headers"].get("x-amz-target", "").partition(".")
+        form = dict(urllib.parse.parse_qsl(exchange["request"]["body"]))
+        if prefix in SERVICES:
+            return SERVICES[prefix], name
+        if "Action" in form:
+            services = [name for name in ("sts", "iam") if self.model(name).api_version == form.get("Version")]
+            return (services or ["sts"])[0], form["Action"]
+        for name in self.model("lambda").operation_names if path.startswith("/2015-03-31/functions") else []:
+            http = self.model("lambda").operation_model(name).http
+            template, _, _ = http["requestUri"].partition("?")
+            if http["method"] == exchange["method"] and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+                return "lambda", name
+        return None
+
     def check(self, exchange):
-        target = exchange["request"]["headers"].get("x-amz-target", "")
-        prefix, _, name = target.partition(".")
-        if prefix not in SERVICES:
+        found = self.operation(exchange)
+        if not found:
             return f"AWS {exchange['method']} {exchange['path']}", None
-        model = self.model(SERVICES[prefix])
-        status = exchange["response"]["status"]
-        kind = f"AWS {SERVICES[prefix]} {name} -> {status}"
+        service, name = found
+        model = self.model(service)
+        kind = f"AWS {service} {name} -> {outcome(exchange)}"
         if name not in model.operation_names:
             return kind, ["AWS has no such operation"]
         operation = model.operation_model(name)
+        if model.metadata["protocol"] != "json":
+            return kind, list(self.check_other(service, operation, exchange))
         body = json.loads(exchange["request"]["body"] or "{}")
-        deviations = [f"request{text}" for text in self.deviations(operation.input_shape, body, "")]
+        shape = operation.input_shape
+        deviations = [f"request{text}" for text in [*self.deviations(shape, body, ""), *self.limits(shape, body, "")]]
         version = f"application/x-amz-json-{model.metadata['jsonVersion']}"
         if exchange["request"]["headers"].get("content-type") != version:
             deviations.append(f"request: its content type is not {version}")
         if not exchange["canned"]:
             deviations += [f"response{text}" for text in self.check_response(operation, version, exchange["response"])]
         return kind, deviations
+
+    def check_other(self, service, operation, exchange):
+        """Lambda has a REST protocol, STS and IAM take forms and answer in XML: botocore's own parsers read the response."""
+        members = operation.input_shape.members
+        for name in dict(urllib.parse.parse_qsl(exchange["request"]["body"])) if service != "lambda" else []:
+            if name.split(".")[0] not in members and name not in ("Action", "Version"):
+                yield f"request.{name}: the model has no such parameter"
+        if exchange["canned"]:
+            return
+        response = exchange["response"]
+        protocol = operation.service_model.metadata["protocol"]
+        raw = {"status_code": response["status"], "headers": HeadersDict(response["headers"]), "body": response["body"].encode()}
+        output = operation.output_shape
+        is_blob = output is not None and output.serialization.get("payload")
+        try:
+            if is_blob and response["status"] < 300:  # the function's own response
+                raw["body"] = io.BytesIO(raw["body"])
+            parsed = botocore.parsers.create_parser(protocol).parse(raw, output)
+        except botocore.parsers.ResponseParserError as error:
+            yield f"response: botocore cannot parse it: {error}"
+            return
+        if not parsed.get("ResponseMetadata", {}).get("RequestId"):
+            yield "response: it has no request ID"
+        if response["status"] >= 300:
+            code = parsed.get("Error", {}).get("Code", "")
+            known = {shape.metadata.get("error", {}).get("code", shape.name) for shape in operation.error_shapes}
+            known |= {shape.name for shape in operation.error_shapes}
+            if code not in known | COMMON_ERRORS:
+                yield f"response: the operation has no error {code!r}"
+        elif output is not None:
+            for name in output.required_members:
+                if name not in parsed:
+                    yield f"response.{name}: it is missing"
+            if protocol == "rest-json" and not is_blob:
+                yield from (f"response{text}" for text in self.deviations(output, json.loads(response["body"]), ""))
 
     def check_response(self, operation, version, response):
         headers = response["headers"]
@@ -173,7 +230,7 @@ class Aws:
                 yield f": {code} has status {response['status']}, not {expected}"
 
     def deviations(self, shape, value, path):
-        """Where a JSON value differs from a shape: unknown and missing members, types, enums, lengths and patterns."""
+        """Where a JSON value differs from a shape: unknown and missing members, and types."""
         kind = shape.type_name
         wrong = {
             "structure": lambda: not isinstance(value, dict),
@@ -198,16 +255,32 @@ class Aws:
         elif kind == "map":
             for item in value.values():
                 yield from self.deviations(shape.value, item, f"{path}{{}}")
-        if not wrong and kind in ("string", "list", "blob"):
+
+    def limits(self, shape, value, path):
+        """Where a request breaks a limit of length, a pattern or an enum. AWS's own responses break theirs: an empty list where
+        the model has a minimum of 1."""
+        kind = shape.type_name
+        if kind == "structure" and isinstance(value, dict):
+            for name in value.keys() & shape.members.keys():
+                yield from self.limits(shape.members[name], value[name], f"{path}.{name}")
+        elif kind == "list" and isinstance(value, list):
+            for item in value:
+                yield from self.limits(shape.member, item, f"{path}[]")
+        if kind in ("string", "list") or kind == "blob" and is_base64(value):
             length = len(base64.b64decode(value)) if kind == "blob" else len(value)
             low, high = shape.metadata.get("min", 0), shape.metadata.get("max", sys.maxsize)
             if not low <= length <= high:
                 yield f"{path}: its length {length} is not between {low} and {high}"
-        if not wrong and kind == "string":
+        if kind == "string":
             if shape.enum and value not in shape.enum:
                 yield f"{path}: {value!r} is not one of {', '.join(shape.enum)}"
             if "pattern" in shape.metadata and not re.fullmatch(shape.metadata["pattern"], value):
                 yield f"{path}: {value!r} does not match {shape.metadata['pattern']}"
+
+
+def outcome(exchange):
+    """A response that a fault or a test has changed is not checked, so its status does not matter."""
+    return "(changed by a test)" if exchange["canned"] else exchange["response"]["status"]
 
 
 def is_base64(value):
@@ -246,7 +319,31 @@ def self_test(github, aws):
             "body": '{"KeyId":"arn:aws:kms:a:1:key/1","Signature":"YQ==","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}',
         },
     }
+    invoke = {
+        "service": "aws",
+        "canned": False,
+        "method": "POST",
+        "path": "/2015-03-31/functions/github-token-broker/invocations",
+        "request": {"headers": {}, "body": "null"},
+        "response": {"status": 200, "headers": {"x-amzn-requestid": "1", "x-amz-executed-version": "$LATEST"}, "body": "{}"},
+    }
+    identity = {
+        "service": "aws",
+        "canned": False,
+        "method": "POST",
+        "path": "/",
+        "request": {"headers": {}, "body": "Action=GetCallerIdentity&Version=2011-06-15"},
+        "response": {
+            "status": 200,
+            "headers": {},
+            "body": "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>1</Account></GetCallerIdentityResult>"
+            "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
+        },
+    }
     changes = [
+        (aws, invoke, "response", "headers", {}, "no request ID"),
+        (aws, identity, "request", "body", "Action=GetCallerIdentity&Version=2011-06-15&Extra=1", "Extra"),
+        (aws, identity, "response", "body", "not XML", "cannot parse"),
         (github, mint, "request", "body", '{"permissions":{"contents":"admin"}}', "admin"),
         (github, mint, "response", "body", '{"token":"t"}', "expires_at"),
         (github, mint, "response", "status", 200, "no response 200"),
@@ -254,10 +351,12 @@ def self_test(github, aws):
         (github, mint, "request", "headers", {}, "header accept"),
         (aws, sign, "request", "body", '{"KeyId":"a","Message":"YQ==","Algorithm":"x"}', "Algorithm"),
         (aws, sign, "request", "body", '{"KeyId":"a","Message":"not base64!","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}', "blob"),
+        (aws, sign, "request", "body", '{"KeyId":"a","Message":"YQ==","SigningAlgorithm":"NONE"}', "not one of"),
+        (aws, sign, "request", "body", '{"KeyId":"","Message":"YQ==","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}', "length 0"),
         (aws, sign, "response", "body", '{"Signature":"YQ==","Extra":1}', "Extra"),
         (aws, sign, "response", "status", 400, "no error"),
     ]
-    for vendor, exchange in ((github, mint), (aws, sign)):
+    for vendor, exchange in ((github, mint), (aws, sign), (aws, invoke), (aws, identity)):
         if deviations := vendor.check(exchange)[1]:
             sys.exit(f"self-test of the fidelity check: a good exchange deviates: {deviations}")
     for vendor, exchange, part, field, value, expected in changes:

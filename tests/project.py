@@ -20,7 +20,7 @@ VERSIONS = re.compile(
     r"(?:\?ref=|release_version = \"|/releases/download/|/releases/tag/|/blob/|gh release download |refs/tags/|git checkout )v(\d+\.\d+\.\d+)"
 )
 # An owner before our repository's name. Paths, log groups and file names have none.
-REPOSITORIES = re.compile(rf"(?:github\.com[/:]|--repo |\")([\w-]+/{REPOSITORY.split('/')[1]})(?![\w-]|\.\w|/)")
+REPOSITORIES = re.compile(rf"(?:github\.com[/:]|--repo |default += \")([\w-]+/{REPOSITORY.split('/')[1]})(?![\w-]|\.\w|/)")
 # Only GitHub's runners run these: they need the network, or change the machine.
 ONLY_ON_RUNNERS = {"release-toolchain", "advisories", "browser", "test-terraform PROVIDER=registry"}
 ERRORS = []

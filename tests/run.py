@@ -43,8 +43,10 @@ PRODUCT = [
     Suite("code, docs and Terraform agree", [*CARGO_TEST, "--test", "contract", "--test", "entropy"]),
     Suite("fuzz corpora", [*CARGO_TEST, "--test", "corpora"]),
     Suite("black box, in the sandbox", [*CARGO_TEST, "--test", "blackbox"]),
+    Suite("the sandbox", [*CARGO_TEST, "--test", "all"]),
+    Suite("the client, with real git", [*CARGO_TEST, "--test", "client"]),
     Suite("black box, with moto and the AWS CLI", [*CARGO_TEST, "--test", "moto"]),
-    Suite("sandbox compared with vendors' models", ["make", "test-fidelity"]),
+    Suite("sandbox, vendors' clients and models", ["make", "test-fidelity"]),
     Suite("bench, short form", ["make", "bench", "SHORT=1"]),
     Suite("Terraform module and tutorial", ["make", "test-terraform"], ("terraform", "tofu"), TERRAFORM),
 ]

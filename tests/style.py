@@ -45,7 +45,7 @@ PHRASES = [
     (rf"of ({VENDOR})'s(?=\s*[.,;:)|]| (is|are|was|and|or|that|could|has|have)\b)", "from ..., ...'s own", "a fault of SSM's."),
     (r"(not|is|was|be) believed", "rejected, accepted", "GitHub's time was not believed"),
     (r"but for|all but (the|a|one|its)", "except for", "wiped, but for the last record"),
-    (r"lets? (in|through)|(is|be|are) let (in|through)", "allow", "nobody is let in"),
+    (r"lets (in|through)|(is|are|be|been) let (in|through)", "allow", "nobody is let in"),
     (r"has (an)?other shape|another shape", "does not match the schema", "it has another shape than GitHub documents"),
     (r"another (\w+ )?than|other \w+ than", "different from, a ... that is not", "another account than the owner"),
     (r"round (it|them|the|a)\b(?! trip)", "around", "with the folders round it"),
@@ -58,7 +58,7 @@ GOOD = [
     "Besides, `ask_for_nothing` holds a lock; each round trip takes 20 ms. Strings, not rings around them.",
     "An alarm triggers. Lambda's behavior, SSM's error, the text of GitHub's response and of AWS's SDK.",
     "// A principal who has access is allowed to invoke it. Return the size, in place, of the file.",
-    "If the caller asks for a scope, the function rejects the payload. It tolerates that.",
+    "If the caller asks for a scope, the function rejects the payload. It tolerates that. `let in_region = 1;`",
 ]
 FINDERS = [
     (re.compile(rf"(?<![A-Za-z])(?:{pattern.replace(' ', ' +')})(?![A-Za-z])", re.IGNORECASE), better)

@@ -24,7 +24,7 @@ use clap::{Parser, ValueEnum};
 use sandbox::binary_under_test;
 
 use client::Client;
-use measure::{Process, RoundTrips};
+use measure::{Process, RoundTrips, Subject};
 use program::{CONDITIONS, Program};
 use report::Report;
 use share::Share;
@@ -105,7 +105,8 @@ async fn run(options: &Options) -> ExitCode {
     let binary = binary_under_test();
     if let Some(load) = options.load {
         let number = if load == Load::Starts { 400 } else { 20_000 };
-        measure::load(&binary, load == Load::Starts, number).await;
+        let subject = Subject { binary, kms: false };
+        measure::load(&subject, load == Load::Starts, number).await;
         return ExitCode::SUCCESS;
     }
     let plan = if options.short { SHORT } else { FULL };
@@ -117,8 +118,10 @@ async fn run(options: &Options) -> ExitCode {
         }
     };
     println!("128 MB's share: {how}");
-    let mut programs = vec![Program::new("ours", &binary)];
-    programs.extend(options.peer.iter().map(|peer| Program::new("peer", peer)));
+    let mut programs = vec![Program::new("ours", &binary, false)];
+    let peer = options.peer.iter();
+    programs.extend(peer.map(|peer| Program::new("peer", peer, false)));
+    programs.push(Program::new("ours, KMS", &binary, true));
     let key = measure::rsa_key();
     start(&mut programs, share.as_ref().ok(), &plan, &key).await;
     invoke(&mut programs, &plan, &key).await;
@@ -172,7 +175,7 @@ async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, plan: &Plan
                 plan.warm_after_start * usize::from(limited),
             );
             for program in &mut *programs {
-                let start = measure::start(&program.binary, far, share, warm).await;
+                let start = measure::start(&program.subject, far, share, warm).await;
                 if index == 0 {
                     let signature = cpu::of_one_signature(key);
                     program.start_cpu.push(start.cpu, signature);
@@ -181,19 +184,19 @@ async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, plan: &Plan
             }
         }
         for program in &mut *programs {
-            let late = measure::long_after_init(&program.binary, RoundTrips::FAR).await;
+            let late = measure::long_after_init(&program.subject, RoundTrips::FAR).await;
             program.long_after_init.push(late);
         }
         println!("{number} of {} starts in each condition", plan.starts);
     }
-    programs.sort_by_key(|program| program.name != "ours");
+    programs.sort_by_key(|program| (program.subject.kms, program.name != "ours"));
 }
 
 async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
     for number in 1..=plan.processes {
         let mut processes = Vec::new();
         for program in &*programs {
-            processes.push(Process::start(&program.binary).await);
+            processes.push(Process::start(&program.subject).await);
         }
         for first in 0..plan.warm / ROUND {
             let mut round = vec![Vec::new(); programs.len()];
@@ -218,14 +221,14 @@ async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
 
 /// One process for as long as one can live, and at the end a fresh one next to it: the machine's own speed changes over time.
 async fn live_long(program: &mut Program, plan: &Plan) {
-    let mut old = Process::start(&program.binary).await;
+    let mut old = Process::start(&program.subject).await;
     for number in 1..=plan.long - plan.alternating {
         program.long.push(old.invoke().await);
         if number % 2_000 == 0 {
             println!("{number} of {} invocations of one process", plan.long);
         }
     }
-    let mut fresh = Process::start(&program.binary).await;
+    let mut fresh = Process::start(&program.subject).await;
     for _ in 0..plan.alternating {
         program.long.push(old.invoke().await);
         program.fresh.push(fresh.invoke().await);

@@ -3,7 +3,7 @@
 //! An invocation that does not return a token stops the bench, because there is nothing to measure then.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,21 +63,33 @@ pub(crate) struct Invocation {
     pub(crate) peak_memory_kib: u64,
 }
 
-fn scenario(binary: &Path, far: RoundTrips) -> Scenario {
-    Scenario::default()
-        .binary(binary)
+/// What is run: a program, and whether KMS signs for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) binary: PathBuf,
+    pub(crate) kms: bool,
+}
+
+fn scenario(subject: &Subject, far: RoundTrips) -> Scenario {
+    let scenario = Scenario::default()
+        .binary(&subject.binary)
         .tls()
-        .round_trips(far.aws, far.github)
+        .round_trips(far.aws, far.github);
+    if subject.kms {
+        scenario.kms_key()
+    } else {
+        scenario
+    }
 }
 
 /// Starts the program for one invocation, and for `warm` more. With `share`, it has 128 MB's share after its init.
 pub(crate) async fn start(
-    binary: &Path,
+    subject: &Subject,
     far: RoundTrips,
     share: Option<&Arc<Share>>,
     warm: usize,
 ) -> Start {
-    let mut scenario = scenario(binary, far);
+    let mut scenario = scenario(subject, far);
     if let Some(share) = share {
         // The sandbox keeps what it calls, and the group has to be removed at the end.
         let share = Arc::downgrade(share);
@@ -108,9 +120,9 @@ pub(crate) async fn start(
 }
 
 /// The first invocation long after init, as with provisioned concurrency.
-pub(crate) async fn long_after_init(binary: &Path, far: RoundTrips) -> Duration {
-    let scenario =
-        scenario(binary, far).variable("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency");
+pub(crate) async fn long_after_init(subject: &Subject, far: RoundTrips) -> Duration {
+    let scenario = scenario(subject, far)
+        .variable("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency");
     let mut running = scenario.start().await;
     std::thread::sleep(PAUSE * 4);
     let outcome = minted(running.invoke("null").await);
@@ -125,8 +137,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) async fn start(binary: &Path) -> Self {
-        let mut running = scenario(binary, RoundTrips::NONE).start().await;
+    pub(crate) async fn start(subject: &Subject) -> Self {
+        let mut running = scenario(subject, RoundTrips::NONE).start().await;
         minted(running.invoke("null").await);
         let used = cpu::of_process(pid_of(&running));
         Self { running, used }
@@ -151,13 +163,13 @@ impl Process {
 }
 
 /// Puts a program under load for `make profile`: `starts` processes with one invocation each, or one process.
-pub(crate) async fn load(binary: &Path, starts: bool, number: usize) {
+pub(crate) async fn load(subject: &Subject, starts: bool, number: usize) {
     if starts {
         for _ in 0..number {
-            start(binary, RoundTrips::NONE, None, 0).await;
+            start(subject, RoundTrips::NONE, None, 0).await;
         }
     } else {
-        let mut process = Process::start(binary).await;
+        let mut process = Process::start(subject).await;
         for _ in 0..number {
             process.invoke().await;
         }
@@ -200,7 +212,12 @@ fn steps(outcome: &Outcome) -> BTreeMap<String, f64> {
 fn connections(outcome: &Outcome) -> usize {
     let requests = outcome.requests.iter();
     let connections: BTreeSet<_> = requests
-        .map(|request| (request.call == Call::GetParameters, request.connection))
+        .map(|request| {
+            (
+                matches!(request.call, Call::GetParameters | Call::Sign),
+                request.connection,
+            )
+        })
         .collect();
     connections.len()
 }

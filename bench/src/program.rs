@@ -1,12 +1,12 @@
 //! A program, and the samples that were taken of it.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::measure::{Invocation, RoundTrips, Start};
+use crate::measure::{Invocation, RoundTrips, Start, Subject};
 use crate::statistics::{mean, median, ms};
 
 /// The conditions of a start: round-trip times, and whether it has 128 MB's share of a core from the end of init on.
@@ -43,9 +43,9 @@ impl InSignatures {
 /// A program and its samples.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
-    /// A copy, written in one go, as Lambda unpacks a zip. The file that the linker wrote was 3 % slower, presumably
+    /// Its program is a copy, written in one go, as Lambda unpacks a zip. The file that the linker wrote was 3 % slower, presumably
     /// because it lies in smaller pieces in the kernel's cache.
-    pub(crate) binary: PathBuf,
+    pub(crate) subject: Subject,
     _folder: TempDir,
     /// For each of [`CONDITIONS`].
     pub(crate) starts: [Vec<Start>; 4],
@@ -59,7 +59,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn new(name: &'static str, original: &Path) -> Self {
+    pub(crate) fn new(name: &'static str, original: &Path, kms: bool) -> Self {
         let folder = tempfile::tempdir().expect("there is space for a copy");
         let binary = folder.path().join("bootstrap");
         let program = std::fs::read(original).expect("the program exists");
@@ -68,7 +68,7 @@ impl Program {
         std::fs::set_permissions(&binary, executable).expect("the copy belongs to the bench");
         Self {
             name,
-            binary,
+            subject: Subject { binary, kms },
             _folder: folder,
             starts: Default::default(),
             start_cpu: InSignatures::default(),

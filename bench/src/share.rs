@@ -152,3 +152,27 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
     std::fs::write(file, text)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder stands in for the kernel. It shows what is written, by the rules of "Threads" in the kernel's `cgroup-v2.rst`.
+    #[test]
+    fn version_2_limits_threads_below_a_domain() {
+        let root = tempfile::tempdir().expect("there is space");
+        let share = Share::create_v2(root.path(), "bench").expect("the folder is writable");
+        let read =
+            |file: &str| std::fs::read_to_string(root.path().join(file)).expect("it was written");
+        assert_eq!(read("cgroup.subtree_control"), "+cpu");
+        assert_eq!(read("bench/cgroup.subtree_control"), "+cpu");
+        assert_eq!(read("bench/cgroup.procs"), "0");
+        assert_eq!(read("bench/limited/cgroup.type"), "threaded");
+        share.enter();
+        assert_eq!(read("bench/limited/cgroup.threads"), "0");
+        assert_eq!(read("bench/limited/cpu.max"), "max 20000");
+        share.limit();
+        assert_eq!(read("bench/cgroup.threads"), "0");
+        assert_eq!(read("bench/limited/cpu.max"), "1447 20000");
+    }
+}

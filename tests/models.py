@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Writes or checks the files that the vendors' own models determine.
+
+- broker/src/aws/endpoints.txt: AWS's host names for SSM and KMS, by botocore's endpoint rules. A unit test compares the
+  function's host names with them, so the tests need no AWS SDK.
+- broker/src/scope/permissions.txt: GitHub's permissions of an App and their levels, by its OpenAPI description. They are for
+  hints only: GitHub decides what is valid.
+
+Input: the OpenAPI description. `--write` updates the files; without it, a difference is an error: a vendor has changed its model.
+"""
+
+import json
+import pathlib
+import sys
+
+import botocore.loaders
+from botocore.endpoint_provider import EndpointProvider
+from botocore.exceptions import EndpointProviderError
+
+SOURCES = pathlib.Path(__file__).parent.parent / "broker" / "src"
+
+
+def endpoints():
+    yield "# Service, region, FIPS, dual-stack, host (- if AWS has none). tests/models.py writes this file from botocore's rules.\n"
+    loader = botocore.loaders.Loader()
+    partitions = loader.load_data("partitions")
+    # Lambda runs in none of the pseudo-regions `...-global`.
+    regions = [name for partition in partitions["partitions"] for name in sorted(partition["regions"]) if "-global" not in name]
+    for service in ("ssm", "kms"):
+        provider = EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), partitions)
+        for region in [*regions, "us-future-9", "cn-future-9"]:
+            for fips in (False, True):
+                for dual_stack in (False, True):
+                    try:
+                        url = provider.resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dual_stack).url
+                    except EndpointProviderError:
+                        url = "-"
+                    yield f"{service} {region} {int(fips)} {int(dual_stack)} {url.removeprefix('https://')}\n"
+
+
+def permissions(description):
+    yield "# Permission and its levels. tests/models.py writes this file from GitHub's OpenAPI description.\n"
+    schema = json.loads(pathlib.Path(description).read_text())["components"]["schemas"]["app-permissions"]
+    for name, permission in sorted(schema["properties"].items()):
+        yield f"{name} {' '.join(permission['enum'])}\n"
+
+
+def main():
+    description, *options = sys.argv[1:]
+    failed = 0
+    for name, lines in (("aws/endpoints.txt", endpoints()), ("scope/permissions.txt", permissions(description))):
+        path, text = SOURCES / name, "".join(lines)
+        if options == ["--write"]:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        agrees = path.is_file() and path.read_text() == text
+        failed += not agrees
+        print(f"{'ok    ' if agrees else 'FAILED'} {path.name}: {text.count(chr(10)) - 1} lines{'' if agrees else '; run this with --write'}")
+    print(f"{2 - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
