@@ -258,7 +258,7 @@ run "an_s3_object_without_a_checksum_of_the_whole" {
     }
   }
   override_data {
-    target = data.aws_s3_object.zip[0]
+    target = data.aws_s3_object.zip
     values = { checksum_sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2" }
   }
   expect_failures = [data.aws_s3_object.zip]

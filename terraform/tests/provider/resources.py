@@ -468,7 +468,7 @@ def create_aws_kms_external_key(aws, planned, _config):
             Description=planned["description"],
             KeySpec=planned["key_spec"],
             KeyUsage=planned["key_usage"],
-            Policy=planned["policy"],
+            Policy=planned["policy"] if isinstance(planned["policy"], str) else None,
             Tags=[{"TagKey": key, "TagValue": value} for key, value in (planned["tags"] or {}).items()],
         )
     )
