@@ -143,7 +143,7 @@ def _type(source: str, name: str) -> str:
 
 
 def _default(body: dict) -> str:
-    return json.dumps(_plain(body["default"]), indent=2)
+    return json.dumps(_plain(body["default"]), indent=2, sort_keys=True)
 
 
 def _plain(value):

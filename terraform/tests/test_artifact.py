@@ -363,3 +363,16 @@ def test_destroy_works_without_the_object_if_nothing_is_refreshed(workspace, aws
     aws.client("s3").delete_object(Bucket="zips", Key="broker.zip", VersionId=version_id)
     root.run("destroy", "-input=false", "-auto-approve", "-refresh=false")
     assert aws.left() == {}
+
+
+def test_destroy_works_although_a_check_fails(workspace, aws, bucket, tmp_path):
+    path = rig.write_zip(tmp_path / "broker.zip")
+    root = workspace()
+    root.write(s3_artifact(bucket(path), sha256(path)))
+    root.apply()
+    aws.client("lambda").update_function_code(FunctionName="broker", ZipFile=rig.write_zip(tmp_path / "other.zip", "other").read_bytes())
+    root.write(s3_artifact(bucket(path), "0" * 64))
+    with pytest.raises(rig.Failed):
+        root.plan()
+    root.destroy()
+    assert aws.left() == {}
