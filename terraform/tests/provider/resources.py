@@ -433,7 +433,8 @@ def read_aws_cloudwatch_log_metric_filter(aws, state):
     return {"id": state["name"], "pattern": found["metricFilters"][0]["filterPattern"]}
 
 
-def update_aws_cloudwatch_log_metric_filter(aws, _prior, planned, config):
+def update_aws_cloudwatch_log_metric_filter(aws, prior, planned, config):
+    delete_aws_cloudwatch_log_metric_filter(aws, prior)  # AWS replaces the filter; moto would keep the old one
     create_aws_cloudwatch_log_metric_filter(aws, planned, config)
 
 
