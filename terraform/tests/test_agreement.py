@@ -41,6 +41,13 @@ def test_the_module_sets_exactly_the_variables_that_the_function_reads():
     assert set(written) == read
 
 
+def test_the_function_names_inputs_that_exist():
+    """Its error messages name the Terraform input of a variable."""
+    named = set(re.findall(r'variable\(\s*"GITHUB_TOKEN_BROKER_\w+",\s*(?:None|Some\(.*?\)),\s*"(\w+)",?\s*\)', code()))
+    assert named, "no variable in broker/src has the name of an input"
+    assert named <= {name for name, _ in readme.blocks("variables.tf", "variable")}
+
+
 def test_the_alarms_and_the_dashboard_show_metrics_that_the_function_emits():
     """Each metric that they use is one for each function (dimension FunctionName)."""
     source = (rig.MODULE / "alarms.tf").read_text()
