@@ -62,7 +62,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = length(aws_lambda_function.broker.vpc_config) == 0 && length(aws_lambda_function.broker.tracing_config) == 0
+    condition     = length(aws_lambda_function.broker.vpc_config) == 0 && one(aws_lambda_function.broker.tracing_config).mode == "PassThrough"
     error_message = "The function is in a VPC, or is traced, without an input."
   }
 }
