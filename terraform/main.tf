@@ -77,12 +77,9 @@ resource "aws_lambda_function" "broker" {
     }
   }
 
-  dynamic "tracing_config" {
-    for_each = var.tracing_mode[*]
-
-    content {
-      mode = tracing_config.value
-    }
+  # Always set, because the provider keeps the last mode if the block is removed. PassThrough is Lambda's default.
+  tracing_config {
+    mode = coalesce(var.tracing_mode, "PassThrough")
   }
 
   tags = var.tags

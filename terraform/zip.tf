@@ -2,7 +2,8 @@
 #
 # Input: `lambda_zip_path`. Output: `local.zip_has_bootstrap`, `local.zip_is_executable` and `local.zip_architecture`; null means
 # "unknown". main.tf turns them into messages.
-# Invariant: only a zip that is certainly wrong is rejected. Anything that this file cannot read is left to Lambda.
+# Invariant: only a zip that is certainly wrong is rejected. Lambda decides about anything that this file cannot read, so each
+# step falls back to an empty value (`try`).
 #
 # Terraform reads a file as base64 and cannot open a zip, and an extra provider for one check costs every user an installation.
 # So this file reads the bytes itself, following the ZIP format (APPNOTE.TXT 6.3) and DEFLATE (RFC 1951). HCL has no loop with a
@@ -64,9 +65,9 @@ locals {
 
   # The canonical code of each symbol: codes of one length are consecutive, and follow those of the shorter ones.
   deflate_length_groups = { for symbol, length in local.deflate_lengths : length => symbol... if length > 0 }
-  deflate_length_codes = merge([for size, symbols in local.deflate_length_groups : { for rank, symbol in symbols :
+  deflate_length_codes = try(merge([for size, symbols in local.deflate_length_groups : { for rank, symbol in symbols :
     symbol => format("%0${size}b", rank + sum([for k in range(size) : length(try(local.deflate_length_groups[k], [])) * pow(2, size - k)]))
-  }]...)
+  }]...), {})
 
   # Symbols 16, 17 and 18 repeat a length, and are followed by 2, 3 or 7 bits that say how often.
   deflate_wanted = try(local.deflate_sizes.literals + local.deflate_sizes.distances, 0)
@@ -74,12 +75,12 @@ locals {
     join("|", [for symbol, code in local.deflate_length_codes : join("", [code, lookup({ "16" = "..", "17" = "...", "18" = "......." }, symbol, "")])]),
     substr(local.deflate_bits, 17 + 3 * local.deflate_sizes.lengths, -1),
   ), [])
-  deflate_tokens  = [for token in slice(local.deflate_matches, 0, min(length(local.deflate_matches), local.deflate_wanted)) : { bits = token, symbol = tonumber([for symbol, code in local.deflate_length_codes : symbol if startswith(token, code)][0]) }]
-  deflate_repeats = [for token in local.deflate_tokens : token.symbol < 16 ? 1 : (token.symbol == 18 ? 11 : 3) + parseint(strrev(substr(token.bits, length(local.deflate_length_codes[token.symbol]), -1)), 2)]
+  deflate_tokens  = try([for token in slice(local.deflate_matches, 0, min(length(local.deflate_matches), local.deflate_wanted)) : { bits = token, symbol = tonumber([for symbol, code in local.deflate_length_codes : symbol if startswith(token, code)][0]) }], [])
+  deflate_repeats = try([for token in local.deflate_tokens : token.symbol < 16 ? 1 : (token.symbol == 18 ? 11 : 3) + parseint(strrev(substr(token.bits, length(local.deflate_length_codes[token.symbol]), -1)), 2)], [])
   deflate_used    = min(length(local.deflate_tokens), 1 + length([for i in range(length(local.deflate_repeats)) : i if sum(slice(local.deflate_repeats, 0, i + 1)) < local.deflate_wanted]))
 
   # One letter for each token, so that a regular expression finds the length that symbol 16 (q) repeats.
-  deflate_letters = join("", [for token in slice(local.deflate_tokens, 0, local.deflate_used) : substr("abcdefghijklmnopqrs", token.symbol, 1)])
+  deflate_letters = try(join("", [for token in slice(local.deflate_tokens, 0, local.deflate_used) : substr("abcdefghijklmnopqrs", token.symbol, 1)]), "")
   deflate_expanded = try(flatten([for i in range(local.deflate_used) : [
     for _ in range(local.deflate_repeats[i]) : index(split("", "abcdefghijklmnop"), replace(regex("([^q])q*$", substr(local.deflate_letters, 0, i + 1))[0], "/[rs]/", "a"))
   ]]), [])
@@ -94,19 +95,19 @@ locals {
     distances = [for symbol in range(30) : 5]
   }, { literals = [], distances = [] })
   deflate_groups = { for name, lengths in local.deflate_trees : name => { for symbol, length in lengths : length => symbol... if length > 0 } }
-  deflate_codes = { for name, groups in local.deflate_groups : name => merge([for size, symbols in groups : { for rank, symbol in symbols :
+  deflate_codes = try({ for name, groups in local.deflate_groups : name => merge([for size, symbols in groups : { for rank, symbol in symbols :
     symbol => format("%0${size}b", rank + sum([for k in range(size) : length(try(groups[k], [])) * pow(2, size - k)]))
-  }]...) }
+  }]...) }, { literals = {}, distances = {} })
   deflate_distance = join("|", [for symbol, code in local.deflate_codes.distances : "${code}.{${max(0, floor(symbol / 2) - 1)}}"])
   deflate_data     = try(substr(local.deflate_bits, local.deflate_type == 1 ? 3 : 17 + 3 * local.deflate_sizes.lengths + sum([for token in slice(local.deflate_tokens, 0, local.deflate_used) : length(token.bits)]), 600), "")
   deflate_codes_found = try(regexall(join("|", [for symbol, code in local.deflate_codes.literals :
     symbol <= 256 ? code : "${code}.{${symbol < 265 || symbol == 285 ? 0 : floor((symbol - 261) / 4)}}(?:${local.deflate_distance})"
   ]), local.deflate_data), [])
-  deflate_symbols = [for bits in slice(local.deflate_codes_found, 0, min(20, length(local.deflate_codes_found))) : tonumber([for symbol, code in local.deflate_codes.literals : symbol if startswith(bits, code)][0])]
+  deflate_symbols = try([for bits in slice(local.deflate_codes_found, 0, min(20, length(local.deflate_codes_found))) : tonumber([for symbol, code in local.deflate_codes.literals : symbol if startswith(bits, code)][0])], [])
 
   # Symbols up to 255 are one byte, 257 to 264 are 3 to 10 repeated bytes; a longer run does not occur within an ELF header's first
   # 20 bytes. The processor is byte 18, after the padding that makes up the run.
-  deflate_positions = [for i, symbol in local.deflate_symbols : sum(concat([0], [for earlier in slice(local.deflate_symbols, 0, i) : earlier < 256 ? 1 : earlier - 254]))]
+  deflate_positions = try([for i, symbol in local.deflate_symbols : sum(concat([0], [for earlier in slice(local.deflate_symbols, 0, i) : earlier < 256 ? 1 : earlier - 254]))], [])
   program_start = try(
     local.zip_entry.method == "00" ? concat(slice(local.zip_data, 0, 4), [local.zip_data[18]])
     : local.deflate_type == 0 ? concat(slice(local.zip_data, 5, 9), [local.zip_data[23]])

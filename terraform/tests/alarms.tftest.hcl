@@ -171,7 +171,7 @@ run "a_filter_that_is_too_long_for_cloudwatch" {
     alarm_actions             = ["arn:aws:sns:eu-west-1:123456789012:on-call"]
     signing_key_arns          = ["arn:aws:kms:eu-west-1:123456789012:key/1"]
     cloudtrail_log_group_name = "cloudtrail"
-    signing_role_arns         = [for n in range(12) : "arn:aws:iam::123456789012:role/broker-${n}"]
+    signing_role_arns         = ["arn:aws:iam::123456789012:role/broker-0", "arn:aws:iam::123456789012:role/broker-1", "arn:aws:iam::123456789012:role/broker-2", "arn:aws:iam::123456789012:role/broker-3", "arn:aws:iam::123456789012:role/broker-4", "arn:aws:iam::123456789012:role/broker-5", "arn:aws:iam::123456789012:role/broker-6", "arn:aws:iam::123456789012:role/broker-7"]
   }
   expect_failures = [aws_cloudwatch_log_metric_filter.foreign_signatures]
 }

@@ -62,7 +62,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = length(aws_lambda_function.broker.vpc_config) == 0 && length(aws_lambda_function.broker.tracing_config) == 0
+    condition     = length(aws_lambda_function.broker.vpc_config) == 0 && one(aws_lambda_function.broker.tracing_config).mode == "PassThrough"
     error_message = "The function is in a VPC, or is traced, without an input."
   }
 }
@@ -258,7 +258,7 @@ run "an_s3_object_without_a_checksum_of_the_whole" {
     }
   }
   override_data {
-    target = data.aws_s3_object.zip[0]
+    target = data.aws_s3_object.zip
     values = { checksum_sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2" }
   }
   expect_failures = [data.aws_s3_object.zip]

@@ -11,6 +11,9 @@ mock_provider "aws" {
   mock_data "aws_s3_object" {
     defaults = { checksum_sha256 = "ASNFZ4mrze+rze8BI0VniavN7wEjRWeJq83vASNFZ4k=" }
   }
+  mock_resource "aws_lambda_function" {
+    defaults = { code_sha256 = "ASNFZ4mrze+rze8BI0VniavN7wEjRWeJq83vASNFZ4k=" }
+  }
   mock_data "aws_region" {
     defaults = { id = "eu-west-1" }
   }
@@ -50,7 +53,7 @@ run "every_input_at_its_limit" {
     client_id                      = "Iv1.0123456789abcdef_-0123456789abcdef0123456789abcdef0123456789"
     signing_key_arns               = ["arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"]
     invoker_role_arns              = { ci = "arn:aws:iam::123456789012:role/ci", "A-name_2" = "arn:aws-cn:iam::123456789012:role/path/to/x+=,.@-_" }
-    layers                         = [for n in range(5) : "arn:aws-cn:lambda:cn-north-1:123456789012:layer:ca_bundle-${n}:17"]
+    layers                         = ["arn:aws-cn:lambda:cn-north-1:123456789012:layer:ca_bundle-0:17", "arn:aws-cn:lambda:cn-north-1:123456789012:layer:ca_bundle-1:17", "arn:aws-cn:lambda:cn-north-1:123456789012:layer:ca_bundle-2:17", "arn:aws-cn:lambda:cn-north-1:123456789012:layer:ca_bundle-3:17", "arn:aws-cn:lambda:cn-north-1:123456789012:layer:ca_bundle-4:17"]
     ca_certificates_path           = "/opt/etc/ca-bundle_1.pem"
     https_proxy                    = "http://user:p%23ss@proxy.example.com:65535/"
     no_proxy                       = "localhost, 127.0.0.1:8080,.example.com,*.example.org,[::1],10.0.0.0/8"
@@ -385,14 +388,14 @@ run "rejects_values_that_are_too_large" {
     reserved_concurrent_executions = 1.5
     memory_size                    = 10241
     timeout                        = 901
-    description                    = join("", [for n in range(257) : "x"])
+    description                    = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     lambda_artifact                = { lambda_zip_path = "a.zip", release_version = "v1.1.0" }
     invoker_role_arns              = { a = "arn:aws:iam::123456789012:role/ci", b = "arn:aws:iam::123456789012:role/ci" }
     client_id                      = "Iv1.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc"
     installation_id                = "12345678901234567890"
     signing_key_arns               = ["arn:aws:kms:eu-west-1:123456789012:key/1", "arn:aws:kms:eu-west-1:123456789012:key/1"]
     alarm_thresholds               = { github_rate_limit_remaining = 1.5 }
-    layers                         = [for n in range(6) : "arn:aws:lambda:eu-west-1:123456789012:layer:ca:${n + 1}"]
+    layers                         = ["arn:aws:lambda:eu-west-1:123456789012:layer:ca:1", "arn:aws:lambda:eu-west-1:123456789012:layer:ca:2", "arn:aws:lambda:eu-west-1:123456789012:layer:ca:3", "arn:aws:lambda:eu-west-1:123456789012:layer:ca:4", "arn:aws:lambda:eu-west-1:123456789012:layer:ca:5", "arn:aws:lambda:eu-west-1:123456789012:layer:ca:6"]
     https_proxy                    = "http://proxy.example.com:65536"
     signing_role_arns              = ["arn:aws:iam::1234567890123:role/ci"]
   }

@@ -71,7 +71,7 @@ def terraform_docs(folder: Path) -> str:
     kinds = {"resource": "resource", "data": "data source"}
     resources = sorted((kind, name, kinds[block]) for block, kind, name in re.findall(r'^(resource|data) "(\w+)" "(\w+)"', source, re.MULTILINE))
     modules = re.findall(r'^module "(\w+)" \{\n(?:  for_each .*\n\n)?  source = "([^"]+)"', source, re.MULTILINE)
-    used = {kind.split("_")[0] for kind, _, _ in resources} | {"aws"}
+    used = {kind.split("_")[0] for kind, _, _ in resources}
     providers = [(name, dict(requirements).get(name, "n/a") if name != "terraform" else "n/a") for name in sorted(used)]
     inputs = [(*row, "no" if row[3] else "yes") for row in sorted(input_rows(folder))]
     outputs = sorted((name, _text(body["description"])) for name, body in blocks("outputs.tf", "output", folder))
@@ -88,9 +88,7 @@ def terraform_docs(folder: Path) -> str:
 
 ## Providers
 
-| Name | Version |
-|------|---------|
-{_rows((anchored("provider", name), version) for name, version in providers)}
+{_table("| Name | Version |", "|------|---------|", [(anchored("provider", name), version) for name, version in providers], "No providers.")}
 
 ## Modules
 
@@ -98,7 +96,7 @@ def terraform_docs(folder: Path) -> str:
 
 ## Resources
 
-{_table("| Name | Type |", "|------|------|", [(f"{_escaped(kind)}.{_escaped(name)}", what) for kind, name, what in sorted(resources, key=lambda row: (row[2] != "resource", row))], "No resources.")}
+{_table("| Name | Type |", "|------|------|", [(f"{kind}.{name}", what) for kind, name, what in sorted(resources, key=lambda row: (row[2] != "resource", row))], "No resources.")}
 
 ## Inputs
 
@@ -145,7 +143,7 @@ def _type(source: str, name: str) -> str:
 
 
 def _default(body: dict) -> str:
-    return json.dumps(_plain(body["default"]), indent=2)
+    return json.dumps(_plain(body["default"]), indent=2, sort_keys=True)
 
 
 def _plain(value):

@@ -23,6 +23,7 @@ PARTS = {
     "test_bad_input": "bad input is rejected, nothing is half-created",
     "test_zip": "local zips: name, mode and processor at plan time",
     "test_deployer": "the deployer's policy, compared with recorded calls",
+    "test_foreign_signatures": "the CloudTrail filter matches foreign signatures only",
     "test_tutorial": "the tutorial and two how-tos, run from their pages",
 }
 

@@ -40,6 +40,13 @@ def test_the_module_sets_exactly_the_variables_that_the_function_reads():
     assert set(written) == read
 
 
+def test_the_function_names_inputs_that_exist():
+    """Its error messages name the Terraform input of a variable."""
+    named = set(re.findall(r'variable\(\s*"GITHUB_TOKEN_BROKER_\w+",\s*(?:None|Some\(.*?\)),\s*"(\w+)",?\s*\)', code()))
+    assert named, "no variable in broker/src has the name of an input"
+    assert named <= {name for name, _ in readme.blocks("variables.tf", "variable")}
+
+
 def test_the_alarms_and_the_dashboard_show_metrics_that_the_function_emits():
     """Each metric that they use is one for each function (dimension FunctionName)."""
     source = (rig.MODULE / "alarms.tf").read_text()
@@ -63,14 +70,15 @@ def test_a_generated_page_is_up_to_date(path):
     assert path.read_text() == readme.pages()[path], "run: python terraform/tests/readme.py --write"
 
 
-def test_terraform_docs_writes_the_same_tables():
-    """The generator imitates terraform-docs, which not every machine has. Its links to a registry are omitted here."""
+@pytest.mark.parametrize("folder", [rig.MODULE, *readme.EXAMPLES], ids=lambda folder: folder.name)
+def test_terraform_docs_writes_the_same_tables(folder):
+    """The generator imitates terraform-docs, which not every machine has. The links of its resources are omitted here."""
     if shutil.which("terraform-docs") is None:
         pytest.skip("terraform-docs is not on PATH")
-    written = subprocess.check_output(["terraform-docs", "markdown", "table", str(rig.MODULE)], text=True)
-    written = re.sub(r"\[([^]]+)\]\(https://registry[^)]*\)", r"\1", written)
-    ours = readme.terraform_docs(rig.MODULE)
-    assert re.sub(r"\s+", "", written) == re.sub(r"\s+|<!--.*?-->", "", ours)
+    written = subprocess.check_output(["terraform-docs", "markdown", "table", str(folder)], text=True)
+    written = re.sub(r"\[([^]]+)\]\(https://[^)]*\)", r"\1", written)
+    ours = re.sub(r"<!--.*?-->\n", "", readme.terraform_docs(folder))
+    assert ours.strip() == written.strip()
 
 
 def test_every_input_and_output_is_on_the_books_page():

@@ -301,6 +301,7 @@ def test_an_object_in_s3_is_compared_with_the_pin_before_the_update(workspace, b
 
 
 def test_an_object_whose_checksum_is_of_another_kind_cannot_be_pinned(workspace, aws, bucket, tmp_path):
+    """function.tftest.hcl has an object that was uploaded in parts, which moto answers differently from AWS."""
     path = rig.write_zip(tmp_path / "broker.zip")
     for algorithm in ("CRC32", "SHA1"):
         version_id = bucket(path, algorithm)
@@ -309,20 +310,6 @@ def test_an_object_whose_checksum_is_of_another_kind_cannot_be_pinned(workspace,
         with pytest.raises(rig.Failed, match="S3 has no SHA-256 checksum of the whole object"):
             root.apply()
     assert aws.left() == {}, "something was half-created"
-
-
-def test_an_object_that_was_uploaded_in_parts_cannot_be_pinned(workspace, aws, bucket, tmp_path):
-    path = rig.write_zip(tmp_path / "broker.zip")
-    s3 = aws.client("s3")
-    upload = s3.create_multipart_upload(Bucket="zips", Key="broker.zip", ChecksumAlgorithm="SHA256", ChecksumType="COMPOSITE")["UploadId"]
-    part = s3.upload_part(Bucket="zips", Key="broker.zip", UploadId=upload, PartNumber=1, Body=path.read_bytes(), ChecksumAlgorithm="SHA256")
-    parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
-    s3.complete_multipart_upload(Bucket="zips", Key="broker.zip", UploadId=upload, MultipartUpload={"Parts": parts})
-    root = workspace()
-    root.write(s3_artifact("", sha256(path)))
-    with pytest.raises(rig.Failed, match="S3 has no SHA-256 checksum of the whole object"):
-        root.apply()
-    assert aws.left() == {}
 
 
 def test_an_object_that_is_replaced_between_plan_and_apply_is_reported(workspace, bucket, tmp_path):
@@ -362,4 +349,17 @@ def test_destroy_works_without_the_object_if_nothing_is_refreshed(workspace, aws
     root.apply()
     aws.client("s3").delete_object(Bucket="zips", Key="broker.zip", VersionId=version_id)
     root.run("destroy", "-input=false", "-auto-approve", "-refresh=false")
+    assert aws.left() == {}
+
+
+def test_destroy_works_although_a_check_fails(workspace, aws, bucket, tmp_path):
+    path = rig.write_zip(tmp_path / "broker.zip")
+    root = workspace()
+    root.write(s3_artifact(bucket(path), sha256(path)))
+    root.apply()
+    aws.client("lambda").update_function_code(FunctionName="broker", ZipFile=rig.write_zip(tmp_path / "other.zip", "other").read_bytes())
+    root.write(s3_artifact(bucket(path), "0" * 64))
+    with pytest.raises(rig.Failed):
+        root.plan()
+    root.destroy()
     assert aws.left() == {}

@@ -198,6 +198,19 @@ def test_a_signing_key_can_be_created_in_the_same_apply(workspace, aws, artifact
     assert root.plan() == {}
 
 
+def test_ids_can_be_known_only_after_apply(workspace, aws, artifact):
+    root = workspace()
+    ids = 'resource "terraform_data" "id" {\n input = "12345678"\n}'
+    root.write(f"{artifact}\n client_id = terraform_data.id.output\n installation_id = terraform_data.id.output", more=ids)
+    root.apply()
+    variables = aws.function()["Environment"]["Variables"]
+    assert (variables["GITHUB_TOKEN_BROKER_CLIENT_ID"], variables["GITHUB_TOKEN_BROKER_INSTALLATION_ID"]) == ("12345678", "12345678")
+    policy = aws.client("iam").get_role_policy(RoleName="broker", PolicyName="broker-policy")["PolicyDocument"]
+    (read,) = [s["Resource"] for s in policy["Statement"] if s["Sid"] == "ReadAppCredentials"]
+    assert read == ["arn:aws:ssm:us-east-1:123456789012:parameter/github-token-broker/app/private-key-pem"]
+    assert root.plan() == {}
+
+
 def test_a_role_that_was_deleted_by_hand_needs_a_new_function(workspace, aws, artifact, version):
     """Lambda cannot decrypt the environment then: its grant is for the ID of the deleted role. Terraform does not treat a resource that
     is created again as a trigger (`replace_triggered_by`), so the troubleshooting page names this command."""

@@ -82,6 +82,8 @@ UNKNOWN = {
     "an empty file": {"data": b""},
     "another compression": {"packed": b"BZh91AY", "method": 12},
     "damaged data": {"packed": b"\xff" * 60},
+    "codes without a length": {"packed": b"\x05" + bytes(40)},
+    "a truncated program": {"packed": deflated(ARM64)[:30]},
     "one byte": {"data": b"\x7f"},
     "the first bytes of an ELF file": {"data": ARM64[:8]},
 }

@@ -433,7 +433,8 @@ def read_aws_cloudwatch_log_metric_filter(aws, state):
     return {"id": state["name"], "pattern": found["metricFilters"][0]["filterPattern"]}
 
 
-def update_aws_cloudwatch_log_metric_filter(aws, _prior, planned, config):
+def update_aws_cloudwatch_log_metric_filter(aws, prior, planned, config):
+    delete_aws_cloudwatch_log_metric_filter(aws, prior)  # AWS replaces the filter; moto would keep the old one
     create_aws_cloudwatch_log_metric_filter(aws, planned, config)
 
 
@@ -468,7 +469,7 @@ def create_aws_kms_external_key(aws, planned, _config):
             Description=planned["description"],
             KeySpec=planned["key_spec"],
             KeyUsage=planned["key_usage"],
-            Policy=planned["policy"],
+            Policy=planned["policy"] if isinstance(planned["policy"], str) else None,
             Tags=[{"TagKey": key, "TagValue": value} for key, value in (planned["tags"] or {}).items()],
         )
     )

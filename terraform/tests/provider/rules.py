@@ -56,7 +56,7 @@ RULES = {
     },
     "aws_iam_openid_connect_provider": {"computed": (*_NAMED, "thumbprint_list"), "force_new": ("url",)},
     "aws_kms_external_key": {
-        "computed": (*_NAMED, "enabled", "multi_region", "valid_to"),
+        "computed": (*_NAMED, "enabled", "multi_region", "policy", "valid_to"),
         "defaults": {"deletion_window_in_days": 30, "bypass_policy_lockout_safety_check": False},
         "force_new": ("key_spec", "key_usage", "key_material_base64"),
     },
