@@ -1,20 +1,16 @@
-"""What a reader of the how-to pages has in front of them, on loopback: AWS and GitHub by the sandbox, a git host, the AWS CLI,
+"""What a reader of the how-to pages has in front of them, on loopback: AWS and GitHub by the sandbox, the AWS CLI,
 `gh`, `jq`, and a shell that stays open.
 
 Input: a folder. Output: a `Deployment`, on which tests follow pages. Invariant: no AWS or GitHub variable comes from outside.
 """
 
-import base64
 import json
 import os
 import re
 import shutil
 import subprocess
-import threading
 import urllib.request
 from contextlib import ExitStack
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -82,13 +78,11 @@ class Deployment:
             assert self.sandbox.stdout.readline(), "the sandbox ended"  # it prints only when all servers are up
         urls = json.loads(described.read_text())
         self.github_url = urls["github_url"]
-        self.git = git_host(folder / "git", self.github_url)
-        running.callback(self.end_git)
         environment = programs(folder / "bin") | rig.CREDENTIALS
         environment |= {
             "AWS_ENDPOINT_URL": urls["aws_url"],
             "GH_API_URL": self.github_url,
-            "GH_HOST": f"127.0.0.1:{self.git.server_port}",
+            "GH_HOST": urls["github_host"],
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
             "HOME": str(folder),
@@ -112,10 +106,6 @@ class Deployment:
             f" --type String --value {number} --overwrite"
         )
 
-    def end_git(self) -> None:
-        self.git.shutdown()
-        self.git.server_close()
-
     def end_sandbox(self) -> None:
         self.sandbox.terminate()
         self.sandbox.communicate(timeout=60)
@@ -129,82 +119,3 @@ def private_folder(path: Path) -> str:
 
 def headers(token: str) -> dict:
     return {"Accept": "application/vnd.github+json", "User-Agent": "docs", "Authorization": f"token {token}"}
-
-
-class GitHost(SimpleHTTPRequestHandler):
-    """GitHub's web server: a repository over HTTP, for clients with a token that GitHub allows to read it. Below /api/v3 it
-    passes requests to GitHub's API, as a GitHub Enterprise Server does."""
-
-    API = "/api/v3"
-
-    def __init__(self, *arguments, github_url: str, **named):
-        self.github_url = github_url
-        super().__init__(*arguments, **named)
-
-    def do_GET(self):
-        if self.path.startswith(self.API):
-            return self.pass_on()
-        if self.can_read("/".join(self.path.split("/")[1:3])):
-            return super().do_GET()
-        self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="GitHub"')
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def do_DELETE(self):
-        self.pass_on()
-
-    def do_POST(self):
-        """GraphQL's one query of the client: the login of the token's bot."""
-        self.rfile.read(int(self.headers["Content-Length"]))
-        known = self.path == "/api/graphql" and self.can_read("your-org/your-repo")
-        self.answer(200 if known else 401, json.dumps({"data": {"viewer": {"login": "your-app[bot]"}}}).encode())
-
-    def pass_on(self) -> None:
-        kept = ("Authorization", "Accept", "User-Agent", "X-GitHub-Api-Version")
-        given = {name: self.headers[name] for name in kept if name in self.headers}
-        url = self.github_url + self.path.removeprefix(self.API)
-        try:
-            response = urllib.request.urlopen(urllib.request.Request(url, headers=given, method=self.command))
-        except HTTPError as error:
-            response = error
-        with response:
-            self.answer(response.status, response.read())
-
-    def answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def can_read(self, repository: str) -> bool:
-        """Whether GitHub allows the request's token to read the repository."""
-        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
-        user, _, token = base64.b64decode(given).decode().partition(":") if scheme == "Basic" else ("", "", given)
-        if scheme == "Basic" and user != "x-access-token":
-            return False
-        request = urllib.request.Request(f"{self.github_url}/repos/{repository}", headers=headers(token))
-        try:
-            return urllib.request.urlopen(request).status == 200
-        except HTTPError:
-            return False
-
-    def log_message(self, *_):
-        pass
-
-
-def git_host(folder: Path, github_url: str) -> ThreadingHTTPServer:
-    """Serves `your-org/your-repo`, with one commit, on a free port."""
-    bare, work = folder / "your-org" / "your-repo", folder / "work"
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
-    for command in (
-        ["init", "--quiet", work],
-        ["-C", work, *identity, "commit", "--quiet", "--allow-empty", "--message", "one"],
-        ["clone", "--quiet", "--bare", work, bare],
-        ["-C", bare, "update-server-info"],
-    ):
-        subprocess.run(["git", *command], check=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(GitHost, directory=folder, github_url=github_url))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server

@@ -30,6 +30,7 @@ USE = Page("how-to/use-the-token.md")
 PLAIN = Page("how-to/use-the-token-without-the-client.md")
 INSTALL = Page("how-to/install-the-client.md")
 KMS = Page("how-to/keep-the-key-in-kms.md")
+CHECK = Page("how-to/check-a-broker.md")
 ACTIONS = Page("how-to/use-the-token-in-github-actions.md")
 RESPOND = Page("how-to/respond-to-a-leak.md")
 ERRORS = Page("reference/errors.md")
@@ -143,10 +144,12 @@ def test_key_is_imported_into_kms(deployment, tmp_path):
     for name in ("key.pem", "kept.pem"):
         shutil.copy(deployment.key, tmp_path / "work" / name)
     terminal = Terminal(tmp_path / "work", dict(deployment.terminal.environment))
-    printed = terminal.follow(KMS, "Import the key")
+    by_client = terminal.follow(KMS, "Import the key")
+    by_hand = terminal.follow(KMS, "Import it by hand")
     der = "openssl rsa -in kept.pem -pubout -outform DER 2>/dev/null"
     fingerprint = terminal.run(f"{der} | openssl dgst -sha256 -binary | openssl base64")
-    assert fingerprint.strip() in printed.splitlines()
+    assert fingerprint.strip() in by_hand.splitlines()
+    assert f"SHA256:{fingerprint.strip()}" in by_client and "signing_key_arns" in by_client
     assert not (tmp_path / "work" / "import").exists()
 
 
@@ -296,6 +299,17 @@ def test_terraform_on_a_page_is_formatted(page):
         done = subprocess.run([tool, "fmt", "-"], input=text, capture_output=True, text=True)
         assert done.returncode == 0, f"{block.where}: {done.stderr}"
         assert done.stdout == text, f"{block.where} should be\n{done.stdout}"
+
+
+def test_each_check_has_a_section():
+    """The client's output links to them. An anchor has no dot and no underscore."""
+    source = "".join(path.read_text() for path in (ROOT / "cli/src").glob("check*/**/*.rs")) + (ROOT / "cli/src/check.rs").read_text()
+    ids = set(re.findall(r'Finding::\w+\(\s*"([a-z_.]+)"', source)) | set(re.findall(r'not_checked\("([a-z_.]+)"', source))
+    text = (SRC / CHECK.name).read_text()
+    sections = set(re.findall(r"^### ([a-z_.]+)$", text, re.MULTILINE))
+    assert len(ids) > 25 and sections == ids | set(re.findall(r'value\(\s*"([a-z_.]+)"', source))
+    for section in sections:
+        assert "_" not in section or f'<a id="{section.replace(".", "").replace("_", "")}"></a>' in text
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if "```yaml" in (SRC / page).read_text()])

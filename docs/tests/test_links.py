@@ -137,5 +137,5 @@ def test_missing_source_is_detected():
     prefix = "https://github.com/meigma/github-token-broker/blob/master/"
     assert works(BUILT / "index.html", f"{prefix}broker/src/lib.rs")
     assert not works(BUILT / "index.html", f"{prefix}src/gone.rs")
-    assert works(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-an-error")
+    assert works(BUILT / "index.html", f"{prefix}README.md#deploy-it")
     assert not works(BUILT / "index.html", f"{prefix}CONTRIBUTING.md#to-add-a-word")
