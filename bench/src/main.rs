@@ -1,232 +1,235 @@
-//! `make bench`: how fast the release build is, on the sandbox, with TLS to both hosts, and whether that is what was aimed
-//! at. Comes in: how much to run, and another program to run beside ours (`--peer`). Goes out: the table, `bench.json`, a
-//! picture, and the page that shows both. It judges; it never fails because something is slow.
+//! `make bench`: measures the release build in the sandbox, with TLS to both hosts, and compares it with the targets.
+//!
+//! Input: the number of runs, and another program to measure next to ours (`--peer`). Output: a Markdown table,
+//! `bench.json`, and the same table with a chart in the performance page. A miss is reported; it does not fail the run.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "it tells a person what it finds, and stops where it cannot measure"
+    reason = "a command-line tool that prints what it finds, and stops if it cannot measure"
 )]
 
-mod check;
+mod client;
 mod cpu;
-mod growth;
 mod measure;
 mod program;
 mod report;
 mod share;
 mod statistics;
-mod svg;
-mod table;
-mod zips;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::Parser;
-use sandbox::{PrivateKey, binary_under_test};
+use clap::{Parser, ValueEnum};
+use sandbox::binary_under_test;
 
-use growth::Growth;
-use measure::{RoundTrips, Warm};
-use program::{CONDITIONS, FREE, Program};
+use client::Client;
+use measure::{Process, RoundTrips};
+use program::{CONDITIONS, Program};
 use report::Report;
 use share::Share;
-use table::Findings;
 
 #[derive(Parser)]
 struct Options {
-    /// Runs this program beside ours, by turns.
+    /// Measures this program next to ours, alternately
     #[arg(long)]
     peer: Option<PathBuf>,
-    /// Only shows that the bench works: few runs, and nothing is written into the docs.
+    /// Checks that the bench works: a few runs, and the docs stay as they are
     #[arg(long)]
     short: bool,
-    /// Holds the share by stopping and continuing, as on a machine without cgroups (v1).
+    /// Measures nothing: runs the function for a profiler
     #[arg(long)]
-    turns: bool,
-    /// The project's folder.
+    load: Option<Load>,
+    /// The project's folder
     #[arg(long, default_value = ".")]
     project: PathBuf,
 }
 
-/// How often what is run.
-struct Amounts {
-    /// For each condition.
-    colds: usize,
-    /// After each start.
-    warm_at_share: usize,
-    /// Processes that are invoked again and again, and how often each: one can be 3 % slower than another of the same
-    /// program, by where its memory happens to lie.
-    processes: usize,
-    warm: usize,
-    /// Invocations of the one process that lives long, and how many of them, the last, take turns with a fresh one.
-    long: usize,
-    by_turns: usize,
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Load {
+    /// 20,000 invocations of one process
+    Warm,
+    /// 400 starts, each with its first invocation
+    Starts,
 }
 
-/// F is measured after each so many warm invocations of a process: where a CPU has neighbours, it is fast or slow for a tenth
-/// of a second at a time, by a half, and both have to be measured in the same state.
+/// The number of runs of each kind.
+struct Plan {
+    /// Starts in each condition.
+    starts: usize,
+    /// Invocations after each limited start.
+    warm_after_start: usize,
+    /// Processes for the warm invocations: two processes of the same program can differ by 3 %, because their memory lies
+    /// differently.
+    processes: usize,
+    /// Invocations of each of them. F is measured after each round.
+    warm: usize,
+    /// Invocations of one long-lived process.
+    long: usize,
+    /// How many of those, the last ones, alternate with a fresh process.
+    alternating: usize,
+    /// Runs of each command of the client.
+    client: usize,
+}
+
+/// The invocations that share one measurement of F, so that both see the same CPU speed.
 pub(crate) const ROUND: usize = 4;
 
-const FULL: Amounts = Amounts {
-    colds: 25,
-    warm_at_share: 4,
+const FULL: Plan = Plan {
+    starts: 25,
+    warm_after_start: 4,
     processes: 25,
     warm: 100,
     long: 20_000,
-    by_turns: 1_000,
+    alternating: 1_000,
+    client: 50,
 };
-const SHORT: Amounts = Amounts {
-    colds: 1,
-    warm_at_share: 1,
+const SHORT: Plan = Plan {
+    starts: 1,
+    warm_after_start: 1,
     processes: 1,
     warm: 4,
     long: 8,
-    by_turns: 4,
+    alternating: 4,
+    client: 1,
 };
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads");
-    // On this very thread: what it starts begins in the group that it is in.
+    // `block_on` runs the bench on this thread, so that a process that it starts begins in this thread's control group.
     runtime.block_on(run(&options))
 }
 
 async fn run(options: &Options) -> ExitCode {
-    let amounts = if options.short { SHORT } else { FULL };
-    let share = if options.turns {
-        Share::Turns
-    } else {
-        Share::of_this_machine()
-    };
-    println!("128 MB's share is held by {share}");
     let binary = binary_under_test();
-    let mut programs = vec![Program::new("ours", &binary)];
-    if let Some(peer) = &options.peer {
-        programs.push(Program::new("peer", peer));
+    if let Some(load) = options.load {
+        let number = if load == Load::Starts { 400 } else { 20_000 };
+        measure::load(&binary, load == Load::Starts, number).await;
+        return ExitCode::SUCCESS;
     }
-    let key = PrivateKey::rsa(2048);
-    start_again_and_again(&mut programs, &share, &amounts, &key).await;
-    invoke_again_and_again(&mut programs, &amounts, &key).await;
-    let growth = live_long(&mut programs[0], &amounts).await;
-    share.end();
-
-    let (ours, peer) = (&programs[0], programs.get(1));
-    let findings = Findings {
-        ours,
-        peer,
-        growth,
-        zips: zips::in_folder(&options.project.join("dist"), &binary),
-        share_is_true: matches!(share, Share::Group(_)),
+    let plan = if options.short { SHORT } else { FULL };
+    let share = Share::create().map(Arc::new);
+    let how = match &share {
+        Ok(share) => share.to_string(),
+        Err(error) => {
+            format!("not measured, because this machine allows no control group ({error})")
+        }
     };
-    let report = Report::of(&findings, &share.to_string());
-    print!("\n{}", report.text());
-    let folder = folder(options);
-    // The page shows this project's build under the conditions that it speaks of, and nothing else.
-    let for_the_page = !options.short
-        && !options.turns
-        && peer.is_none()
-        && std::env::var_os("BROKER_UNDER_TEST").is_none();
-    let written = report.write(&folder, for_the_page.then_some(&options.project));
-    for path in written.expect("the project's folder can be written to") {
-        println!("wrote {}", path.display());
+    println!("128 MB's share: {how}");
+    let mut programs = vec![Program::new("ours", &binary)];
+    programs.extend(options.peer.iter().map(|peer| Program::new("peer", peer)));
+    let key = measure::rsa_key();
+    start(&mut programs, share.as_ref().ok(), &plan, &key).await;
+    invoke(&mut programs, &plan, &key).await;
+    live_long(&mut programs[0], &plan).await;
+    let client = binary.with_file_name("github-token-broker");
+    let client = Client::measure(&client, plan.client).await;
+
+    let report = Report::new(
+        &programs,
+        client.as_ref(),
+        &how,
+        &options.project.join("dist"),
+    );
+    print!("\n{}", report.markdown());
+    if options.short {
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+        let folder = options.project.join(target).join("bench");
+        report
+            .write_json(&folder)
+            .expect("the target folder is writable");
+        let (passed, failed) = report.check(share.is_ok());
+        println!("{passed} passed, {failed} failed");
+        return if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
-    if options.short && !check::passes(&folder, programs.len()) {
-        return ExitCode::FAILURE;
+    report
+        .write_json(&options.project)
+        .expect("the project's folder is writable");
+    // The page shows this project's own build, and nothing else.
+    if options.peer.is_none() && std::env::var_os("BROKER_UNDER_TEST").is_none() {
+        report
+            .write_page(&options.project)
+            .expect("the page is writable");
     }
     ExitCode::SUCCESS
 }
 
-/// Where `bench.json` goes.
-fn folder(options: &Options) -> PathBuf {
-    if options.short {
-        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
-        options.project.join(target).join("bench")
-    } else {
-        options.project.clone()
-    }
-}
-
-async fn start_again_and_again(
-    programs: &mut [Program],
-    share: &Share,
-    amounts: &Amounts,
-    key: &PrivateKey,
-) {
-    for number in 1..=amounts.colds {
-        for (index, condition) in CONDITIONS.iter().enumerate() {
-            let first = number % programs.len();
-            let (later, earlier) = programs.split_at_mut(first);
-            for program in earlier.iter_mut().chain(later) {
-                let limit = condition.limited.then_some(share);
-                let warm = if condition.limited {
-                    amounts.warm_at_share
-                } else {
-                    0
-                };
-                let cold = measure::cold(&program.binary, condition.far, limit, warm).await;
-                if *condition == FREE {
+async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, plan: &Plan, key: &[u8]) {
+    for number in 1..=plan.starts {
+        // The program that goes first changes each time.
+        programs.rotate_left(number % programs.len());
+        for (index, (far, limited)) in CONDITIONS.into_iter().enumerate() {
+            if limited && share.is_none() {
+                continue;
+            }
+            let (share, warm) = (
+                share.filter(|_| limited),
+                plan.warm_after_start * usize::from(limited),
+            );
+            for program in &mut *programs {
+                let start = measure::start(&program.binary, far, share, warm).await;
+                if index == 0 {
                     let signature = cpu::of_one_signature(key);
-                    program.starts_in_signatures.push((cold.cpu, signature));
+                    program.start_cpu.push(start.cpu, signature);
                 }
-                program.colds[index].push(cold);
+                program.starts[index].push(start);
             }
         }
         for program in &mut *programs {
             let late = measure::long_after_init(&program.binary, RoundTrips::FAR).await;
             program.long_after_init.push(late);
         }
-        println!("{number} of {} starts in each condition", amounts.colds);
+        println!("{number} of {} starts in each condition", plan.starts);
     }
+    programs.sort_by_key(|program| program.name != "ours");
 }
 
-async fn invoke_again_and_again(programs: &mut [Program], amounts: &Amounts, key: &PrivateKey) {
-    for process in 1..=amounts.processes {
-        let mut running = Vec::new();
+async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
+    for number in 1..=plan.processes {
+        let mut processes = Vec::new();
         for program in &*programs {
-            running.push(Warm::start(&program.binary).await);
+            processes.push(Process::start(&program.binary).await);
         }
-        for number in 1..=amounts.warm {
-            // Each goes first in every second round.
-            for turn in 0..programs.len() {
-                let index = (turn + number) % programs.len();
-                programs[index].warm.push(running[index].invoke().await);
+        for first in 0..plan.warm / ROUND {
+            let mut round = vec![Vec::new(); programs.len()];
+            for turn in 0..ROUND * programs.len() {
+                let index = (first + turn) % programs.len();
+                round[index].push(processes[index].invoke().await);
             }
-            if number % ROUND == 0 {
-                let signature = cpu::of_one_signature(key);
-                for program in &mut *programs {
-                    program.warm_of_round(ROUND, signature);
-                }
+            let signature = cpu::of_one_signature(key);
+            for (program, round) in programs.iter_mut().zip(round) {
+                program.add_warm(&round, signature);
             }
         }
-        for warm in running {
-            warm.finish().await;
+        for process in processes {
+            process.finish().await;
         }
-        println!("{process} of {} processes", amounts.processes);
+        println!(
+            "{number} of {} processes with warm invocations",
+            plan.processes
+        );
     }
 }
 
-/// One process, for as long as one may live.
-async fn live_long(program: &mut Program, amounts: &Amounts) -> Growth {
-    let mut old = Warm::start(&program.binary).await;
-    for number in 1..=amounts.long - amounts.by_turns {
+/// One process for as long as one can live, and at the end a fresh one next to it: the machine's own speed changes over time.
+async fn live_long(program: &mut Program, plan: &Plan) {
+    let mut old = Process::start(&program.binary).await;
+    for number in 1..=plan.long - plan.alternating {
         program.long.push(old.invoke().await);
         if number % 2_000 == 0 {
-            println!("{number} of {} invocations of one process", amounts.long);
+            println!("{number} of {} invocations of one process", plan.long);
         }
     }
-    let mut fresh = Warm::start(&program.binary).await;
-    let mut of_fresh = Vec::new();
-    for number in 0..amounts.by_turns {
-        // Each goes first in every second round.
-        if number % 2 == 0 {
-            program.long.push(old.invoke().await);
-            of_fresh.push(fresh.invoke().await);
-        } else {
-            of_fresh.push(fresh.invoke().await);
-            program.long.push(old.invoke().await);
-        }
+    let mut fresh = Process::start(&program.binary).await;
+    for _ in 0..plan.alternating {
+        program.long.push(old.invoke().await);
+        program.fresh.push(fresh.invoke().await);
     }
     old.finish().await;
     fresh.finish().await;
-    Growth::of(&program.long, &of_fresh)
 }

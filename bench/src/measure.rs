@@ -1,139 +1,130 @@
-//! One program, run and measured. Comes in: a binary and the conditions. Goes out: what was seen, unjudged. A run that does
-//! not end with a token stops the bench: there is nothing to measure then.
+//! Runs a program in the sandbox and measures it. This is the only file of `make bench` that uses the sandbox.
+//!
+//! An invocation that does not return a token stops the bench, because there is nothing to measure then.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Call, Outcome, Phase, Running, Scenario, phases};
+use sandbox::{Call, Outcome, Running, Scenario};
 
 use crate::cpu;
-use crate::share::{Share, Turns};
+use crate::share::Share;
 
-/// Longer than the scheduler's period, so that a warm invocation finds its share unused, as after a quiet while.
+/// A pause longer than the scheduler's period, so that an invocation finds its whole share unused, as after a quiet time.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How far away the hosts are.
+/// The round-trip times to the hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RoundTrips {
-    pub(crate) ssm: Duration,
+    pub(crate) aws: Duration,
     pub(crate) github: Duration,
 }
 
 impl RoundTrips {
-    /// On this machine.
     pub(crate) const NONE: Self = Self::milliseconds(0, 0);
-    /// SSM in the function's region, GitHub across a country.
+    /// AWS in the function's region, GitHub across a country.
     pub(crate) const USUAL: Self = Self::milliseconds(4, 20);
-    /// Far from both.
     pub(crate) const FAR: Self = Self::milliseconds(50, 50);
 
-    const fn milliseconds(ssm: u64, github: u64) -> Self {
+    const fn milliseconds(aws: u64, github: u64) -> Self {
         Self {
-            ssm: Duration::from_millis(ssm),
+            aws: Duration::from_millis(aws),
             github: Duration::from_millis(github),
         }
     }
 }
 
-/// A start of the process and its first invocation.
+/// A start of the process, its first invocation, and perhaps more.
 #[derive(Debug, Clone)]
-pub(crate) struct Cold {
-    /// From the start of the process to the answer.
-    pub(crate) to_answer: Duration,
-    /// From the delivery of the invocation to the answer.
+pub(crate) struct Start {
+    /// From the start of the process to the response.
+    pub(crate) to_response: Duration,
+    /// From the delivery of the first invocation to its response.
     pub(crate) first: Duration,
-    /// CPU until the first answer was given and the next work asked for.
+    /// CPU time until the first response was sent and the next invocation requested.
     pub(crate) cpu: Duration,
-    /// The part of it that init used.
-    pub(crate) init_cpu: Duration,
-    /// Invocations after the first, under the same conditions.
+    /// The invocations after the first, under the same conditions.
     pub(crate) warm: Vec<Duration>,
-    pub(crate) phases: Vec<Phase>,
+    /// What the function itself logs: how many milliseconds each step took.
+    pub(crate) steps: BTreeMap<String, f64>,
     pub(crate) requests: usize,
     pub(crate) connections: usize,
-    /// In KiB.
-    pub(crate) peak_memory: u64,
+    pub(crate) peak_memory_kib: u64,
 }
 
-/// A healthy day over TLS.
+/// One invocation of a running process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Invocation {
+    pub(crate) cpu: Duration,
+    pub(crate) requests: usize,
+    pub(crate) resident_kib: u64,
+    pub(crate) peak_memory_kib: u64,
+}
+
 fn scenario(binary: &Path, far: RoundTrips) -> Scenario {
     Scenario::default()
         .binary(binary)
         .tls()
-        .round_trips(far.ssm, far.github)
+        .round_trips(far.aws, far.github)
 }
 
-/// Starts the program for one invocation, and `warm` more.
-pub(crate) async fn cold(
+/// Starts the program for one invocation, and for `warm` more. With `share`, it has 128 MB's share after its init.
+pub(crate) async fn start(
     binary: &Path,
     far: RoundTrips,
-    share: Option<&Share>,
+    share: Option<&Arc<Share>>,
     warm: usize,
-) -> Cold {
-    let init: Arc<Mutex<(Duration, Option<Turns>)>> = Arc::default();
-    let (seen, limit) = (Arc::clone(&init), share.cloned());
-    let after_init = move |pid| {
-        let turns = limit.as_ref().and_then(|share| share.limit(pid));
-        *seen.lock().unwrap_or_else(PoisonError::into_inner) = (cpu::of_process(pid), turns);
-    };
-    let mut running = scenario(binary, far).after_init(after_init).prepare().await;
+) -> Start {
+    let mut scenario = scenario(binary, far);
     if let Some(share) = share {
-        share.before_start();
+        // The sandbox keeps what it calls, and the group has to be removed at the end.
+        let share = Arc::downgrade(share);
+        scenario = scenario.after_init(move |_| share.upgrade().expect("the bench runs").limit());
     }
-    let outcome = running.invoke("null").await;
+    let mut running = scenario.prepare().await;
+    if let Some(share) = share {
+        share.enter();
+    }
+    let outcome = minted(running.invoke("null").await);
     let cpu = cpu::of_process(pid_of(&running));
     let mut warm_ones = Vec::new();
     for _ in 0..warm {
         std::thread::sleep(PAUSE);
         warm_ones.push(took(&minted(running.invoke("null").await)));
     }
-    let init_cpu = std::mem::take(&mut *init.lock().unwrap_or_else(PoisonError::into_inner)).0;
     running.finish().await;
-    let outcome = minted(outcome);
-    Cold {
-        to_answer: outcome.timing.finished - outcome.timing.spawned,
+    Start {
+        to_response: outcome.timing.finished - outcome.timing.spawned,
         first: took(&outcome),
         cpu,
-        init_cpu,
         warm: warm_ones,
-        phases: seen_by_the_function(phases(&outcome), far),
+        steps: steps(&outcome),
         requests: outcome.requests.len(),
         connections: connections(&outcome),
-        peak_memory: outcome.peak_memory,
+        peak_memory_kib: outcome.peak_memory,
     }
 }
 
-/// The first invocation of a process whose init was over long ago, as provisioned concurrency has it.
+/// The first invocation long after init, as with provisioned concurrency.
 pub(crate) async fn long_after_init(binary: &Path, far: RoundTrips) -> Duration {
-    let mut running = scenario(binary, far)
-        .variable("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency")
-        .start()
-        .await;
+    let scenario =
+        scenario(binary, far).variable("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency");
+    let mut running = scenario.start().await;
     std::thread::sleep(PAUSE * 4);
     let outcome = minted(running.invoke("null").await);
     running.finish().await;
     took(&outcome)
 }
 
-/// A process that is invoked again and again, frozen in between.
-pub(crate) struct Warm {
+/// A process that is invoked again and again, and frozen between the invocations.
+pub(crate) struct Process {
     running: Running,
     used: Duration,
 }
 
-/// One invocation of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Invocation {
-    pub(crate) cpu: Duration,
-    pub(crate) took: Duration,
-    pub(crate) requests: usize,
-    /// In KiB.
-    pub(crate) resident: u64,
-    pub(crate) peak_memory: u64,
-}
-
-impl Warm {
+impl Process {
     pub(crate) async fn start(binary: &Path) -> Self {
         let mut running = scenario(binary, RoundTrips::NONE).start().await;
         minted(running.invoke("null").await);
@@ -148,10 +139,9 @@ impl Warm {
         let used = cpu::of_process(pid);
         Invocation {
             cpu: used.saturating_sub(std::mem::replace(&mut self.used, used)),
-            took: took(&outcome),
             requests: outcome.requests.len(),
-            resident: resident(pid),
-            peak_memory: outcome.peak_memory,
+            resident_kib: resident_kib(pid),
+            peak_memory_kib: outcome.peak_memory,
         }
     }
 
@@ -160,23 +150,30 @@ impl Warm {
     }
 }
 
-fn pid_of(running: &Running) -> u32 {
-    running.pid().expect("a program that minted goes on living")
+/// Puts a program under load for `make profile`: `starts` processes with one invocation each, or one process.
+pub(crate) async fn load(binary: &Path, starts: bool, number: usize) {
+    if starts {
+        for _ in 0..number {
+            start(binary, RoundTrips::NONE, None, 0).await;
+        }
+    } else {
+        let mut process = Process::start(binary).await;
+        for _ in 0..number {
+            process.invoke().await;
+        }
+        process.finish().await;
+    }
 }
 
-/// The servers see a request half a round trip after it was sent, and an answer half a round trip before it is there.
-fn seen_by_the_function(mut phases: Vec<Phase>, far: RoundTrips) -> Vec<Phase> {
-    let (ssm, github) = (far.ssm / 2, far.github / 2);
-    for phase in &mut phases {
-        match phase.name {
-            "load" => phase.takes += ssm,
-            "sign" => phase.takes = phase.takes.saturating_sub(ssm + github),
-            "confirm" => phase.takes += github * 2,
-            "respond" => phase.takes = phase.takes.saturating_sub(github),
-            _ => {}
-        }
-    }
-    phases
+/// A key of the App's kind, in PKCS#1 DER.
+pub(crate) fn rsa_key() -> Vec<u8> {
+    sandbox::PrivateKey::rsa(2048).pkcs1_der().to_vec()
+}
+
+fn pid_of(running: &Running) -> u32 {
+    running
+        .pid()
+        .expect("a process lives on after it has minted")
 }
 
 fn took(outcome: &Outcome) -> Duration {
@@ -184,23 +181,33 @@ fn took(outcome: &Outcome) -> Duration {
 }
 
 fn minted(outcome: Outcome) -> Outcome {
-    assert!(
-        !outcome.token().is_empty(),
-        "an invocation ends with a token"
-    );
+    assert!(!outcome.token().is_empty(), "the function returns a token");
     outcome
 }
 
-/// The hosts number their connections each for itself.
-fn connections(outcome: &Outcome) -> usize {
-    let of = |request: &sandbox::RecordedRequest| (request.call == Call::GetParameters, request.connection);
-    let all: std::collections::BTreeSet<_> = outcome.requests.iter().map(of).collect();
-    all.len()
+fn steps(outcome: &Outcome) -> BTreeMap<String, f64> {
+    let line = outcome
+        .log
+        .iter()
+        .find_map(|line| line["milliseconds"].as_object());
+    let steps = line.into_iter().flatten();
+    steps
+        .filter_map(|(step, took)| Some((step.clone(), took.as_f64()?)))
+        .collect()
 }
 
-fn resident(pid: u32) -> u64 {
+/// AWS and GitHub number their connections independently.
+fn connections(outcome: &Outcome) -> usize {
+    let requests = outcome.requests.iter();
+    let connections: BTreeSet<_> = requests
+        .map(|request| (request.call == Call::GetParameters, request.connection))
+        .collect();
+    connections.len()
+}
+
+fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .expect("the kernel tells the memory of a process")
+    let number = line.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    number.expect("the kernel reports the memory of a process")
 }

@@ -1,194 +1,166 @@
-//! What was measured of one program, in all conditions, and the figures that come of it. Comes in: measurements. Goes out:
-//! medians.
+//! A program, and the samples that were taken of it.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sandbox::Phase;
 use tempfile::TempDir;
 
-use crate::measure::{Cold, Invocation, RoundTrips};
-use crate::statistics::{mean, median};
+use crate::measure::{Invocation, RoundTrips, Start};
+use crate::statistics::{mean, median, ms};
 
-/// Under what a program is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Condition {
-    pub(crate) name: &'static str,
-    pub(crate) far: RoundTrips,
-    /// Held to 128 MB's share from the end of init on.
-    pub(crate) limited: bool,
-}
-
-/// Nothing is far, nothing is limited.
-pub(crate) const FREE: Condition = Condition {
-    name: "no delays",
-    far: RoundTrips::NONE,
-    limited: false,
-};
-
-/// All of them, in the order of the table and of the picture.
-pub(crate) const CONDITIONS: [Condition; 4] = [
-    FREE,
-    Condition {
-        name: "no delays, limited",
-        far: RoundTrips::NONE,
-        limited: true,
-    },
-    Condition {
-        name: "delays",
-        far: RoundTrips::USUAL,
-        limited: false,
-    },
-    Condition {
-        name: "delays, limited",
-        far: RoundTrips::USUAL,
-        limited: true,
-    },
+/// The conditions of a start: round-trip times, and whether it has 128 MB's share of a core from the end of init on.
+pub(crate) const CONDITIONS: [(RoundTrips, bool); 4] = [
+    (RoundTrips::NONE, false),
+    (RoundTrips::NONE, true),
+    (RoundTrips::USUAL, false),
+    (RoundTrips::USUAL, true),
 ];
 
-/// CPU time, told in F: medians, the ratio's too.
-pub(crate) struct InSignatures {
-    pub(crate) cpu: Duration,
-    pub(crate) signature: Duration,
-    pub(crate) ratio: f64,
-}
+/// CPU times, each with the F that was measured next to it.
+#[derive(Default)]
+pub(crate) struct InSignatures(Vec<(Duration, Duration)>);
 
 impl InSignatures {
-    /// Of pairs of a CPU time and F.
-    fn of(pairs: &[(Duration, Duration)]) -> Self {
-        let ratios = pairs
-            .iter()
-            .map(|(cpu, signature)| cpu.as_secs_f64() / signature.as_secs_f64());
-        Self {
-            cpu: median(pairs.iter().map(|pair| pair.0)).unwrap_or_default(),
-            signature: median(pairs.iter().map(|pair| pair.1)).unwrap_or_default(),
-            ratio: median(ratios).unwrap_or(f64::INFINITY),
-        }
+    pub(crate) fn push(&mut self, cpu: Duration, signature: Duration) {
+        self.0.push((cpu, signature));
+    }
+
+    /// The median of the ratios, which is not the ratio of the medians: each pair saw one CPU speed.
+    pub(crate) fn ratio(&self) -> f64 {
+        median(self.0.iter().map(|(cpu, f)| ms(*cpu) / ms(*f)))
+    }
+
+    pub(crate) fn cpu(&self) -> f64 {
+        median(self.0.iter().map(|(cpu, _)| ms(*cpu)))
+    }
+
+    pub(crate) fn signature(&self) -> f64 {
+        median(self.0.iter().map(|(_, f)| ms(*f)))
     }
 }
 
-/// A program and what was measured of it.
+/// A program and its samples.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
-    /// A copy, written in one go as a zip is unpacked: the file that the linker wrote was some per cent slower, presumably as
-    /// it lies in smaller pieces in the kernel's cache.
+    /// A copy, written in one go, as Lambda unpacks a zip. The file that the linker wrote was 3 % slower, presumably
+    /// because it lies in smaller pieces in the kernel's cache.
     pub(crate) binary: PathBuf,
     _folder: TempDir,
     /// For each of [`CONDITIONS`].
-    pub(crate) colds: [Vec<Cold>; 4],
+    pub(crate) starts: [Vec<Start>; 4],
+    pub(crate) start_cpu: InSignatures,
     pub(crate) long_after_init: Vec<Duration>,
-    /// Of several processes.
     pub(crate) warm: Vec<Invocation>,
-    /// Of each round of such invocations: the mean of their CPU, and F after them.
-    warm_in_signatures: Vec<(Duration, Duration)>,
-    /// Of each start that was [`FREE`]: its CPU, and F after it.
-    pub(crate) starts_in_signatures: Vec<(Duration, Duration)>,
-    /// Of one process.
+    pub(crate) warm_cpu: InSignatures,
+    /// One long-lived process, and the fresh process that its last invocations alternated with.
     pub(crate) long: Vec<Invocation>,
+    pub(crate) fresh: Vec<Invocation>,
 }
 
 impl Program {
     pub(crate) fn new(name: &'static str, original: &Path) -> Self {
-        let folder = tempfile::tempdir().expect("there is room for a copy");
-        // The name that Lambda starts.
+        let folder = tempfile::tempdir().expect("there is space for a copy");
         let binary = folder.path().join("bootstrap");
-        let program = std::fs::read(original).expect("there is such a program");
-        std::fs::write(&binary, program).expect("there is room for a copy");
-        let executable = Permissions::from_mode(0o755);
-        std::fs::set_permissions(&binary, executable).expect("the copy is ours");
+        let program = std::fs::read(original).expect("the program exists");
+        std::fs::write(&binary, program).expect("there is space for a copy");
+        let executable = PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&binary, executable).expect("the copy belongs to the bench");
         Self {
             name,
             binary,
             _folder: folder,
-            colds: Default::default(),
+            starts: Default::default(),
+            start_cpu: InSignatures::default(),
             long_after_init: Vec::new(),
             warm: Vec::new(),
-            warm_in_signatures: Vec::new(),
-            starts_in_signatures: Vec::new(),
+            warm_cpu: InSignatures::default(),
             long: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 
-    /// The median of one figure under one of [`CONDITIONS`].
-    pub(crate) fn cold(&self, condition: usize, figure: impl Fn(&Cold) -> Duration) -> Duration {
-        median(self.colds[condition].iter().map(figure)).unwrap_or_default()
+    /// Adds warm invocations that share one measurement of F.
+    pub(crate) fn add_warm(&mut self, round: &[Invocation], signature: Duration) {
+        let cpu: Vec<_> = round.iter().map(|one| one.cpu).collect();
+        self.warm_cpu.push(mean(&cpu), signature);
+        self.warm.extend(round);
     }
 
-    /// The median of all warm invocations at 128 MB's share.
-    pub(crate) fn warm_limited(&self) -> Duration {
-        let warm = self.colds[1].iter().flat_map(|cold| &cold.warm);
-        median(warm.copied()).unwrap_or_default()
+    /// The median of a figure of the starts under one of [`CONDITIONS`], in milliseconds.
+    pub(crate) fn of_start(&self, condition: usize, figure: fn(&Start) -> Duration) -> f64 {
+        median(self.starts[condition].iter().map(|one| ms(figure(one))))
     }
 
-    /// How much longer the first invocation of each process takes at 128 MB's share than a later one of the same process.
-    pub(crate) fn first_against_warm(&self) -> Vec<f64> {
-        let ratios = self.colds[1].iter().filter_map(|cold| {
-            let warm = median(cold.warm.iter().copied())?;
-            Some(cold.first.as_secs_f64() / warm.as_secs_f64())
-        });
-        ratios.collect()
+    /// With 128 MB's share: the first invocation and a later one, and for each process the ratio of the two.
+    pub(crate) fn first_and_warm(&self) -> (f64, f64, Vec<f64>) {
+        let warm = |start: &Start| median(start.warm.iter().copied().map(ms));
+        let ratios = self.starts[1].iter().map(|one| ms(one.first) / warm(one));
+        let first = self.of_start(1, |start| start.first);
+        (
+            first,
+            median(self.starts[1].iter().map(warm)),
+            ratios.collect(),
+        )
     }
 
-    /// The last of the warm invocations, so many, were made in a round with this F.
-    pub(crate) fn warm_of_round(&mut self, invocations: usize, signature: Duration) {
-        let its = &self.warm[self.warm.len() - invocations..];
-        let cpu = mean(its.iter().map(|one| one.cpu)).unwrap_or_default();
-        self.warm_in_signatures.push((cpu, signature));
-    }
-
-    pub(crate) fn warm_cpu(&self) -> InSignatures {
-        InSignatures::of(&self.warm_in_signatures)
-    }
-
-    /// Of a start on a free machine, to its first answer.
-    pub(crate) fn start_cpu(&self) -> InSignatures {
-        InSignatures::of(&self.starts_in_signatures)
-    }
-
-    pub(crate) fn warm_took(&self) -> Duration {
-        median(self.warm.iter().map(|one| one.took)).unwrap_or_default()
-    }
-
-    pub(crate) fn late(&self) -> Duration {
-        median(self.long_after_init.iter().copied()).unwrap_or_default()
-    }
-
-    /// The most memory that any run had, in bytes.
-    pub(crate) fn peak_memory(&self) -> u64 {
-        let cold = self.colds.iter().flatten().map(|cold| cold.peak_memory);
-        let warm = self.warm.iter().chain(&self.long);
-        let warm = warm.map(|one| one.peak_memory);
-        cold.chain(warm).max().unwrap_or_default() * 1024
+    /// The peak of all runs, in MB.
+    #[expect(clippy::cast_precision_loss, reason = "it is far below 2^52 bytes")]
+    pub(crate) fn peak_memory(&self) -> f64 {
+        let starts = self.starts.iter().flatten().map(|one| one.peak_memory_kib);
+        let all = self
+            .warm
+            .iter()
+            .chain(&self.long)
+            .map(|one| one.peak_memory_kib);
+        starts.chain(all).max().unwrap_or_default() as f64 * 1024.0 / 1e6
     }
 
     /// The fewest and the most requests of an invocation, and the most connections.
     pub(crate) fn requests(&self) -> (usize, usize, usize) {
-        let cold = self.colds.iter().flatten().map(|cold| cold.requests);
-        let all: Vec<_> = cold
-            .chain(self.warm.iter().chain(&self.long).map(|one| one.requests))
-            .collect();
-        let connections = self.colds.iter().flatten().map(|cold| cold.connections);
-        (
-            all.iter().copied().min().unwrap_or_default(),
-            all.iter().copied().max().unwrap_or_default(),
-            connections.max().unwrap_or_default(),
-        )
+        let starts = || self.starts.iter().flatten();
+        let all = self.warm.iter().chain(&self.long).map(|one| one.requests);
+        let all: Vec<_> = starts().map(|one| one.requests).chain(all).collect();
+        let connections = starts().map(|one| one.connections).max();
+        let bounds = all.iter().min().zip(all.iter().max()).unwrap_or((&0, &0));
+        (*bounds.0, *bounds.1, connections.unwrap_or_default())
     }
 
-    /// The phases of a start under one of [`CONDITIONS`], each as long as its median.
-    pub(crate) fn phases(&self, condition: usize) -> Vec<(&'static str, Duration)> {
-        let colds = &self.colds[condition];
-        let names = colds.first().map(|cold| cold.phases.as_slice());
-        let of = |name| {
-            let one = move |cold: &Cold| {
-                let is = |phase: &&Phase| phase.name == name;
-                cold.phases.iter().find(is).map(|phase| phase.takes)
-            };
-            median(colds.iter().filter_map(one)).unwrap_or_default()
+    /// The CPU time of the old process relative to the fresh one, and by how many KiB it grew after its buffers had settled.
+    pub(crate) fn growth(&self) -> (f64, u64) {
+        const SETTLED: usize = 1_000;
+        let late = &self.long[self.long.len() - self.fresh.len()..];
+        let ratios = late
+            .iter()
+            .zip(&self.fresh)
+            .map(|(old, fresh)| ms(old.cpu) / ms(fresh.cpu));
+        let resident = |some: &[Invocation]| some.iter().map(|one| one.resident_kib).max();
+        let young = SETTLED.min(self.long.len() / 4);
+        let before = resident(&self.long[young..2 * young]);
+        let grown = resident(late)
+            .unwrap_or_default()
+            .saturating_sub(before.unwrap_or_default());
+        (median(ratios), grown)
+    }
+
+    /// The steps of a start in order, each with its median: the start of the process, what the function logs, the rest.
+    pub(crate) fn steps(&self, condition: usize) -> Vec<(&'static str, f64)> {
+        let step = |name: &str| {
+            median(
+                self.starts[condition]
+                    .iter()
+                    .filter_map(|one| one.steps.get(name).copied()),
+            )
         };
-        let phases = names.unwrap_or_default().iter();
-        phases.map(|phase| (phase.name, of(phase.name))).collect()
+        let first = self.of_start(condition, |start| start.first);
+        let mut steps = vec![(
+            "start",
+            self.of_start(condition, |start| start.to_response) - first,
+        )];
+        steps.extend(["load", "sign", "confirm", "mint", "prove"].map(|name| (name, step(name))));
+        let logged: f64 = steps[1..].iter().map(|step| step.1).sum();
+        steps.push(("respond", (first - logged).max(0.0)));
+        steps.retain(|(_, took)| !took.is_nan());
+        steps
     }
 }

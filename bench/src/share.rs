@@ -1,141 +1,154 @@
-//! The share of a core that Lambda gives a function of 128 MB: 128 / 1,769 of one. Comes in: the process, when its init
-//! is over. Goes out: the same process, held to that share by the kernel's scheduler (cgroup v1) or, where that cannot be
-//! had, stopped and continued by turns. Before that it has a whole core, as Lambda gives it for init.
+//! The CPU share of a Lambda function with 128 MB, enforced by the kernel's scheduler in a control group.
+//!
+//! Input: a process, at the end of its init. Until then it has a whole core, as Lambda gives it for init.
+//! Both versions of control groups work: `cpu.cfs_quota_us` (v1) and `cpu.max` (v2). Only root can create a group.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::gettid;
 
-/// The time over which Lambda's scheduler counts a function's share, and what a function of 128 MB may use of it.
-const PERIOD: Duration = Duration::from_millis(20);
-const QUOTA: Duration = Duration::from_micros(1447);
+/// Lambda gives a core to 1,769 MB, and enforces the share in periods of 20 ms: 20 ms * 128 / 1,769 = 1.447 ms.
+const PERIOD_US: u32 = 20_000;
+const QUOTA_US: u32 = 1_447;
 
-const CPU_CONTROLLER: &str = "/sys/fs/cgroup/cpu";
+/// A control group of this process. It is removed when this value is dropped.
+pub(crate) struct Share {
+    version: u8,
+    /// The group that the bench itself runs in.
+    home: PathBuf,
+    /// The group whose CPU time can be limited.
+    limited: PathBuf,
+    /// The thread that entered the group.
+    inside: AtomicI32,
+}
 
-/// How the share is enforced on this machine.
-#[derive(Clone)]
-pub(crate) enum Share {
-    /// A group of the scheduler's.
-    Group(Arc<Group>),
-    /// SIGSTOP and SIGCONT by turns.
-    Turns,
+impl Share {
+    /// Creates the group. An error says why this machine does not allow it.
+    pub(crate) fn create() -> io::Result<Self> {
+        let v1 = Path::new("/sys/fs/cgroup/cpu");
+        let name = format!("broker-bench-{}", std::process::id());
+        if v1.join("tasks").exists() {
+            Self::create_v1(v1, &name)
+        } else {
+            Self::create_v2(Path::new("/sys/fs/cgroup"), &name)
+        }
+    }
+
+    fn create_v1(root: &Path, name: &str) -> io::Result<Self> {
+        let limited = root.join(name);
+        std::fs::create_dir(&limited)?;
+        let share = Self {
+            version: 1,
+            home: root.to_owned(),
+            limited,
+            inside: AtomicI32::new(0),
+        };
+        write(
+            &share.limited.join("cpu.cfs_period_us"),
+            &PERIOD_US.to_string(),
+        )?;
+        Ok(share)
+    }
+
+    /// In version 2, the threads of one process can be in different groups only below a common domain, so the bench moves
+    /// into a group of its own first.
+    fn create_v2(root: &Path, name: &str) -> io::Result<Self> {
+        let home = root.join(name);
+        let share = Self {
+            version: 2,
+            limited: home.join("limited"),
+            home,
+            inside: AtomicI32::new(0),
+        };
+        write(&root.join("cgroup.subtree_control"), "+cpu")?;
+        std::fs::create_dir(&share.home)?;
+        write(&share.home.join("cgroup.procs"), "0")?;
+        std::fs::create_dir(&share.limited)?;
+        write(&share.limited.join("cgroup.type"), "threaded")?;
+        write(&share.home.join("cgroup.subtree_control"), "+cpu")?;
+        Ok(share)
+    }
+
+    /// Moves the calling thread into the group, without a limit. A process that it starts now begins in the group: to move
+    /// the process later would stop it for about 10 ms.
+    pub(crate) fn enter(&self) {
+        self.set_quota(None);
+        self.join(&self.limited);
+        self.inside.store(gettid().as_raw_pid(), Ordering::Relaxed);
+    }
+
+    /// Moves the calling thread out of the group, and limits what is still in it.
+    ///
+    /// # Panics
+    /// If it is not the thread that entered: the limit would then apply to the bench too.
+    pub(crate) fn limit(&self) {
+        assert_eq!(
+            self.inside.load(Ordering::Relaxed),
+            gettid().as_raw_pid(),
+            "another thread entered the group"
+        );
+        self.join(&self.home);
+        self.set_quota(Some(QUOTA_US));
+    }
+
+    fn set_quota(&self, quota: Option<u32>) {
+        let quota = quota.map(|quota| quota.to_string());
+        let (file, text) = if self.version == 1 {
+            ("cpu.cfs_quota_us", quota.unwrap_or("-1".into()))
+        } else {
+            (
+                "cpu.max",
+                format!("{} {PERIOD_US}", quota.unwrap_or("max".into())),
+            )
+        };
+        write(&self.limited.join(file), &text).expect("the group belongs to the bench");
+    }
+
+    fn join(&self, group: &Path) {
+        let file = if self.version == 1 {
+            "tasks"
+        } else {
+            "cgroup.threads"
+        };
+        write(&group.join(file), "0").expect("root can move a thread");
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.version == 2
+            && let Some(root) = self.home.parent()
+        {
+            let _ = write(&root.join("cgroup.procs"), "0");
+        }
+        // A killed process leaves its group a little later.
+        for _ in 0..100 {
+            let removed = std::fs::remove_dir(&self.limited).is_ok();
+            if removed && (self.version == 1 || std::fs::remove_dir(&self.home).is_ok()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (quota, period) = (QUOTA.as_micros(), PERIOD.as_millis());
-        match self {
-            Self::Group(_) => write!(
-                f,
-                "a cgroup (v1) of the kernel's scheduler: {quota} µs in each {period} ms"
-            ),
-            Self::Turns => write!(
-                f,
-                "NOT a cgroup, which this machine does not allow (v1, as root): SIGCONT for {quota} µs and SIGSTOP for the \
-                 rest of each {period} ms, whether the function works or waits; slower than a true share, which is only \
-                 used up by work"
-            ),
-        }
+        write!(
+            f,
+            "cgroup v{}: {QUOTA_US} µs in each {} ms",
+            self.version,
+            PERIOD_US / 1000
+        )
     }
 }
 
-impl Share {
-    /// The best way that the machine has.
-    pub(crate) fn of_this_machine() -> Self {
-        Group::create().map_or(Self::Turns, |group| Self::Group(Arc::new(group)))
-    }
-
-    /// To be called by the thread that will start the process: what it starts begins where it is. Moving the process later
-    /// would stop it for some ten milliseconds.
-    pub(crate) fn before_start(&self) {
-        if let Self::Group(group) = self {
-            group.set_quota(None);
-            join(&group.0);
-        }
-    }
-
-    /// To be called by the same thread when init is over. The limit holds until what comes back is dropped.
-    pub(crate) fn limit(&self, pid: u32) -> Option<Turns> {
-        match self {
-            Self::Group(group) => {
-                join(Path::new(CPU_CONTROLLER));
-                group.set_quota(Some(QUOTA));
-                None
-            }
-            Self::Turns => Some(Turns::begin(pid)),
-        }
-    }
-
-    /// Takes the group away; to be called when all that was started has ended.
-    pub(crate) fn end(&self) {
-        if let Self::Group(group) = self {
-            join(Path::new(CPU_CONTROLLER));
-            // A process that was killed leaves its group a little later.
-            for _ in 0..100 {
-                if std::fs::remove_dir(&group.0).is_ok() {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-    }
-}
-
-/// A group of this run's.
-pub(crate) struct Group(PathBuf);
-
-impl Group {
-    fn create() -> Option<Self> {
-        let folder = Path::new(CPU_CONTROLLER).join(format!("broker-bench-{}", std::process::id()));
-        std::fs::create_dir(&folder).ok()?;
-        let group = Self(folder);
-        let period = PERIOD.as_micros().to_string();
-        std::fs::write(group.0.join("cpu.cfs_period_us"), period).ok()?;
-        Some(group)
-    }
-
-    fn set_quota(&self, quota: Option<Duration>) {
-        let text = quota.map_or("-1".to_owned(), |quota| quota.as_micros().to_string());
-        std::fs::write(self.0.join("cpu.cfs_quota_us"), text).expect("the group is ours");
-    }
-}
-
-/// Moves the calling thread, and no other, into a group.
-fn join(group: &Path) {
-    std::fs::write(group.join("tasks"), "0").expect("a thread may change its group, as root");
-}
-
-/// The turns of one process; it goes on freely when this is dropped.
-pub(crate) struct Turns(Arc<AtomicBool>);
-
-impl Turns {
-    fn begin(pid: u32) -> Self {
-        let going = Arc::new(AtomicBool::new(true));
-        let (flag, pid) = (
-            Arc::clone(&going),
-            i32::try_from(pid).ok().and_then(Pid::from_raw),
-        );
-        std::thread::spawn(move || {
-            let signal = |signal| pid.is_some_and(|pid| kill_process(pid, signal).is_ok());
-            while flag.load(Ordering::Relaxed) {
-                std::thread::sleep(QUOTA);
-                signal(Signal::STOP);
-                std::thread::sleep(PERIOD.saturating_sub(QUOTA));
-                if !signal(Signal::CONT) {
-                    return;
-                }
-            }
-        });
-        Self(going)
-    }
-}
-
-impl Drop for Turns {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
+/// A control file takes each value in one write.
+fn write(file: &Path, text: &str) -> io::Result<()> {
+    std::fs::write(file, text)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }

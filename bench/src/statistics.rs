@@ -1,27 +1,25 @@
-//! Many measurements to one figure. Comes in: samples. Goes out: their median, which a busy neighbour moves least; or their
-//! mean, which hides nothing that happens in some of them only.
+//! Reduces samples to one figure.
 
 use std::time::Duration;
 
-/// The middle one; of an even number, the lower of the two in the middle. Nothing without samples.
-pub(crate) fn median<T: Copy + PartialOrd>(samples: impl IntoIterator<Item = T>) -> Option<T> {
+/// The middle sample. Of an even number of samples, it is the lower one of the two in the middle. Without samples, it is
+/// NaN, which no check accepts.
+pub(crate) fn median(samples: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<_> = samples.into_iter().collect();
-    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len().saturating_sub(1) / 2;
+    sorted.get(middle).copied().unwrap_or(f64::NAN)
 }
 
-/// The mean. Nothing without samples.
-pub(crate) fn mean(samples: impl IntoIterator<Item = Duration>) -> Option<Duration> {
-    let (mut sum, mut number) = (Duration::ZERO, 0);
-    for sample in samples {
-        sum += sample;
-        number += 1;
-    }
-    sum.checked_div(number)
+/// The mean, which includes what happens in a few samples only.
+pub(crate) fn mean(samples: &[Duration]) -> Duration {
+    let number = u32::try_from(samples.len()).unwrap_or(u32::MAX);
+    let sum: Duration = samples.iter().sum();
+    sum.checked_div(number).unwrap_or_default()
 }
 
 /// A duration in milliseconds.
-pub(crate) fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
@@ -30,17 +28,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_one_whatever_the_order() {
-        assert_eq!(median([3, 1, 2]), Some(2));
-        assert_eq!(median([4, 1, 3, 2]), Some(2));
-        assert_eq!(median([1.5, 9.0, 0.5]), Some(1.5));
-        assert_eq!(median::<u8>([]), None);
+    fn median_is_the_middle_sample() {
+        assert!((median([3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median([4.0, 1.0, 3.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!(median([]).is_nan());
     }
 
     #[test]
-    fn the_mean_has_a_part_of_each() {
-        let milliseconds = [1, 2, 6].map(Duration::from_millis);
-        assert_eq!(mean(milliseconds), Some(Duration::from_millis(3)));
-        assert_eq!(mean([]), None);
+    fn mean_includes_each_sample() {
+        assert_eq!(
+            mean(&[1, 2, 6].map(Duration::from_millis)),
+            Duration::from_millis(3)
+        );
+        assert_eq!(mean(&[]), Duration::ZERO);
     }
 }

@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Compares the sandbox's exchanges with the vendors' own models: GitHub's OpenAPI description, and botocore's service models.
+
+Input: a file with one exchange on each line, which the sandbox writes while tests run (SANDBOX_EXCHANGES=FILE). Output: each
+distinct deviation with an example, and `N passed, N failed`; one test is one kind of exchange, such as `GitHub POST
+/app/installations/{installation_id}/access_tokens -> 201`. It checks the requests of the function and the client, and the
+responses of the sandbox, including errors. A response that a fault or a test has changed on purpose is not checked.
+"""
+
+import base64
+import binascii
+import collections
+import json
+import pathlib
+import re
+import sys
+import urllib.parse
+
+import botocore.session
+from openapi_schema_validator import OAS30Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT4
+
+# Errors that every service of AWS can return; a service's own model does not list them.
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+COMMON_ERRORS = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InternalFailure",
+    "InternalServerError",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch",
+    "ThrottlingException",
+    "UnknownOperationException",
+    "UnrecognizedClientException",
+    "ValidationException",
+}
+# Bodies that GitHub sends for errors that an operation's description does not list.
+BASIC_ERROR = "urn:github#/components/schemas/basic-error"
+# What the function and the client must send to GitHub with every request.
+GITHUB_HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
+SERVICES = {"AmazonSSM": "ssm", "TrentService": "kms"}
+
+
+class GitHub:
+    """GitHub's OpenAPI description."""
+
+    def __init__(self, path):
+        # With a name of its own, the description can be referred to from each of its schemas.
+        self.description = json.loads(path.read_text().replace('"#/components/', '"urn:github#/components/'))
+        resource = Resource(contents=self.description, specification=DRAFT4)
+        self.registry = Registry().with_resource("urn:github", resource)
+        self.operations = []
+        for template, methods in self.description["paths"].items():
+            pattern = re.compile(re.sub(r"\\\{\w+\\\}", r"[^/]+", re.escape(template)))
+            self.operations += [(pattern, template, method.upper(), operation) for method, operation in methods.items()]
+        self.operations.sort(key=lambda operation: operation[1].count("{"))  # a literal path before a template
+
+    def deviations(self, schema, instance):
+        missing = collections.defaultdict(list)
+        for error in OAS30Validator(schema, registry=self.registry).iter_errors(instance):
+            if error.validator == "required":
+                missing[error.json_path].append(error.message.split("'")[1])
+            else:
+                yield f"{error.json_path}: {error.message[:200]}"
+        for path, names in missing.items():
+            yield f"{path}: it lacks {len(names)} required fields: {', '.join(names)}"
+
+    def resolve(self, node):
+        return self.registry.resolver().lookup(node["$ref"]).contents if "$ref" in node else node
+
+    def check(self, exchange):
+        """(kind of exchange, its deviations)"""
+        path = urllib.parse.urlsplit(exchange["path"]).path
+        found = [o for o in self.operations if o[2] == exchange["method"] and o[0].fullmatch(path)]
+        if not found:
+            return f"GitHub {exchange['method']} {path}", ["GitHub has no such operation"]
+        _, template, method, operation = found[0]
+        response = exchange["response"]
+        status = response["status"]
+        deviations = []
+        for name, value in GITHUB_HEADERS.items():
+            if exchange["request"]["headers"].get(name) != value:
+                deviations.append(f"request: the header {name} is {exchange['request']['headers'].get(name)!r}")
+        body = exchange["request"]["body"]
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if body and not content:
+            deviations.append("request: it has a body, but the operation takes none")
+        elif body:
+            if exchange["request"]["headers"].get("content-type", "").split(";")[0] != "application/json":
+                deviations.append("request: its body is not declared as application/json")
+            deviations += [f"request {text}" for text in self.deviations(content["schema"], json.loads(body))]
+        if not exchange["canned"]:
+            deviations += [f"response {text}" for text in self.check_response(operation, status, response)]
+        return f"GitHub {method} {template} -> {status}", deviations
+
+    def check_response(self, operation, status, response):
+        documented = self.resolve(operation["responses"].get(str(status), {}))
+        if not documented and status < 400:
+            return [f"the operation has no response {status}"]
+        if "x-github-request-id" not in response["headers"]:
+            return ["it has no x-github-request-id"]
+        if status in (204, 304):
+            return ["it has a body"] if response["body"] else []
+        content = documented.get("content", {}).get("application/json", {"schema": {"$ref": BASIC_ERROR}})
+        try:
+            instance = json.loads(response["body"])
+        except ValueError:
+            return ["its body is not JSON"]
+        deviations = list(self.deviations(content["schema"], instance))
+        if status >= 400:
+            missing = {"message", "documentation_url", "status"} - instance.keys()
+            deviations += [f"it lacks {', '.join(sorted(missing))}"] if missing else []
+        return deviations
+
+
+class Aws:
+    """botocore's service models."""
+
+    def __init__(self):
+        self.session = botocore.session.get_session()
+        self.models = {}
+
+    def model(self, service):
+        if service not in self.models:
+            self.models[service] = self.session.get_service_model(service)
+        return self.models[service]
+
+    def check(self, exchange):
+        target = exchange["request"]["headers"].get("x-amz-target", "")
+        prefix, _, name = target.partition(".")
+        if prefix not in SERVICES:
+            return f"AWS {exchange['method']} {exchange['path']}", None
+        model = self.model(SERVICES[prefix])
+        status = exchange["response"]["status"]
+        kind = f"AWS {SERVICES[prefix]} {name} -> {status}"
+        if name not in model.operation_names:
+            return kind, ["AWS has no such operation"]
+        operation = model.operation_model(name)
+        body = json.loads(exchange["request"]["body"] or "{}")
+        deviations = [f"request{text}" for text in self.deviations(operation.input_shape, body, "")]
+        version = f"application/x-amz-json-{model.metadata['jsonVersion']}"
+        if exchange["request"]["headers"].get("content-type") != version:
+            deviations.append(f"request: its content type is not {version}")
+        if not exchange["canned"]:
+            deviations += [f"response{text}" for text in self.check_response(operation, version, exchange["response"])]
+        return kind, deviations
+
+    def check_response(self, operation, version, response):
+        headers = response["headers"]
+        if headers.get("content-type") != version:
+            yield f": its content type is {headers.get('content-type')!r}, not {version}"
+        if "x-amzn-requestid" not in headers:
+            yield ": it has no x-amzn-requestid"
+        body = json.loads(response["body"] or "{}")
+        if response["status"] == 200:
+            if operation.output_shape:
+                yield from self.deviations(operation.output_shape, body, "")
+            return
+        code = body.get("__type", "").split("#")[-1]
+        shapes = {shape.metadata.get("error", {}).get("code", shape.name): shape for shape in operation.error_shapes}
+        shapes |= {shape.name: shape for shape in operation.error_shapes}
+        if code not in shapes and code not in COMMON_ERRORS:
+            yield f": the operation has no error {code!r}"
+        if code in shapes and "httpStatusCode" in shapes[code].metadata.get("error", {}):
+            expected = shapes[code].metadata["error"]["httpStatusCode"]
+            if response["status"] != expected:
+                yield f": {code} has status {response['status']}, not {expected}"
+
+    def deviations(self, shape, value, path):
+        """Where a JSON value differs from a shape: unknown and missing members, types, enums, lengths and patterns."""
+        kind = shape.type_name
+        wrong = {
+            "structure": lambda: not isinstance(value, dict),
+            "map": lambda: not isinstance(value, dict),
+            "list": lambda: not isinstance(value, list),
+            "string": lambda: not isinstance(value, str),
+            "boolean": lambda: not isinstance(value, bool),
+            "blob": lambda: not is_base64(value),
+        }.get(kind, lambda: isinstance(value, bool) or not isinstance(value, (int, float)))()
+        if wrong:
+            yield f"{path}: it is not a {kind}: {str(value)[:80]!r}"
+        elif kind == "structure":
+            for name in value.keys() - shape.members.keys():
+                yield f"{path}.{name}: the model has no such member"
+            for name in set(shape.required_members) - value.keys():
+                yield f"{path}.{name}: it is missing"
+            for name in value.keys() & shape.members.keys():
+                yield from self.deviations(shape.members[name], value[name], f"{path}.{name}")
+        elif kind == "list":
+            for item in value:
+                yield from self.deviations(shape.member, item, f"{path}[]")
+        elif kind == "map":
+            for item in value.values():
+                yield from self.deviations(shape.value, item, f"{path}{{}}")
+        if not wrong and kind in ("string", "list", "blob"):
+            length = len(base64.b64decode(value)) if kind == "blob" else len(value)
+            low, high = shape.metadata.get("min", 0), shape.metadata.get("max", sys.maxsize)
+            if not low <= length <= high:
+                yield f"{path}: its length {length} is not between {low} and {high}"
+        if not wrong and kind == "string":
+            if shape.enum and value not in shape.enum:
+                yield f"{path}: {value!r} is not one of {', '.join(shape.enum)}"
+            if "pattern" in shape.metadata and not re.fullmatch(shape.metadata["pattern"], value):
+                yield f"{path}: {value!r} does not match {shape.metadata['pattern']}"
+
+
+def is_base64(value):
+    try:
+        return isinstance(value, str) and base64.b64decode(value, validate=True) is not None
+    except binascii.Error:
+        return False
+
+
+def self_test(github, aws):
+    """Each deviation must be found, so a check that finds none is worth something."""
+    mint = {
+        "service": "github",
+        "canned": False,
+        "method": "POST",
+        "path": "/app/installations/1/access_tokens",
+        "request": {"headers": GITHUB_HEADERS | {"content-type": "application/json"}, "body": '{"permissions":{"contents":"read"}}'},
+        "response": {
+            "status": 201,
+            "headers": {"x-github-request-id": "1"},
+            "body": '{"token":"t","expires_at":"2026-01-01T00:00:00Z","permissions":{"contents":"read"}}',
+        },
+    }
+    sign = {
+        "service": "aws",
+        "canned": False,
+        "method": "POST",
+        "path": "/",
+        "request": {
+            "headers": {"x-amz-target": "TrentService.Sign", "content-type": "application/x-amz-json-1.1"},
+            "body": '{"KeyId":"alias/a","Message":"YQ==","MessageType":"RAW","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}',
+        },
+        "response": {
+            "status": 200,
+            "headers": {"content-type": "application/x-amz-json-1.1", "x-amzn-requestid": "1"},
+            "body": '{"KeyId":"arn:aws:kms:a:1:key/1","Signature":"YQ==","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}',
+        },
+    }
+    changes = [
+        (github, mint, "request", "body", '{"permissions":{"contents":"admin"}}', "admin"),
+        (github, mint, "response", "body", '{"token":"t"}', "expires_at"),
+        (github, mint, "response", "status", 200, "no response 200"),
+        (github, mint, "response", "headers", {}, "x-github-request-id"),
+        (github, mint, "request", "headers", {}, "header accept"),
+        (aws, sign, "request", "body", '{"KeyId":"a","Message":"YQ==","Algorithm":"x"}', "Algorithm"),
+        (aws, sign, "request", "body", '{"KeyId":"a","Message":"not base64!","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}', "blob"),
+        (aws, sign, "response", "body", '{"Signature":"YQ==","Extra":1}', "Extra"),
+        (aws, sign, "response", "status", 400, "no error"),
+    ]
+    for vendor, exchange in ((github, mint), (aws, sign)):
+        if deviations := vendor.check(exchange)[1]:
+            sys.exit(f"self-test of the fidelity check: a good exchange deviates: {deviations}")
+    for vendor, exchange, part, field, value, expected in changes:
+        changed = exchange | {part: exchange[part] | {field: value}}
+        deviations = vendor.check(changed)[1]
+        if expected not in " ".join(deviations):
+            sys.exit(f"self-test of the fidelity check: {expected} was not found in {deviations}")
+
+
+def main():
+    github, aws = GitHub(pathlib.Path(sys.argv[2])), Aws()
+    self_test(github, aws)
+    kinds, number = collections.defaultdict(dict), 0
+    for line in pathlib.Path(sys.argv[1]).read_text().splitlines():
+        exchange = json.loads(line)
+        number += 1
+        kind, deviations = (github if exchange["service"] == "github" else aws).check(exchange)
+        if deviations is not None:
+            kinds[kind] |= {text: exchange for text in deviations}
+    for kind, deviations in sorted(kinds.items()):
+        print("FAILED" if deviations else "ok    ", kind)
+        for text, exchange in sorted(deviations.items()):
+            print(f"       {text}")
+    failed = sum(map(bool, kinds.values()))
+    print(f"{number} exchanges of {len(kinds)} kinds")
+    print(f"{len(kinds) - failed} passed, {failed} failed")
+    return 1 if failed or len(kinds) < 5 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
