@@ -25,7 +25,7 @@ use sandbox::binary_under_test;
 
 use client::Client;
 use measure::{Process, RoundTrips};
-use program::{CONDITIONS, Program};
+use program::{CONDITIONS, KeyStore, Program};
 use report::Report;
 use share::Share;
 
@@ -40,6 +40,9 @@ struct Options {
     /// Measures nothing: runs the function for a profiler
     #[arg(long)]
     load: Option<Load>,
+    /// The load signs with a KMS key
+    #[arg(long, requires = "load")]
+    kms: bool,
     /// The project's folder
     #[arg(long, default_value = ".")]
     project: PathBuf,
@@ -105,7 +108,13 @@ async fn run(options: &Options) -> ExitCode {
     let binary = binary_under_test();
     if let Some(load) = options.load {
         let number = if load == Load::Starts { 400 } else { 20_000 };
-        measure::load(&binary, load == Load::Starts, number).await;
+        let key_store = if options.kms {
+            KeyStore::Kms
+        } else {
+            KeyStore::Ssm
+        };
+        let program = Program::new("ours", &binary, key_store);
+        measure::load(&program, load == Load::Starts, number).await;
         return ExitCode::SUCCESS;
     }
     let plan = if options.short { SHORT } else { FULL };
@@ -117,17 +126,23 @@ async fn run(options: &Options) -> ExitCode {
         }
     };
     println!("128 MB's share: {how}");
-    let mut programs = vec![Program::new("ours", &binary)];
-    programs.extend(options.peer.iter().map(|peer| Program::new("peer", peer)));
+    let mut programs = vec![
+        Program::new("ours", &binary, KeyStore::Ssm),
+        Program::new("ours with KMS", &binary, KeyStore::Kms),
+    ];
+    let peer = options.peer.iter();
+    programs.extend(peer.map(|peer| Program::new("peer", peer, KeyStore::Ssm)));
     let key = measure::rsa_key();
     start(&mut programs, share.as_ref().ok(), &plan, &key).await;
     invoke(&mut programs, &plan, &key).await;
+    let kms = programs.remove(1);
     live_long(&mut programs[0], &plan).await;
     let client = binary.with_file_name("github-token-broker");
     let client = Client::measure(&client, plan.client).await;
 
     let report = Report::new(
         &programs,
+        &kms,
         client.as_ref(),
         &how,
         &options.project.join("dist"),
@@ -172,7 +187,7 @@ async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, plan: &Plan
                 plan.warm_after_start * usize::from(limited),
             );
             for program in &mut *programs {
-                let start = measure::start(&program.binary, far, share, warm).await;
+                let start = measure::start(program, far, share, warm).await;
                 if index == 0 {
                     let signature = cpu::of_one_signature(key);
                     program.start_cpu.push(start.cpu, signature);
@@ -181,19 +196,20 @@ async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, plan: &Plan
             }
         }
         for program in &mut *programs {
-            let late = measure::long_after_init(&program.binary, RoundTrips::FAR).await;
+            let late = measure::long_after_init(program, RoundTrips::FAR).await;
             program.long_after_init.push(late);
         }
         println!("{number} of {} starts in each condition", plan.starts);
     }
-    programs.sort_by_key(|program| program.name != "ours");
+    // "ours", "ours with KMS", "peer"
+    programs.sort_by_key(|program| program.name);
 }
 
 async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
     for number in 1..=plan.processes {
         let mut processes = Vec::new();
         for program in &*programs {
-            processes.push(Process::start(&program.binary).await);
+            processes.push(Process::start(program).await);
         }
         for first in 0..plan.warm / ROUND {
             let mut round = vec![Vec::new(); programs.len()];
@@ -218,14 +234,14 @@ async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
 
 /// One process for as long as one can live, and at the end a fresh one next to it: the machine's own speed changes over time.
 async fn live_long(program: &mut Program, plan: &Plan) {
-    let mut old = Process::start(&program.binary).await;
+    let mut old = Process::start(program).await;
     for number in 1..=plan.long - plan.alternating {
         program.long.push(old.invoke().await);
         if number % 2_000 == 0 {
             println!("{number} of {} invocations of one process", plan.long);
         }
     }
-    let mut fresh = Process::start(&program.binary).await;
+    let mut fresh = Process::start(program).await;
     for _ in 0..plan.alternating {
         program.long.push(old.invoke().await);
         program.fresh.push(fresh.invoke().await);

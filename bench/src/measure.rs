@@ -3,13 +3,13 @@
 //! An invocation that does not return a token stops the bench, because there is nothing to measure then.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox::{Call, Outcome, Running, Scenario};
 
 use crate::cpu;
+use crate::program::{KeyStore, Program};
 use crate::share::Share;
 
 /// A pause longer than the scheduler's period, so that an invocation finds its whole share unused, as after a quiet time.
@@ -63,21 +63,25 @@ pub(crate) struct Invocation {
     pub(crate) peak_memory_kib: u64,
 }
 
-fn scenario(binary: &Path, far: RoundTrips) -> Scenario {
-    Scenario::default()
-        .binary(binary)
+fn scenario(program: &Program, far: RoundTrips) -> Scenario {
+    let scenario = Scenario::default()
+        .binary(&program.binary)
         .tls()
-        .round_trips(far.aws, far.github)
+        .round_trips(far.aws, far.github);
+    match program.key_store {
+        KeyStore::Ssm => scenario,
+        KeyStore::Kms => scenario.kms_key(),
+    }
 }
 
 /// Starts the program for one invocation, and for `warm` more. With `share`, it has 128 MB's share after its init.
 pub(crate) async fn start(
-    binary: &Path,
+    program: &Program,
     far: RoundTrips,
     share: Option<&Arc<Share>>,
     warm: usize,
 ) -> Start {
-    let mut scenario = scenario(binary, far);
+    let mut scenario = scenario(program, far);
     if let Some(share) = share {
         // The sandbox keeps what it calls, and the group has to be removed at the end.
         let share = Arc::downgrade(share);
@@ -108,9 +112,9 @@ pub(crate) async fn start(
 }
 
 /// The first invocation long after init, as with provisioned concurrency.
-pub(crate) async fn long_after_init(binary: &Path, far: RoundTrips) -> Duration {
-    let scenario =
-        scenario(binary, far).variable("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency");
+pub(crate) async fn long_after_init(program: &Program, far: RoundTrips) -> Duration {
+    let scenario = scenario(program, far)
+        .variable("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency");
     let mut running = scenario.start().await;
     std::thread::sleep(PAUSE * 4);
     let outcome = minted(running.invoke("null").await);
@@ -125,8 +129,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) async fn start(binary: &Path) -> Self {
-        let mut running = scenario(binary, RoundTrips::NONE).start().await;
+    pub(crate) async fn start(program: &Program) -> Self {
+        let mut running = scenario(program, RoundTrips::NONE).start().await;
         minted(running.invoke("null").await);
         let used = cpu::of_process(pid_of(&running));
         Self { running, used }
@@ -151,13 +155,13 @@ impl Process {
 }
 
 /// Puts a program under load for `make profile`: `starts` processes with one invocation each, or one process.
-pub(crate) async fn load(binary: &Path, starts: bool, number: usize) {
+pub(crate) async fn load(program: &Program, starts: bool, number: usize) {
     if starts {
         for _ in 0..number {
-            start(binary, RoundTrips::NONE, None, 0).await;
+            start(program, RoundTrips::NONE, None, 0).await;
         }
     } else {
-        let mut process = Process::start(binary).await;
+        let mut process = Process::start(program).await;
         for _ in 0..number {
             process.invoke().await;
         }
@@ -200,7 +204,10 @@ fn steps(outcome: &Outcome) -> BTreeMap<String, f64> {
 fn connections(outcome: &Outcome) -> usize {
     let requests = outcome.requests.iter();
     let connections: BTreeSet<_> = requests
-        .map(|request| (request.call == Call::GetParameters, request.connection))
+        .map(|request| {
+            let is_aws = matches!(request.call, Call::GetParameters | Call::Sign);
+            (is_aws, request.connection)
+        })
         .collect();
     connections.len()
 }

@@ -40,9 +40,19 @@ impl InSignatures {
     }
 }
 
-/// A program and its samples.
+/// Where the App's key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyStore {
+    /// In SSM, with the two IDs.
+    Ssm,
+    /// In KMS. The IDs are plain values, so there is no call to SSM.
+    Kms,
+}
+
+/// A program with its configuration, and the samples that were taken of it.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
+    pub(crate) key_store: KeyStore,
     /// A copy, written in one go, as Lambda unpacks a zip. The file that the linker wrote was 3 % slower, presumably
     /// because it lies in smaller pieces in the kernel's cache.
     pub(crate) binary: PathBuf,
@@ -59,7 +69,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn new(name: &'static str, original: &Path) -> Self {
+    pub(crate) fn new(name: &'static str, original: &Path, key_store: KeyStore) -> Self {
         let folder = tempfile::tempdir().expect("there is space for a copy");
         let binary = folder.path().join("bootstrap");
         let program = std::fs::read(original).expect("the program exists");
@@ -68,6 +78,7 @@ impl Program {
         std::fs::set_permissions(&binary, executable).expect("the copy belongs to the bench");
         Self {
             name,
+            key_store,
             binary,
             _folder: folder,
             starts: Default::default(),
