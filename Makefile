@@ -17,9 +17,9 @@ build: ## Build target/release/bootstrap
 	cargo build --locked --release --package broker --bin bootstrap
 
 .PHONY: demo
-demo: build ## See it work without an account: a token, rejections, a timeline (SERVE=1 keeps the sandbox up until Ctrl-C)
+demo: build ## See it work without an account: a token, rejections, a timeline (KMS=1: sign with a KMS key; SERVE=1: keep the sandbox up until Ctrl-C)
 	cargo build --locked --package sandbox --bin sandbox
-	$(TARGET_DIR)/debug/sandbox $(if $(SERVE),serve,demo)
+	$(TARGET_DIR)/debug/sandbox $(if $(SERVE),serve,demo) $(if $(KMS),--kms)
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
@@ -32,8 +32,8 @@ test-release: ## Test the packages, the steps of a release, and that builds are 
 	python3 tests/run.py release
 
 .PHONY: soak
-soak: build ## Invoke one process 20,000 times, with faults and freezes: no token is lost or mixed up, memory stays flat (8 minutes)
-	cargo run --locked --quiet --package bench --bin soak
+soak: build ## Invoke one process 20,000 times, with faults and freezes: no token is lost or mixed up, memory stays flat (8 minutes; KMS=1: sign with a KMS key)
+	cargo run --locked --quiet --package bench --bin soak -- $(if $(KMS),--kms)
 
 # The packages of this machine's architecture are built for the row on their size.
 .PHONY: bench

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use sandbox::{InvokeResult, Scenario};
 
 const INVOCATIONS: usize = 20_000;
@@ -20,10 +21,22 @@ const FAILURES_LIMIT: usize = INVOCATIONS / 1_000;
 const GROWTH_LIMIT_KIB: u64 = 1024;
 const TIME_LIMIT: Duration = Duration::from_mins(8);
 
+#[derive(Parser)]
+struct Options {
+    /// Signs with a KMS key
+    #[arg(long)]
+    kms: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), String> {
+    let options = Options::parse();
     let began = Instant::now();
-    let mut running = Scenario::default().start().await;
+    let mut scenario = Scenario::default();
+    if options.kms {
+        scenario = scenario.kms_key();
+    }
+    let mut running = scenario.start().await;
     running.random_faults(1, FAULTS_PERCENT);
     let (mut failed, mut settled, mut tokens) = (0, 0, BTreeSet::new());
     let process = running.pid();

@@ -89,8 +89,8 @@ exceptions! {
     CredentialsUnavailable = "no credentials from AWS_CONTAINER_CREDENTIALS_FULL_URI",
     /// The key does not support the operation.
     UnsupportedOperation = "UnsupportedOperationException",
-    /// The signature that KMS returned is not that of an RSA key with 2048 bits.
-    WrongSignature = "a signature that is not from an RSA_2048 key",
+    /// The signature that KMS returned has a different algorithm, or is not that of an RSA key with 2048 bits.
+    WrongSignature = "a signature that is not RS256 with an RSA_2048 key",
     /// Any other exception, and a response without an exception's name.
     Other = "an exception that this version does not know",
 }
@@ -129,7 +129,10 @@ fn exception(name: &str, message: &str) -> Option<Exception> {
     Some(match name {
         _ if says("secretsmanager:GetSecretValue") => Exception::SecretDenied,
         "ParameterNotFound" | "ResourceNotFoundException" => Exception::ParameterNotFound,
-        // A parameter or a role may have "kms" in its name. The action and the word "ciphertext" are KMS's own.
+        // Names can contain "kms" or "ciphertext", but not the colon of an action.
+        "AccessDeniedException" if says("kms:Sign") || says("ssm:GetParameters") => {
+            Exception::AccessDenied
+        }
         "AccessDeniedException" if says("kms:Decrypt") || says("ciphertext") => {
             Exception::DecryptionDenied
         }
@@ -205,6 +208,8 @@ mod tests {
             (400, r#"{"__type":"AccessDeniedException","Message":"to perform: kms:Decrypt"}"#, Rejected(Exception::DecryptionDenied)),
             (400, r#"{"__type":"AccessDeniedException","message":"the ciphertext refers to"}"#, Rejected(Exception::DecryptionDenied)),
             (400, r#"{"__type":"AccessDeniedException","message":"to perform: kms:Sign"}"#, Rejected(Exception::AccessDenied)),
+            (400, r#"{"__type":"AccessDeniedException","message":"role/ciphertext-tools to perform: kms:Sign"}"#, Rejected(Exception::AccessDenied)),
+            (400, r#"{"__type":"AccessDeniedException","message":"ssm:GetParameters on parameter/ciphertext"}"#, Rejected(Exception::AccessDenied)),
             (400, r#"{"__type":"AccessDeniedException","message":"to perform: secretsmanager:GetSecretValue"}"#, Rejected(Exception::SecretDenied)),
             (400, r#"{"__type":"ParameterNotFound","message":"Secret x not found"}"#, Rejected(Exception::ParameterNotFound)),
             (400, r#"{"__type":"KMSDisabledException"}"#, Rejected(Exception::KeyDisabled)),

@@ -113,9 +113,9 @@ pub async fn sign(
     };
     let body = Bytes::from(serde_json::to_vec(&request).unwrap_or_default());
     let (record, response) = client.call(&SIGN, body, window, parse_response).await;
-    let signature = response.and_then(|signature| {
-        if signature.len() == RSA_2048_SIGNATURE_LENGTH {
-            Ok(signature)
+    let signature = response.and_then(|Signature { algorithm, bytes }| {
+        if algorithm == RS256 && bytes.len() == RSA_2048_SIGNATURE_LENGTH {
+            Ok(bytes)
         } else {
             Err(AwsError::Rejected(Exception::WrongSignature))
         }
@@ -123,12 +123,19 @@ pub async fn sign(
     (record, signature)
 }
 
-/// The signature in the body of a success. `None` if the body is not a response of KMS to this request.
-pub fn parse_response(body: &[u8]) -> Option<Vec<u8>> {
+/// A signature of any kind.
+pub struct Signature {
+    algorithm: String,
+    bytes: Vec<u8>,
+}
+
+/// The signature in the body of a success. `None` if the body is not what KMS documents.
+pub fn parse_response(body: &[u8]) -> Option<Signature> {
     let response: Response = serde_json::from_slice(body).ok()?;
-    (response.signing_algorithm == RS256)
-        .then(|| Base64::decode_vec(&response.signature).ok())
-        .flatten()
+    Some(Signature {
+        algorithm: response.signing_algorithm,
+        bytes: Base64::decode_vec(&response.signature).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -191,22 +198,20 @@ mod tests {
     }
 
     #[test]
-    fn response_has_the_requested_algorithm() {
-        let body = |algorithm: &str, signature: &str| {
-            format!(
-                r#"{{"KeyId":"arn:x","Signature":"{signature}","SigningAlgorithm":"{algorithm}"}}"#
-            )
-        };
-        assert_eq!(
-            parse_response(body(RS256, "AAE=").as_bytes()),
-            Some(vec![0, 1])
-        );
-        assert_eq!(
-            parse_response(body("RSASSA_PSS_SHA_256", "AAE=").as_bytes()),
-            None
-        );
-        assert_eq!(parse_response(body(RS256, "AAE").as_bytes()), None);
-        assert_eq!(parse_response(b"{}"), None);
-        assert_eq!(parse_response(b""), None);
+    fn response_has_a_signature_and_its_algorithm() {
+        let body =
+            br#"{"KeyId":"arn:x","Signature":"AAE=","SigningAlgorithm":"RSASSA_PSS_SHA_256"}"#;
+        let signature = parse_response(body).unwrap();
+        assert_eq!(signature.algorithm, "RSASSA_PSS_SHA_256");
+        assert_eq!(signature.bytes, [0, 1]);
+        for body in [
+            r#"{"Signature":"AAE","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}"#,
+            r#"{"Signature":7,"SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}"#,
+            r#"{"Signature":"AAE="}"#,
+            "{}",
+            "",
+        ] {
+            assert!(parse_response(body.as_bytes()).is_none(), "{body}");
+        }
     }
 }

@@ -129,6 +129,26 @@ async fn each_invalid_variable_is_reported_by_name() {
             "/github-token-broker/app/client-id",
             "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM must",
         ),
+        (
+            "GITHUB_TOKEN_BROKER_CLIENT_ID",
+            "Iv23li/Example",
+            "GITHUB_TOKEN_BROKER_CLIENT_ID contains unsupported characters",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_INSTALLATION_ID",
+            "0",
+            "GITHUB_TOKEN_BROKER_INSTALLATION_ID must be a positive integer",
+        ),
+        (
+            "GITHUB_TOKEN_BROKER_KMS_KEY_ID",
+            "github-token-broker",
+            "GITHUB_TOKEN_BROKER_KMS_KEY_ID must be a key ID, key ARN, alias/NAME or alias ARN",
+        ),
+        (
+            "AWS_ENDPOINT_URL_KMS",
+            "kms.example.com",
+            "AWS_ENDPOINT_URL_KMS must",
+        ),
     ];
     for (variable, value, message) in cases {
         assert_rejected(Scenario::default().variable(variable, value), message).await;
@@ -147,6 +167,57 @@ async fn all_configuration_errors_are_reported_in_table_order() {
          GITHUB_TOKEN_BROKER_REPOSITORY_NAME is required; GITHUB_TOKEN_BROKER_PERMISSIONS must request at least one permission; \
          SSL_CERT_FILE must";
     assert_rejected(scenario, message).await;
+}
+
+#[tokio::test]
+async fn value_and_parameter_are_mutually_exclusive() {
+    let all = [
+        ("CLIENT_ID", sandbox::CLIENT_ID, "CLIENT_ID_PARAM"),
+        ("INSTALLATION_ID", "12345678", "INSTALLATION_ID_PARAM"),
+        ("KMS_KEY_ID", sandbox::KMS_ALIAS, "PRIVATE_KEY_PARAM"),
+    ];
+    let conflict = |variable: &str, parameter: &str| {
+        format!(
+            "GITHUB_TOKEN_BROKER_{variable} and GITHUB_TOKEN_BROKER_{parameter} are mutually exclusive"
+        )
+    };
+    let set_both = |scenario: Scenario, (variable, value, parameter): (&str, &str, &str)| {
+        scenario
+            .variable(&format!("GITHUB_TOKEN_BROKER_{variable}"), value)
+            .variable(
+                &format!("GITHUB_TOKEN_BROKER_{parameter}"),
+                format!("/team-a/{parameter}"),
+            )
+    };
+    for both in all {
+        let scenario = set_both(Scenario::default(), both);
+        assert_rejected(scenario, &conflict(both.0, both.2)).await;
+    }
+    // A conflict comes after all other errors.
+    let scenario = all.into_iter().fold(Scenario::default(), set_both);
+    let conflicts = all.map(|(variable, _, parameter)| conflict(variable, parameter));
+    let message = format!(
+        "SSL_CERT_FILE must name a readable file of PEM certificates; {}",
+        conflicts.join("; ")
+    );
+    let scenario = scenario.variable("SSL_CERT_FILE", "/does/not/exist.pem");
+    assert_rejected(scenario, &message).await;
+}
+
+#[tokio::test]
+async fn blank_value_does_not_exclude_its_parameter() {
+    let scenario = Scenario::default()
+        .variable("GITHUB_TOKEN_BROKER_CLIENT_ID", " ")
+        .variable(
+            "GITHUB_TOKEN_BROKER_CLIENT_ID_PARAM",
+            sandbox::PARAMETERS[0],
+        )
+        .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", "")
+        .variable(
+            "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM",
+            sandbox::PARAMETERS[2],
+        );
+    scenario.run().await.token();
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The fault matrix: every fault of every call ends in a token or a typed error, after a known number of calls.
 //!
 //! A row is a fault, a column is a call. A cell has the outcome and the number of calls that the sandbox saw. A run fails if
-//! Lambda had to kill the function or if a secret leaked. `clock.rs`, `installation.rs` and `parameters.rs` test the messages.
+//! Lambda had to kill the function or if a secret leaked. Other files test the messages.
 
 use std::{
     fmt::Write as _,
@@ -12,7 +12,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use sandbox::{Call, CannedResponse, Fault, InvokeResult, Scenario, Schedule};
 
-const CALLS: [Call; 3] = [Call::GetParameters, Call::Confirm, Call::Mint];
+const CALLS: [Call; 4] = [Call::GetParameters, Call::Sign, Call::Confirm, Call::Mint];
 
 /// How often the fault happens.
 #[derive(Clone, Copy)]
@@ -28,8 +28,8 @@ struct Row {
     fault: &'static str,
     often: Often,
     fault_value: fn() -> Fault,
-    /// For `get_parameters`, `confirm` and `mint`: the outcome and the number of calls.
-    cells: [(&'static str, usize); 3],
+    /// For `get_parameters`, `sign`, `confirm` and `mint`: the outcome and the number of calls.
+    cells: [(&'static str, usize); 4],
 }
 
 const fn row(
@@ -37,6 +37,7 @@ const fn row(
     often: Often,
     fault_value: fn() -> Fault,
     get_parameters: (&'static str, usize),
+    sign: (&'static str, usize),
     confirm: (&'static str, usize),
     mint: (&'static str, usize),
 ) -> Row {
@@ -44,13 +45,15 @@ const fn row(
         fault,
         often,
         fault_value,
-        cells: [get_parameters, confirm, mint],
+        cells: [get_parameters, sign, confirm, mint],
     }
 }
 
 const TOKEN: &str = "token";
 const SSM_UNREACHABLE: &str = "ParametersUnreachable";
 const SSM_UNAVAILABLE: &str = "ParametersUnavailable";
+const KMS_UNREACHABLE: &str = "SigningUnreachable";
+const KMS_UNAVAILABLE: &str = "SigningUnavailable";
 const UNREACHABLE: &str = "GitHubUnreachable";
 const UNAVAILABLE: &str = "GitHubUnavailable";
 const UNEXPECTED: &str = "UnexpectedAnswer";
@@ -83,6 +86,16 @@ fn error(status: u16, message: &str) -> Fault {
     Fault::response(status).message(message).into()
 }
 
+/// AWS's error with this name.
+fn aws_error(name: &str) -> Fault {
+    Fault::response(400).aws(name, "").into()
+}
+
+/// The real response with a different value of this field.
+fn edit(field: &'static str, value: &'static str) -> Fault {
+    Fault::edit(move |body| body[field] = value.into())
+}
+
 const EXP: &str = "'Expiration time' claim ('exp') is too far in the future";
 const IAT: &str = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
 const SUSPENDED: &str = "This installation has been suspended";
@@ -92,62 +105,76 @@ const NOT_COVERED: &str = "There is at least one repository that does not exist 
 
 #[rustfmt::skip]
 const MATRIX: &[Row] = &[
-    //   fault                          how often         fault value                                          get_parameters             confirm                   mint
-    row("refused connection",           Once,             || Fault::ConnectionRefused,                         (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
-    row("refused connection",           Always,           || Fault::ConnectionRefused,                         (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
-    row("reset before the response",      Once,             || Fault::ResetBeforeResponse,                         (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("reset before the response",      Always,           || Fault::ResetBeforeResponse,                         (SSM_UNREACHABLE, 4),           (UNREACHABLE, 4),              (UNREACHABLE, 3)),
-    row("reset in mid-response",          Once,             || Fault::ResetMidResponse,                            (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("reset in mid-response",          Always,           || Fault::ResetMidResponse,                            (SSM_UNREACHABLE, 3),           (UNREACHABLE, 3),              (UNREACHABLE, 3)),
-    row("truncated response",             Once,             || Fault::TruncatedBody,                                 (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("truncated response",             Always,           || Fault::TruncatedBody,                                 (SSM_UNREACHABLE, 3),           (UNREACHABLE, 3),              (UNREACHABLE, 3)),
-    row("closed while frozen",          Once,             || Fault::ClosedWhileFrozen,                            (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
-    row("TLS failure",                  Once,             || Fault::TlsFailure,                                (TOKEN, 1),                (TOKEN, 1),               (TOKEN, 1)),
-    row("TLS failure",                  Always,           || Fault::TlsFailure,                                (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
-    row("certificate of a different host",  Always,           || Fault::WrongHost,                                 (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
-    row("untrusted certificate",        Always,           || Fault::UntrustedCertificate,                      (SSM_UNREACHABLE, 0),           (UNREACHABLE, 0),              (UNREACHABLE, 0)),
-    row("500",                          Once,             || Fault::Status(500),                               (TOKEN, 2),                (TOKEN, 2),               (TOKEN, 2)),
-    row("500",                          Always,           || Fault::Status(500),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
-    row("502",                          Always,           || Fault::Status(502),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
-    row("503",                          Always,           || Fault::Status(503),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
-    row("504",                          Always,           || Fault::Status(504),                               (SSM_UNAVAILABLE, 3),            (UNAVAILABLE, 3),               (UNAVAILABLE, 3)),
-    row("SSM throttles",                Once,             || Fault::response(400).aws("ThrottlingException", "Rate exceeded").into(), (TOKEN, 2), (UNEXPECTED, 1),           (UNEXPECTED, 1)),
-    row("SSM throttles",                Always,           || Fault::response(400).aws("ThrottlingException", "Rate exceeded").into(), ("ParametersThrottled", 3), (UNEXPECTED, 1), (UNEXPECTED, 1)),
-    row("429, retry-after 1",           Once,             || Fault::response(429).header("retry-after", 1).message("").into(),     (TOKEN, 2),                (TOKEN, 2), (TOKEN, 2)),
-    row("429, retry-after 120",         Always,           || Fault::response(429).header("retry-after", 120).message("").into(),   ("ParametersThrottled", 3), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("secondary rate limit",         Always,           || secondary_limit().into(),                         ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("429 without details",              Always,           || Fault::response(429).into(),                        ("ParametersThrottled", 3), ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("hourly limit exhausted",         Always,           || exhausted(4_102_444_800).into(),                    ("ParametersRefused", 1),  ("GitHubRateLimited", 1), ("GitHubRateLimited", 1)),
-    row("hourly limit, about to reset",    Once,             || exhausted(one_second_from_now()).into(),                    NOT_APPLICABLE,                   (TOKEN, 2),               (TOKEN, 2)),
-    row("401, JWT not decoded",         Always,           || error(401, "A JSON web token could not be decoded"), NOT_APPLICABLE,                  ("AppCredentialsRejected", 1), ("AppCredentialsRejected", 1)),
-    row("401, exp",                     Once,             || error(401, EXP),                                   NOT_APPLICABLE,                   (TOKEN, 2),               (TOKEN, 2)),
-    row("401, exp",                     Always,           || error(401, EXP),                                   NOT_APPLICABLE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
-    row("401, iat",                     Once,             || error(401, IAT),                                   NOT_APPLICABLE,                   (TOKEN, 2),               (TOKEN, 2)),
-    row("401, iat",                     Always,           || error(401, IAT),                                   NOT_APPLICABLE,                   ("ClockSkew", 2),         ("ClockSkew", 2)),
-    row("403, suspended",               Always,           || error(403, SUSPENDED),                             NOT_APPLICABLE,                   ("InstallationSuspended", 1), ("InstallationSuspended", 1)),
-    row("403, IP allow list",           Always,           || error(403, ALLOW_LIST),                            NOT_APPLICABLE,                   ("IpNotAllowed", 1),      ("IpNotAllowed", 1)),
-    row("403, other reason",          Always,           || error(403, "Resource not accessible by integration"), NOT_APPLICABLE,                (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
-    row("404",                          Always,           || error(404, "Not Found"),                           NOT_APPLICABLE,                   ("AppNotInstalled", 1),   ("AppNotInstalled", 1)),
-    row("422, permission not granted",  Always,           || error(422, NOT_GRANTED),                           NOT_APPLICABLE,                   NOT_APPLICABLE,                  ("PermissionNotGranted", 1)),
-    row("422, repository not covered",  Always,           || error(422, NOT_COVERED),                           NOT_APPLICABLE,                   NOT_APPLICABLE,                  ("RepositoryNotCovered", 1)),
-    row("422, other reason",          Always,           || error(422, "Validation Failed"),                   NOT_APPLICABLE,                   NOT_APPLICABLE,                  (UNEXPECTED, 1)),
-    row("Date two hours ahead",         Always,           || Fault::SkewedDate(7200),                          NOT_APPLICABLE,                   (TOKEN, 1),               (TOKEN, 1)),
-    row("Date two hours behind",        Always,           || Fault::SkewedDate(-7200),                         NOT_APPLICABLE,                   (TOKEN, 1),               (TOKEN, 1)),
-    row("slow headers",                 Once,             || Fault::SlowHeaders(Duration::from_millis(200)),   (TOKEN, 2),                (TOKEN, 2),               (DEADLINE, 1)),
-    row("slow headers",                 AlwaysWithShortTimeout, || Fault::SlowHeaders(Duration::from_millis(200)),   (DEADLINE, 1),                 (DEADLINE, 1),                (DEADLINE, 1)),
-    row("trickling body",               Once,             || Fault::SlowBody(Duration::from_millis(200)), (TOKEN, 2),                (TOKEN, 2),               (DEADLINE, 1)),
-    row("trickling body",               AlwaysWithShortTimeout, || Fault::SlowBody(Duration::from_millis(200)), (DEADLINE, 1),                 (DEADLINE, 1),                (DEADLINE, 1)),
-    row("endless body",                 Always,           || Fault::EndlessBody,                               (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
-    row("empty body",                   Always,           || Fault::EmptyBody,                                 (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
-    row("HTML",                         Always,           || Fault::Html,                                      (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
-    row("not an object",                Always,           || Fault::Json("[1]".into()),                        (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
-    row("wrong types",                  Always,           || Fault::Json(r#"{"Parameters":7,"id":"x","token":7}"#.into()), (SSM_UNAVAILABLE, 3), (UNEXPECTED, 1),               (UNEXPECTED, 1)),
-    row("missing fields",               Always,           || Fault::Json("{}".into()),                         (SSM_UNAVAILABLE, 3),            (UNEXPECTED, 1),                 (UNEXPECTED, 1)),
-    row("huge numbers",                 Always,           || Fault::Json(r#"{"Parameters":1e400,"id":1e400,"token":1e400}"#.into()), (SSM_UNAVAILABLE, 3), (UNEXPECTED, 1),      (UNEXPECTED, 1)),
-    row("301",                          Always,           || Fault::Redirect(301),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
-    row("302",                          Always,           || Fault::Redirect(302),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
-    row("307",                          Always,           || Fault::Redirect(307),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
-    row("308",                          Always,           || Fault::Redirect(308),                             ("ParametersRefused", 1),  ("RepositoryMoved", 1),   (UNEXPECTED, 1)),
+    //  fault                                how often               fault value                                          get_parameters               sign                       confirm                      mint
+    row("refused connection",                Once,                   || Fault::ConnectionRefused,                         (TOKEN, 1),                  (TOKEN, 1),                (TOKEN, 1),                  (TOKEN, 1)),
+    row("refused connection",                Always,                 || Fault::ConnectionRefused,                         (SSM_UNREACHABLE, 0),        (KMS_UNREACHABLE, 0),      (UNREACHABLE, 0),            (UNREACHABLE, 0)),
+    row("reset before the response",         Once,                   || Fault::ResetBeforeResponse,                       (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (TOKEN, 2)),
+    row("reset before the response",         Always,                 || Fault::ResetBeforeResponse,                       (SSM_UNREACHABLE, 4),        (KMS_UNREACHABLE, 4),      (UNREACHABLE, 4),            (UNREACHABLE, 3)),
+    row("reset in mid-response",             Once,                   || Fault::ResetMidResponse,                          (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (TOKEN, 2)),
+    row("reset in mid-response",             Always,                 || Fault::ResetMidResponse,                          (SSM_UNREACHABLE, 3),        (KMS_UNREACHABLE, 3),      (UNREACHABLE, 3),            (UNREACHABLE, 3)),
+    row("truncated response",                Once,                   || Fault::TruncatedBody,                             (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (TOKEN, 2)),
+    row("truncated response",                Always,                 || Fault::TruncatedBody,                             (SSM_UNREACHABLE, 3),        (KMS_UNREACHABLE, 3),      (UNREACHABLE, 3),            (UNREACHABLE, 3)),
+    row("closed while frozen",               Once,                   || Fault::ClosedWhileFrozen,                         (TOKEN, 1),                  (TOKEN, 1),                (TOKEN, 1),                  (TOKEN, 1)),
+    row("TLS failure",                       Once,                   || Fault::TlsFailure,                                (TOKEN, 1),                  (TOKEN, 1),                (TOKEN, 1),                  (TOKEN, 1)),
+    row("TLS failure",                       Always,                 || Fault::TlsFailure,                                (SSM_UNREACHABLE, 0),        (KMS_UNREACHABLE, 0),      (UNREACHABLE, 0),            (UNREACHABLE, 0)),
+    row("certificate of a different host",   Always,                 || Fault::WrongHost,                                 (SSM_UNREACHABLE, 0),        (KMS_UNREACHABLE, 0),      (UNREACHABLE, 0),            (UNREACHABLE, 0)),
+    row("untrusted certificate",             Always,                 || Fault::UntrustedCertificate,                      (SSM_UNREACHABLE, 0),        (KMS_UNREACHABLE, 0),      (UNREACHABLE, 0),            (UNREACHABLE, 0)),
+    row("500",                               Once,                   || Fault::Status(500),                               (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (TOKEN, 2)),
+    row("500",                               Always,                 || Fault::Status(500),                               (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNAVAILABLE, 3),            (UNAVAILABLE, 3)),
+    row("502",                               Always,                 || Fault::Status(502),                               (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNAVAILABLE, 3),            (UNAVAILABLE, 3)),
+    row("503",                               Always,                 || Fault::Status(503),                               (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNAVAILABLE, 3),            (UNAVAILABLE, 3)),
+    row("504",                               Always,                 || Fault::Status(504),                               (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNAVAILABLE, 3),            (UNAVAILABLE, 3)),
+    row("AWS throttles",                     Once,                   || aws_error("ThrottlingException"),                 (TOKEN, 2),                  (TOKEN, 2),                (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("AWS throttles",                     Always,                 || aws_error("ThrottlingException"),                 ("ParametersThrottled", 3),  ("SigningThrottled", 3),   (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("AccessDeniedException",             Always,                 || aws_error("AccessDeniedException"),               ("ParametersAccessDenied", 1), ("SigningKeyDenied", 1),   NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("ExpiredTokenException",             Always,                 || aws_error("ExpiredTokenException"),               ("ParametersRefused", 1),    ("SigningRefused", 1),     NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("ValidationException",               Always,                 || aws_error("ValidationException"),                 ("ParametersRefused", 1),    ("SigningRefused", 1),     NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("NotFoundException",                 Always,                 || aws_error("NotFoundException"),                   NOT_APPLICABLE,              ("SigningKeyNotFound", 1), NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("DisabledException",                 Always,                 || aws_error("DisabledException"),                   NOT_APPLICABLE,              ("SigningKeyUnusable", 1), NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("KMSInvalidStateException",          Always,                 || aws_error("KMSInvalidStateException"),            NOT_APPLICABLE,              ("SigningKeyUnusable", 1), NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("InvalidKeyUsageException",          Always,                 || aws_error("InvalidKeyUsageException"),            NOT_APPLICABLE,              ("SigningKeyUnusable", 1), NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("KeyUnavailableException",           Once,                   || aws_error("KeyUnavailableException"),             NOT_APPLICABLE,              (TOKEN, 2),                NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("KeyUnavailableException",           Always,                 || aws_error("KeyUnavailableException"),             NOT_APPLICABLE,              (KMS_UNAVAILABLE, 3),      NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("DependencyTimeoutException",        Once,                   || aws_error("DependencyTimeoutException"),          NOT_APPLICABLE,              (TOKEN, 2),                NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("DependencyTimeoutException",        Always,                 || aws_error("DependencyTimeoutException"),          NOT_APPLICABLE,              (KMS_UNAVAILABLE, 3),      NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("signature of a different algorithm", Always,                 || edit("SigningAlgorithm", "RSASSA_PSS_SHA_256"),   NOT_APPLICABLE,              ("SigningKeyUnusable", 1), NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("signature of a different length",   Always,                 || edit("Signature", "AAE="),                        NOT_APPLICABLE,              ("SigningKeyUnusable", 1), NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("signature that is not base64",      Always,                 || edit("Signature", "*"),                           NOT_APPLICABLE,              (KMS_UNAVAILABLE, 3),      NOT_APPLICABLE,              NOT_APPLICABLE),
+    row("429, retry-after 1",                Once,                   || Fault::response(429).header("retry-after", 1).message("").into(), (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (TOKEN, 2)),
+    row("429, retry-after 120",              Always,                 || Fault::response(429).header("retry-after", 120).message("").into(), ("ParametersThrottled", 3),  ("SigningThrottled", 3),   ("GitHubRateLimited", 1),    ("GitHubRateLimited", 1)),
+    row("secondary rate limit",              Always,                 || secondary_limit().into(),                         ("ParametersRefused", 1),    ("SigningRefused", 1),     ("GitHubRateLimited", 1),    ("GitHubRateLimited", 1)),
+    row("429 without details",               Always,                 || Fault::response(429).into(),                      ("ParametersThrottled", 3),  ("SigningThrottled", 3),   ("GitHubRateLimited", 1),    ("GitHubRateLimited", 1)),
+    row("hourly limit exhausted",            Always,                 || exhausted(4_102_444_800).into(),                  ("ParametersRefused", 1),    ("SigningRefused", 1),     ("GitHubRateLimited", 1),    ("GitHubRateLimited", 1)),
+    row("hourly limit, about to reset",      Once,                   || exhausted(one_second_from_now()).into(),          NOT_APPLICABLE,              NOT_APPLICABLE,            (TOKEN, 2),                  (TOKEN, 2)),
+    row("401, JWT not decoded",              Always,                 || error(401, "A JSON web token could not be decoded"), NOT_APPLICABLE,              NOT_APPLICABLE,            ("AppCredentialsRejected", 1), ("AppCredentialsRejected", 1)),
+    row("401, exp",                          Once,                   || error(401, EXP),                                  NOT_APPLICABLE,              NOT_APPLICABLE,            (TOKEN, 2),                  (TOKEN, 2)),
+    row("401, exp",                          Always,                 || error(401, EXP),                                  NOT_APPLICABLE,              NOT_APPLICABLE,            ("ClockSkew", 2),            ("ClockSkew", 2)),
+    row("401, iat",                          Once,                   || error(401, IAT),                                  NOT_APPLICABLE,              NOT_APPLICABLE,            (TOKEN, 2),                  (TOKEN, 2)),
+    row("401, iat",                          Always,                 || error(401, IAT),                                  NOT_APPLICABLE,              NOT_APPLICABLE,            ("ClockSkew", 2),            ("ClockSkew", 2)),
+    row("403, suspended",                    Always,                 || error(403, SUSPENDED),                            NOT_APPLICABLE,              NOT_APPLICABLE,            ("InstallationSuspended", 1), ("InstallationSuspended", 1)),
+    row("403, IP allow list",                Always,                 || error(403, ALLOW_LIST),                           NOT_APPLICABLE,              NOT_APPLICABLE,            ("IpNotAllowed", 1),         ("IpNotAllowed", 1)),
+    row("403, other reason",                 Always,                 || error(403, "Resource not accessible by integration"), NOT_APPLICABLE,              NOT_APPLICABLE,            (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("404",                               Always,                 || error(404, "Not Found"),                          NOT_APPLICABLE,              NOT_APPLICABLE,            ("AppNotInstalled", 1),      ("AppNotInstalled", 1)),
+    row("422, permission not granted",       Always,                 || error(422, NOT_GRANTED),                          NOT_APPLICABLE,              NOT_APPLICABLE,            NOT_APPLICABLE,              ("PermissionNotGranted", 1)),
+    row("422, repository not covered",       Always,                 || error(422, NOT_COVERED),                          NOT_APPLICABLE,              NOT_APPLICABLE,            NOT_APPLICABLE,              ("RepositoryNotCovered", 1)),
+    row("422, other reason",                 Always,                 || error(422, "Validation Failed"),                  NOT_APPLICABLE,              NOT_APPLICABLE,            NOT_APPLICABLE,              (UNEXPECTED, 1)),
+    row("Date two hours ahead",              Always,                 || Fault::SkewedDate(7200),                          NOT_APPLICABLE,              NOT_APPLICABLE,            (TOKEN, 1),                  (TOKEN, 1)),
+    row("Date two hours behind",             Always,                 || Fault::SkewedDate(-7200),                         NOT_APPLICABLE,              NOT_APPLICABLE,            (TOKEN, 1),                  (TOKEN, 1)),
+    row("slow headers",                      Once,                   || Fault::SlowHeaders(Duration::from_millis(200)),   (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (DEADLINE, 1)),
+    row("slow headers",                      AlwaysWithShortTimeout, || Fault::SlowHeaders(Duration::from_millis(200)),   (DEADLINE, 1),               (DEADLINE, 1),             (DEADLINE, 1),               (DEADLINE, 1)),
+    row("trickling body",                    Once,                   || Fault::SlowBody(Duration::from_millis(200)),      (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (DEADLINE, 1)),
+    row("trickling body",                    AlwaysWithShortTimeout, || Fault::SlowBody(Duration::from_millis(200)),      (DEADLINE, 1),               (DEADLINE, 1),             (DEADLINE, 1),               (DEADLINE, 1)),
+    row("endless body",                      Always,                 || Fault::EndlessBody,                               (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("empty body",                        Always,                 || Fault::EmptyBody,                                 (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("HTML",                              Always,                 || Fault::Html,                                      (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("not an object",                     Always,                 || Fault::Json("[1]".into()),                        (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("wrong types",                       Always,                 || Fault::Json(r#"{"Parameters":7,"Signature":7,"id":"x","token":7}"#.into()), (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("missing fields",                    Always,                 || Fault::Json("{}".into()),                         (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("huge numbers",                      Always,                 || Fault::Json(r#"{"Parameters":1e400,"Signature":1e400,"id":1e400,"token":1e400}"#.into()), (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("301",                               Always,                 || Fault::Redirect(301),                             ("ParametersRefused", 1),    ("SigningRefused", 1),     ("RepositoryMoved", 1),      (UNEXPECTED, 1)),
+    row("302",                               Always,                 || Fault::Redirect(302),                             ("ParametersRefused", 1),    ("SigningRefused", 1),     ("RepositoryMoved", 1),      (UNEXPECTED, 1)),
+    row("307",                               Always,                 || Fault::Redirect(307),                             ("ParametersRefused", 1),    ("SigningRefused", 1),     ("RepositoryMoved", 1),      (UNEXPECTED, 1)),
+    row("308",                               Always,                 || Fault::Redirect(308),                             ("ParametersRefused", 1),    ("SigningRefused", 1),     ("RepositoryMoved", 1),      (UNEXPECTED, 1)),
 ];
 
 #[tokio::test]
@@ -237,6 +264,9 @@ async fn run(row: &Row, call: Call) -> (String, usize) {
         Fault::TlsFailure | Fault::WrongHost | Fault::UntrustedCertificate
     );
     let mut scenario = Scenario::default();
+    if call == Call::Sign {
+        scenario = scenario.kms_key();
+    }
     if tls {
         scenario = scenario.tls();
     }

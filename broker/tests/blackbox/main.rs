@@ -9,6 +9,7 @@ mod configuration;
 mod demo;
 mod fault_matrix;
 mod installation;
+mod kms;
 mod main_path;
 mod memory;
 mod parameters;

@@ -5,7 +5,8 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
 };
 
-use sandbox::{PrivateKey, Scenario};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use sandbox::{PARAMETERS, PrivateKey, Scenario};
 
 /// The number of copies of the key, the JWT and the token.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +41,49 @@ async fn tls_keeps_only_the_last_record_of_each_connection() {
     );
 }
 
+/// The value of a secret arrives twice, once in `SourceResult`, which nothing reads.
+#[tokio::test]
+async fn secret_of_secrets_manager_is_wiped() {
+    let key = PrivateKey::rsa(2048).pem();
+    let scenario = Scenario::default()
+        .without_parameter(PARAMETERS[2])
+        .ssm(|ssm| ssm.put_secret("app-key", key))
+        .variable(
+            "GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM",
+            "/aws/reference/secretsmanager/app-key",
+        );
+    let none = Copies {
+        key: 0,
+        jwt: 0,
+        token: 0,
+    };
+    assert_eq!(copies_after(scenario).await, none);
+}
+
+#[tokio::test]
+async fn kms_signer_has_no_private_key() {
+    let none = Copies {
+        key: 0,
+        jwt: 0,
+        token: 0,
+    };
+    assert_eq!(copies_after(Scenario::default().kms_key()).await, none);
+}
+
+/// The last response of KMS is a signature, part of a JWT that is valid for nine minutes. There is no private key.
+#[tokio::test]
+async fn kms_signer_keeps_the_last_signature_with_tls() {
+    let copies = copies_after(Scenario::default().kms_key().tls()).await;
+    assert_eq!(
+        copies,
+        Copies {
+            key: 0,
+            jwt: 1,
+            token: 1
+        }
+    );
+}
+
 async fn copies_after(scenario: Scenario) -> Copies {
     let key = PrivateKey::rsa(2048);
     let mut running = scenario.key(key.clone()).start().await;
@@ -67,9 +111,21 @@ async fn copies_after(scenario: Scenario) -> Copies {
             .chain(numbers(key.pkcs1_der()).map(|number| count(&memory, &number)))
             .max()
             .unwrap(),
-        jwt: count(&memory, jwt.unwrap().rsplit('.').next().unwrap().as_bytes()),
+        jwt: signatures(jwt.unwrap())
+            .map(|signature| count(&memory, &signature))
+            .into_iter()
+            .max()
+            .unwrap(),
         token: count(&memory, &token.as_bytes()[20..]),
     }
+}
+
+/// The signature of a JWT as the JWT has it, as KMS returns it, and as bytes.
+fn signatures(jwt: &str) -> [Vec<u8>; 3] {
+    let text = jwt.rsplit('.').next().unwrap();
+    let bytes = Base64UrlUnpadded::decode_vec(text).unwrap();
+    let of_kms = Base64::encode_string(&bytes);
+    [text.as_bytes().to_vec(), of_kms.into_bytes(), bytes]
 }
 
 /// The secret numbers of an RSA key, each in the byte order of the DER and in the reverse order of a computation.

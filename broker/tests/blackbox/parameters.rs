@@ -242,3 +242,54 @@ async fn ssm_errors_are_classified() {
         );
     }
 }
+
+const SECRET: &str = "/aws/reference/secretsmanager/team-a/app-key";
+
+fn with_secret_reference() -> Scenario {
+    Scenario::default()
+        .without_parameter(PRIVATE_KEY)
+        .variable("GITHUB_TOKEN_BROKER_PRIVATE_KEY_PARAM", SECRET)
+}
+
+#[tokio::test]
+async fn key_in_secrets_manager_signs() {
+    let pem = PrivateKey::rsa(2048).pem();
+    let outcome = with_secret_reference()
+        .ssm(|ssm| ssm.put_secret("team-a/app-key", pem))
+        .run()
+        .await;
+    outcome.token();
+    let request = outcome.requests_of(Call::GetParameters).next().unwrap();
+    assert_eq!(request.json()["Names"][2], SECRET);
+}
+
+/// SSM fails the whole call, or lists the name as invalid.
+#[tokio::test]
+async fn missing_secret_is_reported_by_its_name() {
+    let message = format!("missing GitHub App SSM parameters: [{SECRET}]");
+    let outcome = assert_fails(with_secret_reference(), "ParametersMissing", &message).await;
+    assert_eq!(outcome.calls(Call::GetParameters), 1);
+
+    let listed = with_secret_reference()
+        .ssm(|ssm| ssm.put_secret("team-a/app-key", "-"))
+        .tamper(Call::GetParameters, |body| {
+            body["Parameters"].as_array_mut().unwrap().pop();
+            body["InvalidParameters"] = SECRET.into();
+        });
+    assert_fails(listed, "ParametersMissing", &message).await;
+}
+
+#[tokio::test]
+async fn denied_secret_is_reported_with_its_remedy() {
+    let text = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized to perform: \
+         secretsmanager:GetSecretValue on resource: team-a/app-key";
+    let denied = Fault::response(400).aws("AccessDeniedException", text);
+    let scenario = with_secret_reference().fault(Call::GetParameters, denied);
+    let outcome = assert_fails(scenario, "ParametersAccessDenied", "SSM GetParameters").await;
+    let message = outcome.error().1;
+    assert!(
+        message.contains("Allow the function's role secretsmanager:GetSecretValue on the secret"),
+        "{message}"
+    );
+    assert!(!outcome.stdout.contains("123456789012"));
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding};
-use sandbox::{Call, Fault, Scenario};
+use sandbox::{Call, Fault, Outcome, PARAMETERS, Parameter, PrivateKey, Scenario};
 use serde_json::{Value, json};
 
 fn keys(value: &Value) -> BTreeSet<&str> {
@@ -14,6 +14,12 @@ fn keys(value: &Value) -> BTreeSet<&str> {
         .keys()
         .map(String::as_str)
         .collect()
+}
+
+/// The line of metrics.
+fn metrics(outcome: &Outcome) -> &Value {
+    let mut lines = outcome.log.iter();
+    lines.find(|line| line.get("_aws").is_some()).unwrap()
 }
 
 #[tokio::test]
@@ -146,7 +152,7 @@ async fn metrics_are_written_only_if_configured_and_at_any_log_level() {
         line["_aws"]["CloudWatchMetrics"][1]["Dimensions"],
         json!([["FunctionName", "ErrorType"]])
     );
-    let counted = |outcome: &sandbox::Outcome| {
+    let counted = |outcome: &Outcome| {
         let line = outcome
             .log
             .iter()
@@ -158,6 +164,47 @@ async fn metrics_are_written_only_if_configured_and_at_any_log_level() {
     running.faults(Call::Mint, sandbox::Schedule::First(Fault::edit(widened)));
     assert_eq!(counted(&running.invoke("null").await), [0, 0, 1, 1]);
     running.finish().await;
+}
+
+#[tokio::test]
+async fn key_age_and_rate_limit_are_logged_and_measured() {
+    let pem = PrivateKey::rsa(2048).pem();
+    let key = Parameter::secure_string(pem).days_old(42);
+    let outcome = Scenario::default()
+        .parameter(PARAMETERS[2], key)
+        .variable("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", "Team/Broker")
+        .github(|github| github.requests_this_hour = 3764)
+        .run()
+        .await;
+    let minted = outcome.lines("info")[0];
+    assert_eq!(minted["private_key_age_days"], 42);
+    // The mint is the second of this invocation's requests to GitHub, of 5,000 an hour.
+    assert_eq!(minted["github_rate_limit_remaining"], 1234);
+    let line = metrics(&outcome);
+    assert_eq!(line["PrivateKeyAgeDays"], 42);
+    assert_eq!(line["GitHubRateLimitRemaining"], 1234);
+    let names = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+    for name in ["PrivateKeyAgeDays", "GitHubRateLimitRemaining"] {
+        let metric = json!({ "Name": name, "Unit": "None" });
+        assert!(names.as_array().unwrap().contains(&metric), "{names}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_figures_are_omitted() {
+    let outcome = Scenario::default()
+        .kms_key()
+        .variable("GITHUB_TOKEN_BROKER_METRICS_NAMESPACE", "Team/Broker")
+        .deny("kms:Sign")
+        .run()
+        .await;
+    let failed = outcome.lines("error")[0];
+    assert_eq!(failed.get("private_key_age_days"), None);
+    assert_eq!(failed.get("github_rate_limit_remaining"), None);
+    let line = metrics(&outcome).to_string();
+    for name in ["PrivateKeyAgeDays", "GitHubRateLimitRemaining"] {
+        assert!(!line.contains(name), "{line}");
+    }
 }
 
 /// Lambda's log filter drops lines below its level, and treats a line without a level as INFO.
