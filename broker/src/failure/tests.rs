@@ -40,16 +40,32 @@ fn rejected(call: Call, status: u16, rejection: Rejection) -> Failure {
     github(call, GitHubError::Rejected { status, rejection })
 }
 
-fn aws_errors() -> Vec<AwsError> {
+/// The errors of a call to AWS, without the exceptions that only the other service has.
+fn aws_errors(only_elsewhere: &[Exception]) -> Vec<AwsError> {
     let mut errors = vec![
         AwsError::Throttled,
         AwsError::Unavailable,
         AwsError::OutOfTime,
     ];
     errors.extend(HttpError::iter().map(AwsError::Unreachable));
-    errors.extend(Exception::iter().map(AwsError::Rejected));
+    let exceptions = Exception::iter().filter(|exception| !only_elsewhere.contains(exception));
+    errors.extend(exceptions.map(AwsError::Rejected));
     errors
 }
+
+const ONLY_KMS: [Exception; 4] = [
+    Exception::NotFound,
+    Exception::InvalidKeyUsage,
+    Exception::UnsupportedOperation,
+    Exception::WrongSignature,
+];
+
+const ONLY_SSM: [Exception; 4] = [
+    Exception::DecryptionDenied,
+    Exception::SecretDenied,
+    Exception::InvalidKeyId,
+    Exception::ParameterNotFound,
+];
 
 fn credentials_failures() -> Vec<Failure> {
     let mut errors = vec![
@@ -67,7 +83,7 @@ fn credentials_failures() -> Vec<Failure> {
         CredentialsError::InstallationId(parameter()),
     ];
     errors.extend(KeyError::iter().map(|error| CredentialsError::Key(key_parameter(), error)));
-    errors.extend(aws_errors().into_iter().map(CredentialsError::Ssm));
+    errors.extend(aws_errors(&ONLY_KMS).into_iter().map(CredentialsError::Ssm));
     let failure = |error| Failure::Credentials {
         error,
         at: at("ssm"),
@@ -150,7 +166,12 @@ fn every_failure() -> Vec<Failure> {
         error,
         at: at("kms"),
     };
-    failures.extend(aws_errors().into_iter().map(SignError::Kms).map(signing));
+    failures.extend(
+        aws_errors(&ONLY_SSM)
+            .into_iter()
+            .map(SignError::Kms)
+            .map(signing),
+    );
     failures.push(signing(SignError::Internal));
     failures.extend(github_failures());
     failures.extend([
@@ -268,11 +289,13 @@ fn reference_page_has_the_tables_of_the_code() {
     }
     let mut messages: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for failure in every_failure() {
-        add(
-            &mut messages,
-            failure.error_type(),
-            Problem(&failure).to_string(),
-        );
+        // The exceptions that AWS gives no special meaning for these calls differ only in their names.
+        let problem = Problem(&failure).to_string();
+        let problem = match problem.split_once(" was rejected in eu-west-1: ") {
+            Some((call, _)) => format!("{call} was rejected in eu-west-1: ExpiredTokenException"),
+            None => problem,
+        };
+        add(&mut messages, failure.error_type(), problem);
     }
     for error in ValueError::iter() {
         let error = match error {
