@@ -106,6 +106,23 @@ impl Function {
         invocation
     }
 
+    /// Runs this many invocations at once in one idle environment, which must exist.
+    pub(crate) async fn invoke_at_once(&self, payload: &Bytes, count: usize) -> Vec<Invocation> {
+        let idle = lock(&self.idle).pop();
+        let mut environment = idle.expect("the function was warmed up");
+        let invocations = environment.invoke_at_once(payload, count).await;
+        if environment.is_alive() {
+            lock(&self.idle).push(environment);
+        }
+        invocations
+    }
+
+    /// Changes the environment that the next invocation goes to, which must exist.
+    pub(crate) fn change_idle(&self, change: impl FnOnce(&mut Environment)) {
+        let mut idle = lock(&self.idle);
+        change(idle.last_mut().expect("the function was warmed up"));
+    }
+
     /// Starts an environment before the first invocation and freezes it when it is ready. If it cannot start, the error is
     /// its output; the next invocation starts another one.
     pub(crate) async fn warm_up(&self) -> Result<(), (String, String)> {

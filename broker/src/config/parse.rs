@@ -73,7 +73,7 @@ pub(super) fn parameter_name(text: &str) -> Result<ParameterName, ValueError> {
 }
 
 pub(super) fn client_id(text: &str) -> Result<ClientId, ValueError> {
-    ClientId::parse(text).ok_or(ValueError::UnsupportedCharacters)
+    ClientId::parse(text).ok_or(ValueError::NotAClientId)
 }
 
 pub(super) fn installation_id(text: &str) -> Result<InstallationId, ValueError> {

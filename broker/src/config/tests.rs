@@ -356,7 +356,7 @@ fn new_values_are_checked() {
         (
             "GITHUB_TOKEN_BROKER_CLIENT_ID",
             "4.47597e+06",
-            "contains unsupported characters",
+            "must be a GitHub App client ID or App ID: 1 to 64 letters, digits, dots, underscores or hyphens",
         ),
         (
             "GITHUB_TOKEN_BROKER_INSTALLATION_ID",

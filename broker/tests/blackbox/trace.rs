@@ -39,7 +39,10 @@ async fn minted_token_can_be_traced() {
         keys(&line["github_request_ids"]),
         BTreeSet::from(["confirm", "mint"])
     );
-    assert_eq!(line["attempts"], json!({"get_parameters": 1, "confirm": 1, "mint": 1}));
+    assert_eq!(
+        line["attempts"],
+        json!({"get_parameters": 1, "confirm": 1, "mint": 1})
+    );
     let steps = BTreeSet::from(["load", "sign", "confirm", "mint", "prove", "total"]);
     assert_eq!(keys(&line["milliseconds"]), steps);
     assert!(line["milliseconds"]["total"].as_f64().unwrap() > 0.0);
@@ -74,7 +77,10 @@ async fn failure_is_logged_with_the_steps_before_it() {
     assert_eq!(line["errorMessage"], outcome.error().1);
     assert_eq!(line["retryable"], true);
     assert_eq!(line["aws_request_id"], outcome.request_id);
-    assert_eq!(line["attempts"], json!({"get_parameters": 1, "confirm": 1, "mint": 3}));
+    assert_eq!(
+        line["attempts"],
+        json!({"get_parameters": 1, "confirm": 1, "mint": 3})
+    );
     assert_eq!(line["orphaned_token_possible"], true);
     assert_eq!(line["installation_id"], 12_345_678);
     assert!(line.get("token_hash").is_none());
@@ -182,6 +188,26 @@ async fn rejected_payload_is_logged_without_calls() {
         (&line["attempts"], &line["github_request_ids"]),
         (&json!({}), &json!({}))
     );
+}
+
+#[tokio::test]
+async fn malformed_trace_id_is_not_logged() {
+    let long = format!("Root=1-{}", "0".repeat(300));
+    for (id, shown) in [
+        (
+            "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0",
+            true,
+        ),
+        (long.as_str(), false),
+        ("Root=<script>", false),
+        ("\"},\"level\":\"INFO\"", false),
+        ("a caller's text", false),
+    ] {
+        let outcome = Scenario::default().trace_id(id).run().await;
+        outcome.token();
+        assert_eq!(outcome.log[0].get("xray_trace_id").is_some(), shown, "{id}");
+        assert_eq!(outcome.stdout.contains(id), shown, "{id}");
+    }
 }
 
 /// GitHub's request ID is logged only if it has the expected format: anything else is untrusted text.

@@ -3,6 +3,7 @@
 //!
 //! Output: what the caller of the function sees. Invariant: the process ends with its `Environment`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::{timeout, timeout_at};
@@ -61,6 +63,9 @@ pub(crate) struct Environment {
     frozen: bool,
     alive: bool,
     used: bool,
+    next_request_id: Option<String>,
+    /// How many requests for an invocation wait in the Runtime API.
+    waiting: usize,
 }
 
 impl Environment {
@@ -105,6 +110,8 @@ impl Environment {
             frozen: false,
             alive: true,
             used: false,
+            next_request_id: None,
+            waiting: 0,
         }
     }
 
@@ -117,7 +124,8 @@ impl Environment {
 
     /// Runs one invocation, including the init phase if it is the first.
     pub(crate) async fn invoke(&mut self, payload: Bytes) -> Invocation {
-        let request_id = Uuid::new_v4().to_string();
+        let fresh = || Uuid::new_v4().to_string();
+        let request_id = self.next_request_id.take().unwrap_or_else(fresh);
         let cold = !std::mem::replace(&mut self.used, true);
         let mut delivered = Instant::now();
         let failure = match self.ready {
@@ -155,6 +163,80 @@ impl Environment {
             stderr,
             peak_memory,
         }
+    }
+
+    /// Runs this many invocations at once, as Lambda Managed Instances do. The function must be initialized. Each result has
+    /// the output of all.
+    pub(crate) async fn invoke_at_once(
+        &mut self,
+        payload: &Bytes,
+        count: usize,
+    ) -> Vec<Invocation> {
+        if let Some(before_delivery) = &self.configuration.before_delivery {
+            before_delivery(self.pid);
+        }
+        let delivered = Instant::now();
+        let ids: Vec<_> = (0..count).map(|_| Uuid::new_v4().to_string()).collect();
+        for id in &ids {
+            self.deliver(id, payload.clone());
+        }
+        let mut results = BTreeMap::new();
+        while let Some(id) = ids.iter().find(|id| !results.contains_key(*id)) {
+            let limit = self.configuration.timeout;
+            let failure = match self.next_event(delivered + limit).await {
+                ProcessEvent::Reported(Event::Response { id, body }) => {
+                    results.insert(id, (InvokeResult::Response(body), Instant::now()));
+                    continue;
+                }
+                ProcessEvent::Reported(Event::Error { id, body }) => {
+                    let error = InvokeResult::FunctionError(parse_error(&body));
+                    results.insert(id, (error, Instant::now()));
+                    continue;
+                }
+                ProcessEvent::Reported(_) => continue,
+                ProcessEvent::Exited(status) => InvokeResult::crashed(id, status),
+                ProcessEvent::DeadlinePassed => InvokeResult::timed_out(id, limit),
+            };
+            self.kill().await;
+            results.insert(id.clone(), (failure, Instant::now()));
+        }
+        // Each writes its log before it asks for the next invocation.
+        while self.alive && self.waiting < count {
+            if !matches!(
+                self.next_event(delivered + self.configuration.timeout)
+                    .await,
+                ProcessEvent::Reported(_)
+            ) {
+                self.kill().await;
+            }
+        }
+        let peak_memory = peak_memory(self.pid);
+        let (stdout, stderr) = self.output.read_new();
+        let invocations = results
+            .into_iter()
+            .map(|(request_id, (result, finished))| Invocation {
+                request_id,
+                result,
+                spawned: self.spawned,
+                ready: self.ready,
+                delivered,
+                finished,
+                cold: false,
+                stdout: stdout.clone(),
+                stderr: stderr.clone(),
+                peak_memory,
+            });
+        invocations.collect()
+    }
+
+    /// Gives the next invocation this request ID.
+    pub(crate) fn set_next_request_id(&mut self, id: &str) {
+        self.next_request_id = Some(id.to_owned());
+    }
+
+    /// Rejects the next results with this status, this many of them.
+    pub(crate) fn reject_results(&self, status: StatusCode, count: usize) {
+        self.api.reject_results(status, count);
     }
 
     /// Whether this environment can take another invocation.
@@ -200,6 +282,7 @@ impl Environment {
 
     fn deliver(&mut self, request_id: &str, payload: Bytes) {
         let configuration = &self.configuration;
+        self.waiting = self.waiting.saturating_sub(1);
         let timeout = i64::try_from(configuration.timeout.as_millis()).unwrap_or(i64::MAX);
         self.api.deliver(Delivery {
             id: request_id.to_owned(),
@@ -256,9 +339,11 @@ impl Environment {
                 status = self.child.wait() => ProcessEvent::Exited(status.unwrap_or_default()),
             }
         };
-        timeout_at(deadline.into(), event)
+        let event = timeout_at(deadline.into(), event)
             .await
-            .unwrap_or(ProcessEvent::DeadlinePassed)
+            .unwrap_or(ProcessEvent::DeadlinePassed);
+        self.waiting += usize::from(matches!(event, ProcessEvent::Reported(Event::Next)));
+        event
     }
 
     /// Stops the process, and returns when the kernel has stopped it: what follows may rely on that.

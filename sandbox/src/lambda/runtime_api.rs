@@ -2,6 +2,7 @@
 //!
 //! Input: the function's requests. Output: invocations for the function, and an event for each thing that it reports.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -43,23 +44,29 @@ pub(crate) struct Delivery {
 pub(crate) struct RuntimeApi {
     server: Server,
     deliveries: UnboundedSender<Delivery>,
+    rejections: Arc<Mutex<Vec<StatusCode>>>,
     pub(crate) events: UnboundedReceiver<Event>,
 }
 
 struct Shared {
     events: UnboundedSender<Event>,
     deliveries: tokio::sync::Mutex<UnboundedReceiver<Delivery>>,
-    current: Mutex<Option<String>>,
+    /// The invocations that were delivered and have no result yet.
+    running: Mutex<BTreeSet<String>>,
+    /// The statuses with which the next results are rejected.
+    rejections: Arc<Mutex<Vec<StatusCode>>>,
 }
 
 impl RuntimeApi {
     pub(crate) async fn start() -> Self {
         let (events, received) = unbounded_channel();
         let (deliveries, waiting) = unbounded_channel();
+        let rejections = Arc::default();
         let shared = Arc::new(Shared {
             events,
             deliveries: tokio::sync::Mutex::new(waiting),
-            current: Mutex::default(),
+            running: Mutex::default(),
+            rejections: Arc::clone(&rejections),
         });
         let api = Router::new()
             .route("/invocation/next", get(next))
@@ -74,6 +81,7 @@ impl RuntimeApi {
         Self {
             server: Server::start(router).await,
             deliveries,
+            rejections,
             events: received,
         }
     }
@@ -81,6 +89,11 @@ impl RuntimeApi {
     /// The value of `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) fn authority(&self) -> String {
         self.server.authority()
+    }
+
+    /// Rejects the next results with this status, this many of them. The invocation goes on.
+    pub(crate) fn reject_results(&self, status: StatusCode, count: usize) {
+        lock(&self.rejections).extend(vec![status; count]);
     }
 
     /// Gives the function an invocation, now or when it asks for one.
@@ -91,12 +104,13 @@ impl RuntimeApi {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    let mut deliveries = shared.deliveries.lock().await;
     shared.report(Event::Next);
+    // Several requests may wait at once. Each invocation goes to one of them.
+    let mut deliveries = shared.deliveries.lock().await;
     let Some(delivery) = deliveries.recv().await else {
         return rejected(StatusCode::INTERNAL_SERVER_ERROR, "ShuttingDown");
     };
-    *lock(&shared.current) = Some(delivery.id.clone());
+    lock(&shared.running).insert(delivery.id.clone());
     let mut response = delivery.payload.into_response();
     let mut set = |name, value: &str| {
         let value = HeaderValue::try_from(value).expect("Lambda's headers are printable");
@@ -139,13 +153,14 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    /// Accepts the result of the current invocation. A second one, or one for a different invocation, is rejected.
+    /// Accepts the result of a running invocation. A second one, or one for a different invocation, is rejected.
     fn finish(&self, id: String, event: impl FnOnce(String) -> Event) -> Response {
-        let mut current = lock(&self.current);
-        if current.as_ref() != Some(&id) {
+        if let Some(status) = lock(&self.rejections).pop() {
+            return rejected(status, "Injected");
+        }
+        if !lock(&self.running).remove(&id) {
             return rejected(StatusCode::BAD_REQUEST, "InvalidRequestID");
         }
-        *current = None;
         self.report(event(id));
         accepted()
     }

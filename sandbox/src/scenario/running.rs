@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, Once};
 
 use bytes::Bytes;
+use http::StatusCode;
 
 use super::Scenario;
 use super::fixtures::{self, PARAMETERS};
@@ -19,7 +20,8 @@ use crate::faults::schedule::Schedule;
 use crate::github::GitHub;
 use crate::github::private_key::PrivateKey;
 use crate::lambda::Function;
-use crate::lambda::environment::{BeforeDelivery, Configuration};
+use crate::lambda::environment::{BeforeDelivery, Configuration, Environment};
+use crate::lambda::invocation::Invocation;
 use crate::lambda::variables::Variables;
 use crate::lock;
 use crate::net::client;
@@ -58,11 +60,13 @@ impl Running {
         // AWS must know the signer before its endpoint, another variable, is known.
         let mut configured = variables.clone();
         scenario.configure(&mut configured);
+        let signer = scenario.signer.take();
+        let signer = signer.unwrap_or_else(|| configured.signer());
         let sandbox = Sandbox::start(
             &scenario.options,
             state,
             scenario.faults.clone(),
-            Some(configured.signer()),
+            Some(signer),
         )
         .await;
         lock(&sandbox.aws.denied_actions).extend(std::mem::take(&mut scenario.denied_actions));
@@ -118,6 +122,34 @@ impl Running {
         let invocation = self.function.invoke(payload).await;
         let requests = self.sandbox.recorder.since(self.requests_checked);
         self.requests_checked = self.sandbox.recorder.count();
+        self.outcome(invocation, requests)
+    }
+
+    /// Runs this many invocations at once in one environment, as Lambda Managed Instances do. It needs [`Scenario::start`].
+    /// Each outcome has the requests of all, and its own lines of the log.
+    ///
+    /// # Panics
+    /// As [`Running::invoke`] does.
+    pub async fn invoke_at_once(
+        &mut self,
+        payload: impl AsRef<[u8]>,
+        count: usize,
+    ) -> Vec<Outcome> {
+        let payload = Bytes::copy_from_slice(payload.as_ref());
+        let invocations = self.function.invoke_at_once(&payload, count).await;
+        let requests = self.sandbox.recorder.since(self.requests_checked);
+        self.requests_checked = self.sandbox.recorder.count();
+        let mut outcomes = Vec::new();
+        for invocation in invocations {
+            let mut outcome = self.outcome(invocation, requests.clone());
+            let id = outcome.request_id.clone();
+            outcome.log.retain(|line| line["requestId"] == id.as_str());
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    fn outcome(&mut self, invocation: Invocation, requests: Vec<RecordedRequest>) -> Outcome {
         let log = self.invariants.check(&self.sandbox, &requests, &invocation);
         Outcome {
             result: invocation.result,
@@ -134,6 +166,19 @@ impl Running {
             },
             peak_memory: invocation.peak_memory,
         }
+    }
+
+    /// Gives the next invocation this request ID. It needs [`Scenario::start`].
+    pub fn next_request_id(&self, id: &str) {
+        let set = |environment: &mut Environment| environment.set_next_request_id(id);
+        self.function.change_idle(set);
+    }
+
+    /// Makes the Runtime API reject the next results with this status, this many of them. It needs [`Scenario::start`].
+    pub fn reject_results(&self, status: u16, count: usize) {
+        let status = StatusCode::from_u16(status).expect("it is an HTTP status");
+        let reject = |environment: &mut Environment| environment.reject_results(status, count);
+        self.function.change_idle(reject);
     }
 
     /// The endpoint of AWS.
