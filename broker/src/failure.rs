@@ -352,7 +352,7 @@ fn credentials_remedy(error: &CredentialsError) -> Option<&'static str> {
             may_be_secret: true,
             ..
         } => Some(
-            "A private key may be stored there. If so, replace the key on GitHub, because others may have read it. Then store the client ID from the App's settings page",
+            "A private key or a token may be stored there. If so, replace it on GitHub, because others may have read it. Then store the client ID from the App's settings page",
         ),
         CredentialsError::Ssm(AwsError::Rejected(exception)) => match exception {
             Exception::SecretDenied => Some(

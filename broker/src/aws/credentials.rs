@@ -5,7 +5,7 @@
 //! endpoint](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) instead.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -140,13 +140,25 @@ impl ContainerEndpoint {
         let token = match &self.token {
             None => return Some(request),
             Some(EndpointToken::Value(token)) => token.clone(),
-            Some(EndpointToken::File(path)) => std::fs::read_to_string(path).ok()?.into(),
+            Some(EndpointToken::File(path)) => read_token(path)?,
         };
         let mut token = HeaderValue::from_str(token.expose_secret().trim()).ok()?;
         token.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, token);
         Some(request)
     }
+}
+
+/// `None` if it is not a file of text, or longer than any token. Opening a pipe or reading a device might never end.
+fn read_token(path: &Path) -> Option<SecretString> {
+    const LONGEST: u64 = 64 * 1024;
+    let metadata = std::fs::metadata(path).ok()?;
+    let is_usable = metadata.is_file() && metadata.len() <= LONGEST;
+    Some(
+        is_usable
+            .then(|| std::fs::read_to_string(path).ok())??
+            .into(),
+    )
 }
 
 fn parse(body: &[u8]) -> Option<Credentials> {
@@ -180,6 +192,24 @@ mod tests {
         assert_eq!(credentials.access_key_id(), "ASIAEXAMPLE");
         assert_eq!(credentials.session_token(), Some("t/="));
         assert!(credentials.expiry().is_some());
+    }
+
+    #[test]
+    fn token_file_that_is_not_a_short_text_is_rejected() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("token"), "a token\n").unwrap();
+        std::fs::write(path("long"), "x".repeat(65 * 1024)).unwrap();
+        std::fs::write(path("binary"), b"\xff\xfe").unwrap();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), fifo, mode, 0).unwrap();
+        let token = read_token(&path("token")).unwrap();
+        assert_eq!(token.expose_secret(), "a token\n");
+        for name in ["long", "binary", "pipe", "missing", "."] {
+            assert!(read_token(&path(name)).is_none(), "{name}");
+        }
+        assert!(read_token(Path::new("/dev/zero")).is_none());
     }
 
     #[test]
