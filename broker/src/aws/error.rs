@@ -20,6 +20,8 @@ pub enum AwsError {
     Throttled,
     /// A server error, or a response that is not from AWS.
     Unavailable,
+    /// The container credentials endpoint did not respond as documented, so nothing was sent.
+    NoCredentials,
     /// AWS rejected the request.
     Rejected(Exception),
 }
@@ -28,7 +30,11 @@ impl AwsError {
     /// Whether the same call might succeed.
     pub fn retry(self) -> Retry {
         match self {
-            Self::Unreachable(_) | Self::Throttled | Self::Unavailable => Retry::Backoff,
+            // Repeating wrong credentials may lock an account of the proxy.
+            Self::Unreachable(HttpError::ProxyAuthentication) => Retry::Never,
+            Self::Unreachable(_) | Self::Throttled | Self::Unavailable | Self::NoCredentials => {
+                Retry::Backoff
+            }
             Self::OutOfTime | Self::Rejected(_) => Retry::Never,
         }
     }

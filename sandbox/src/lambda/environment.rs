@@ -64,8 +64,8 @@ pub(crate) struct Environment {
     alive: bool,
     used: bool,
     next_request_id: Option<String>,
-    /// How many requests for an invocation wait in the Runtime API.
-    waiting: usize,
+    /// The function's requests for an invocation that were seen, less the invocations that were delivered.
+    waiting: isize,
 }
 
 impl Environment {
@@ -201,7 +201,7 @@ impl Environment {
             results.insert(id.clone(), (failure, Instant::now()));
         }
         // Each writes its log before it asks for the next invocation.
-        while self.alive && self.waiting < count {
+        while self.alive && self.waiting < count.cast_signed() {
             if !matches!(
                 self.next_event(delivered + self.configuration.timeout)
                     .await,
@@ -282,7 +282,7 @@ impl Environment {
 
     fn deliver(&mut self, request_id: &str, payload: Bytes) {
         let configuration = &self.configuration;
-        self.waiting = self.waiting.saturating_sub(1);
+        self.waiting -= 1;
         let timeout = i64::try_from(configuration.timeout.as_millis()).unwrap_or(i64::MAX);
         self.api.deliver(Delivery {
             id: request_id.to_owned(),
@@ -342,7 +342,9 @@ impl Environment {
         let event = timeout_at(deadline.into(), event)
             .await
             .unwrap_or(ProcessEvent::DeadlinePassed);
-        self.waiting += usize::from(matches!(event, ProcessEvent::Reported(Event::Next)));
+        if matches!(event, ProcessEvent::Reported(Event::Next)) {
+            self.waiting += 1;
+        }
         event
     }
 
