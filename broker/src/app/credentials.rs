@@ -1,7 +1,7 @@
 //! The App's credentials: from values of the environment, from one call to SSM, or both.
 //!
 //! Input: where each credential is. Output: [`AppCredentials`], read again for each invocation.
-//! Invariant: SSM is asked for exactly the parameters that are needed, and no value of a parameter is in an error.
+//! Invariant: the call names exactly the parameters that are needed, and no value of a parameter is in an error.
 
 use std::time::SystemTime;
 

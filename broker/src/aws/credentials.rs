@@ -17,7 +17,7 @@ use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::error::{AwsError, Exception};
 use crate::{
@@ -32,6 +32,9 @@ use crate::{
 /// Credentials with less time left are replaced.
 const REFRESH_MARGIN: Duration = Duration::from_mins(5);
 
+/// The endpoint is on the same machine. An attempt of the call that needs the credentials takes longer.
+const FETCH_LIMIT: Duration = Duration::from_secs(1);
+
 /// Where the credentials come from.
 pub enum CredentialSource {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
@@ -44,7 +47,7 @@ impl CredentialSource {
     /// The credentials for a request now.
     ///
     /// # Errors
-    /// The endpoint cannot be reached, or its response is not what AWS documents.
+    /// The endpoint does not respond, or not as AWS documents it.
     pub async fn get(&self, window: TimeWindow) -> Result<Credentials, AwsError> {
         match self {
             Self::Fixed(credentials) => Ok(credentials.clone()),
@@ -110,25 +113,32 @@ impl ContainerEndpoint {
         {
             return Ok(credentials.clone());
         }
-        let credentials = self.fetch(window).await?;
-        *kept = Some(credentials.clone());
-        Ok(credentials)
+        match self.fetch(window).await {
+            Ok(credentials) => {
+                *kept = Some(credentials.clone());
+                Ok(credentials)
+            }
+            // The old ones are good for a few more minutes, in which the endpoint may recover.
+            Err(error) => kept
+                .clone()
+                .filter(|credentials| credentials.expiry() > Some(SystemTime::now()))
+                .ok_or(error),
+        }
     }
 
     async fn fetch(&self, window: TimeWindow) -> Result<Credentials, AwsError> {
         let rejected = AwsError::Rejected(Exception::CredentialsUnavailable);
         let request = self.request().ok_or(rejected)?;
-        let exchange = self
-            .host
-            .send(|| request.clone(), read_body, window.began)
-            .await
-            .map_err(AwsError::Unreachable)?;
-        match exchange.response {
-            (head, Ok(body)) if head.status == StatusCode::OK => {
-                parse(&body).ok_or(AwsError::Unavailable)
-            }
-            (head, _) if head.status.is_client_error() => Err(rejected),
-            _ => Err(AwsError::Unavailable),
+        let send = self.host.send(|| request.clone(), read_body, window.began);
+        match timeout(FETCH_LIMIT, send).await {
+            Ok(Ok(exchange)) => match exchange.response {
+                (head, Ok(body)) if head.status == StatusCode::OK => {
+                    parse(&body).ok_or(AwsError::NoCredentials)
+                }
+                (head, _) if head.status.is_client_error() => Err(rejected),
+                _ => Err(AwsError::NoCredentials),
+            },
+            _ => Err(AwsError::NoCredentials),
         }
     }
 

@@ -45,6 +45,7 @@ fn aws_errors() -> Vec<AwsError> {
         AwsError::Throttled,
         AwsError::Unavailable,
         AwsError::OutOfTime,
+        AwsError::NoCredentials,
     ];
     errors.extend(HttpError::iter().map(AwsError::Unreachable));
     errors.extend(Exception::iter().map(AwsError::Rejected));

@@ -212,7 +212,7 @@ impl InvocationRecord {
         });
     }
 
-    /// By how many seconds our clock was ahead of GitHub's, if that was corrected.
+    /// The number of seconds by which our clock was ahead of GitHub's clock, if that was corrected.
     pub fn clock_drift_seconds(&self) -> Option<i64> {
         self.clock_drift_seconds
     }

@@ -268,6 +268,47 @@ async fn token_file_that_is_a_pipe_does_not_hang() {
 }
 
 #[tokio::test]
+async fn credentials_endpoint_that_does_not_respond_is_named() {
+    let refused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refused_at = refused.local_addr().unwrap();
+    drop(refused);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for address in [refused_at, silent.local_addr().unwrap()] {
+        let endpoint = CredentialsEndpoint {
+            url: format!("http://{address}/"),
+            requests: Arc::default(),
+        };
+        let (error_type, message) = endpoint.scenario().run().await.error();
+        assert_eq!(error_type, "ParametersUnavailable", "{message}");
+        assert!(
+            message.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_used_until_they_expire_if_the_endpoint_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "a-token").unwrap();
+    let endpoint = CredentialsEndpoint::start("a-token", Duration::from_mins(4)).await;
+    let scenario = endpoint.scenario();
+    let mut running = scenario
+        .variable(
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            file.to_str().unwrap(),
+        )
+        .start()
+        .await;
+    running.invoke("null").await.token();
+    fs::write(&file, "rejected").unwrap();
+    running.invoke("null").await.token();
+    running.finish().await;
+    assert_eq!(endpoint.requests(), ["a-token", "rejected"]);
+}
+
+#[tokio::test]
 async fn static_credentials_take_precedence() {
     let endpoint = CredentialsEndpoint::start("", Duration::from_hours(1)).await;
     let scenario =
