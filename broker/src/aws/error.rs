@@ -30,12 +30,13 @@ impl AwsError {
     /// Whether the same call might succeed.
     pub fn retry(self) -> Retry {
         match self {
-            // Repeating wrong credentials may lock an account of the proxy.
-            Self::Unreachable(HttpError::ProxyAuthentication) => Retry::Never,
+            // Repeating wrong credentials might lock the account at the proxy.
+            Self::Unreachable(HttpError::ProxyAuthentication)
+            | Self::OutOfTime
+            | Self::Rejected(_) => Retry::Never,
             Self::Unreachable(_) | Self::Throttled | Self::Unavailable | Self::NoCredentials => {
                 Retry::Backoff
             }
-            Self::OutOfTime | Self::Rejected(_) => Retry::Never,
         }
     }
 }

@@ -342,7 +342,7 @@ async fn token_is_revoked_even_if_the_response_was_lost() {
         let outcome = Scenario::default()
             .timeout(Duration::from_secs(20))
             .tamper(Call::Mint, |body| {
-                body["repository_selection"] = "all".into()
+                body["repository_selection"] = "all".into();
             })
             .fault(Call::Revoke, lost)
             .run()
@@ -358,7 +358,7 @@ async fn unknown_token_does_not_count_as_revoked() {
     let unknown = Fault::response(401).message("Bad credentials");
     let outcome = Scenario::default()
         .tamper(Call::Mint, |body| {
-            body["repository_selection"] = "all".into()
+            body["repository_selection"] = "all".into();
         })
         .faults(Call::Revoke, Schedule::Always(unknown.into()))
         .run()

@@ -240,7 +240,7 @@ async fn stated_wait_is_kept_or_reported_at_once() {
         DateTime::from(at).fmt(Format::HttpDate).unwrap()
     };
     let limited = |wait: &str| Fault::response(429).header("retry-after", wait).message("");
-    let scenario = Scenario::default().timeout(Duration::from_secs(60));
+    let scenario = Scenario::default().timeout(Duration::from_mins(1));
     let long = scenario.fault(Call::Confirm, limited("15"));
     let outcome = long.run().await;
     assert_eq!(outcome.error().0, "GitHubRateLimited");
@@ -252,7 +252,7 @@ async fn stated_wait_is_kept_or_reported_at_once() {
     assert_eq!(outcome.calls(Call::Confirm), 1);
     for wait in [date(30), date(3000), "18446744073709551615".to_owned()] {
         for call in [Call::Confirm, Call::Mint] {
-            let scenario = Scenario::default().timeout(Duration::from_secs(60));
+            let scenario = Scenario::default().timeout(Duration::from_mins(1));
             let outcome = scenario.fault(call, limited(&wait)).run().await;
             assert_eq!(outcome.error().0, "GitHubRateLimited", "{wait}");
             assert_eq!(outcome.calls(call), 1, "{wait}");
