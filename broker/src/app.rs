@@ -20,10 +20,23 @@ impl ClientId {
     /// Ignores surrounding whitespace. `None` if the rest cannot be a client ID, so that a value that was stored in the
     /// wrong place is never signed and sent.
     pub fn parse(text: &str) -> Option<Self> {
+        let is_usable = Self::is_supported(text)
+            && !is_placeholder(text.trim())
+            && !is_token_or_secret(text.trim());
+        is_usable.then(|| Self(text.trim().to_owned()))
+    }
+
+    /// Whether it is 1 to 64 letters, digits, dots, underscores or hyphens, without surrounding whitespace.
+    pub fn is_supported(text: &str) -> bool {
         let text = text.trim();
         let supported = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let has_its_form = (1..=64).contains(&text.len()) && text.bytes().all(supported);
-        (has_its_form && !is_placeholder(text)).then(|| Self(text.to_owned()))
+        (1..=64).contains(&text.len()) && text.bytes().all(supported)
+    }
+
+    /// Whether a rejected text may be a secret: a key, a token, a client secret, or as long as one of them.
+    pub fn may_be_secret(text: &str) -> bool {
+        let text = text.trim();
+        text.contains("PRIVATE KEY") || text.len() > 64 || is_token_or_secret(text)
     }
 
     /// The text, as it goes into the JWT.
@@ -39,6 +52,16 @@ fn is_placeholder(text: &str) -> bool {
         .any(|word| text.eq_ignore_ascii_case(word));
     let is_integer = text.bytes().all(|byte| byte.is_ascii_digit());
     is_word || (text.parse::<f64>().is_ok() && !is_integer)
+}
+
+/// Whether it has the form of a token of GitHub (`ghp_...`, `github_pat_...`) or of an App's client secret, 40 hexadecimal
+/// digits. [GitHub's token
+/// formats](https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/)
+fn is_token_or_secret(text: &str) -> bool {
+    let is_token = ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix));
+    is_token || (text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// GitHub's number for one installation of an App.
@@ -104,10 +127,31 @@ mod tests {
             "NULL",
             "{\"client_id\":\"Iv23li\"}",
             "-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----",
+            "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+            "ghs_0123456789abcdefghijABCDEFGHIJ012345",
+            "github_pat_11ABCDEFG0",
+            "0123456789abcdef0123456789abcdef01234567",
             &"x".repeat(65),
             &"x".repeat(4000),
         ] {
             assert_eq!(ClientId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rejected_text_that_may_be_secret_is_recognized() {
+        for text in [
+            "-----BEGIN RSA PRIVATE KEY-----\nMII",
+            " ghs_0123456789abcdefghijABCDEFGHIJ012345\n",
+            "ghp_a",
+            "github_pat_11ABCDEFG0",
+            "0123456789abcdef0123456789abcdef01234567",
+            &"x".repeat(65),
+        ] {
+            assert!(ClientId::may_be_secret(text), "{text}");
+        }
+        for text in ["", "undefined", "4.47597e+06", "Iv23li\nEXAMPLE", "{}"] {
+            assert!(!ClientId::may_be_secret(text), "{text}");
         }
     }
 

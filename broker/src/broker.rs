@@ -59,6 +59,8 @@ pub struct Broker {
     credentials: CredentialLoader,
     api_base: Uri,
     github: Arc<HostClient>,
+    #[cfg(test)]
+    panics_in: Option<Step>,
 }
 
 impl Broker {
@@ -78,6 +80,8 @@ impl Broker {
             }),
             api_base: config.api_base.clone(),
             github: host(&config.api_base),
+            #[cfg(test)]
+            panics_in: None,
         }
     }
 
@@ -285,6 +289,8 @@ impl<'a> Invocation<'a> {
             .github(self.whole)
             .mint(jwt, installation, &self.broker.scope)
             .await;
+        #[cfg(test)]
+        self.panic_for_a_test();
         let granted = self.github_result(Call::Mint, granted)?;
         let expires_at = granted.grant().readable_expiry();
         self.record
@@ -295,6 +301,8 @@ impl<'a> Invocation<'a> {
     /// Compares the token with the scope. Fetches what the response to the mint omitted.
     async fn prove(&mut self, granted: GrantedToken) -> Result<ProvenToken> {
         self.step = Step::Prove;
+        #[cfg(test)]
+        self.panic_for_a_test();
         let check = ScopeCheck::new(granted, &self.broker.scope, self.clock, SystemTime::now());
         let check = if check.needs_repository_list() {
             let list = self
@@ -339,7 +347,7 @@ impl<'a> Invocation<'a> {
         let now = SystemTime::now();
         match Clock::corrected(now, *github_time) {
             Some(corrected) if self.clock == Clock::Ours => {
-                log::clock_corrected(*github_time, now);
+                self.record.clock_corrected(*github_time, now);
                 self.clock = corrected;
                 true
             }
@@ -376,6 +384,12 @@ impl<'a> Invocation<'a> {
         }
     }
 
+    /// No input is known that makes this code panic, so a unit test does.
+    #[cfg(test)]
+    fn panic_for_a_test(&self) {
+        assert_ne!(self.broker.panics_in, Some(self.step), "ghs_secret");
+    }
+
     /// GitHub may have created a token if the mint was sent.
     fn failure_of_a_panic(&mut self) -> Failure {
         if self.step == Step::Mint {
@@ -395,4 +409,70 @@ fn location(client: &AwsClient) -> AwsLocation {
 /// `None` if `work` panicked. The panic hook has logged its location.
 pub async fn catch_panic<T>(work: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use sandbox::{Call as SandboxCall, Running, Scenario};
+
+    use super::*;
+
+    /// Runs an invocation on the sandbox that panics in `step`.
+    async fn panic_in(step: Step) -> (Failure, serde_json::Value, Running) {
+        let role = [
+            ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "an example of a secret key"),
+            ("AWS_SESSION_TOKEN", "example-session-token"),
+        ];
+        let running = role
+            .iter()
+            .fold(Scenario::default(), |scenario, (name, value)| {
+                scenario.variable(name, *value)
+            });
+        let running = running.prepare().await;
+        let (aws, github) = (running.aws_url(), running.github_url());
+        let mut variables = BTreeMap::from(role);
+        variables.extend([
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", aws.as_str()),
+            ("GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL", github.as_str()),
+            ("GITHUB_TOKEN_BROKER_REPOSITORY_OWNER", "octo-org"),
+            ("GITHUB_TOKEN_BROKER_REPOSITORY_NAME", "octo-repo"),
+        ]);
+        let lookup = |name: &str| variables.get(name).map(ToString::to_string);
+        let mut broker = Broker::new(&Config::from_lookup(lookup).unwrap());
+        broker.panics_in = Some(step);
+        let mut record = broker.new_record("1", None);
+        let now = SystemTime::now();
+        let deadline =
+            now.duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(10);
+        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap();
+        let result = broker.token(deadline_ms, now, &mut record).await;
+        let record = serde_json::to_value(&record).unwrap();
+        (result.map(drop).unwrap_err(), record, running)
+    }
+
+    #[tokio::test]
+    async fn panic_after_the_mint_revokes_the_token() {
+        let (failure, record, running) = panic_in(Step::Prove).await;
+        assert_eq!(failure, Failure::Internal);
+        let revocations = running.requests();
+        let mut revocations = revocations
+            .iter()
+            .filter(|request| request.call == SandboxCall::Revoke);
+        assert_eq!(revocations.next().unwrap().status, Some(204));
+        assert_eq!(record["token_revoked"], true);
+        assert!(record["token_hash"].is_string());
+        assert!(record.get("orphaned_token_possible").is_none());
+    }
+
+    #[tokio::test]
+    async fn panic_during_the_mint_reports_a_possible_orphan() {
+        let (failure, record, _) = panic_in(Step::Mint).await;
+        assert_eq!(failure, Failure::Internal);
+        assert_eq!(record["orphaned_token_possible"], true);
+        assert!(record.get("token_revoked").is_none());
+    }
 }

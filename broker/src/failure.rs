@@ -223,7 +223,7 @@ fn credentials_type(error: &CredentialsError) -> ErrorType {
         CredentialsError::Ssm(error) => match error {
             AwsError::Unreachable(_) | AwsError::OutOfTime => ErrorType::ParametersUnreachable,
             AwsError::Throttled => ErrorType::ParametersThrottled,
-            AwsError::Unavailable => ErrorType::ParametersUnavailable,
+            AwsError::Unavailable | AwsError::NoCredentials => ErrorType::ParametersUnavailable,
             AwsError::Rejected(exception) => match exception {
                 Exception::AccessDenied | Exception::SecretDenied => {
                     ErrorType::ParametersAccessDenied
@@ -243,7 +243,7 @@ fn signing_type(error: AwsError) -> ErrorType {
     match error {
         AwsError::Unreachable(_) | AwsError::OutOfTime => ErrorType::SigningUnreachable,
         AwsError::Throttled => ErrorType::SigningThrottled,
-        AwsError::Unavailable => ErrorType::SigningUnavailable,
+        AwsError::Unavailable | AwsError::NoCredentials => ErrorType::SigningUnavailable,
         AwsError::Rejected(exception) => match exception {
             Exception::NotFound => ErrorType::SigningKeyNotFound,
             Exception::AccessDenied => ErrorType::SigningKeyDenied,
@@ -352,7 +352,7 @@ fn credentials_remedy(error: &CredentialsError) -> Option<&'static str> {
             may_be_secret: true,
             ..
         } => Some(
-            "A private key may be stored there. If so, replace the key on GitHub, because others may have read it. Then store the client ID from the App's settings page",
+            "A private key or a token may be stored there. If so, replace it on GitHub, because others may have read it. Then store the client ID from the App's settings page",
         ),
         CredentialsError::Ssm(AwsError::Rejected(exception)) => match exception {
             Exception::SecretDenied => Some(
@@ -398,6 +398,9 @@ fn aws_problem(f: &mut fmt::Formatter<'_>, error: AwsError, at: &AwsLocation) ->
         AwsError::OutOfTime => write!(f, "request to {host} {}", HttpError::TimedOut),
         AwsError::Throttled => write!(f, "was throttled in {region}"),
         AwsError::Unavailable => write!(f, "failed in {region}: internal AWS error"),
+        AwsError::NoCredentials => f.write_str(
+            "could not be signed: AWS_CONTAINER_CREDENTIALS_FULL_URI returned no credentials",
+        ),
         AwsError::Rejected(exception) => {
             let cause = match exception {
                 Exception::AccessDenied => "was denied to the function's role",

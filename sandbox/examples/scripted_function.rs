@@ -64,7 +64,8 @@ async fn serve(runtime: String) {
             .expect("printable");
         let payload = String::from_utf8_lossy(next.body()).into_owned();
         let (kind, body) = handle(&payload).await;
-        println!("{}", json!({ "level": "INFO", "message": "done" }));
+        let line = json!({ "level": "INFO", "requestId": id, "message": "done" });
+        println!("{line}");
         let url = format!("{runtime}/invocation/{id}/{kind}");
         call("POST", &url, &[], &body)
             .await

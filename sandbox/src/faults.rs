@@ -42,6 +42,8 @@ pub enum Fault {
     SlowBody(Duration),
     /// 200, and a body that never ends.
     EndlessBody,
+    /// These bytes instead of a response, and then the second ones forever.
+    EndlessBytes(&'static str, &'static str),
     /// 200, and no body.
     EmptyBody,
     /// 200, and an HTML page.

@@ -123,6 +123,12 @@ impl Function {
         }
     }
 
+    /// Changes the environment that the next invocation goes to, which must exist.
+    pub(crate) fn change_idle(&self, change: impl FnOnce(&mut Environment)) {
+        let mut idle = lock(&self.idle);
+        change(idle.last_mut().expect("the function was warmed up"));
+    }
+
     /// Starts an environment before the first invocation and freezes it when it is ready. If it cannot start, the error is
     /// its output; the next invocation starts another one.
     pub(crate) async fn warm_up(&self) -> Result<(), (String, String)> {

@@ -45,6 +45,7 @@ pub use github::model::{App, Installation, Repository};
 pub use github::private_key::{PrivateKey, PublicKey};
 pub use github::token::{Token, TokenFormat};
 pub use lambda::invoke_result::InvokeResult;
+pub use net::certificates::SelfSigned;
 pub use net::client::send;
 pub use net::recorder::{Call, RecordedRequest};
 pub use scenario::Scenario;

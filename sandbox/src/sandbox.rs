@@ -20,7 +20,7 @@ use crate::github::git::GitRepositories;
 use crate::github::routes::SharedGitHub;
 use crate::github::{self, GitHub};
 use crate::lock;
-use crate::net::certificates::Certificates;
+use crate::net::certificates::{Certificates, SelfSigned};
 use crate::net::faulty_stream::Disconnect;
 use crate::net::gateway::{self, ExpectedCalls, Gateway, Service};
 use crate::net::recorder::{Call, Recorder};
@@ -36,6 +36,7 @@ pub(crate) struct ServerOptions {
     /// The path below which GitHub is served: empty, or `/api/v3`.
     pub(crate) base_path: String,
     pub(crate) tls: bool,
+    pub(crate) self_signed: Option<SelfSigned>,
     pub(crate) aws_round_trip: Duration,
     pub(crate) github_round_trip: Duration,
     pub(crate) aws_port: u16,
@@ -73,7 +74,9 @@ impl Sandbox {
         faults: Faults,
         signer: Option<Signer>,
     ) -> Self {
-        let certificates = options.tls.then(|| Arc::new(Certificates::new()));
+        let certificates = options
+            .tls
+            .then(|| Arc::new(Certificates::new(options.self_signed)));
         let recorder = Recorder::default();
         let github = Arc::new(Mutex::new(state.github));
         let repositories = Arc::new(GitRepositories::new());

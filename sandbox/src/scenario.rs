@@ -21,6 +21,7 @@ use self::outcome::Outcome;
 use self::running::Running;
 use crate::aws::iam::Iam;
 use crate::aws::kms::Kms;
+use crate::aws::sigv4::Signer;
 use crate::aws::ssm::{Parameter, Ssm};
 use crate::faults::Fault;
 use crate::faults::schedule::{Faults, Schedule};
@@ -28,6 +29,7 @@ use crate::github::GitHub;
 use crate::github::private_key::PrivateKey;
 use crate::lambda::environment::DescriptionEdit;
 use crate::lambda::variables::Variables;
+use crate::net::certificates::SelfSigned;
 use crate::net::recorder::Call;
 use crate::sandbox::ServerOptions;
 
@@ -54,6 +56,7 @@ pub struct Scenario {
     pub(crate) memory: u32,
     pub(crate) trace_id: Option<String>,
     pub(crate) aws_endpoint: Option<String>,
+    pub(crate) signer: Option<Signer>,
     pub(crate) trailing_slash: bool,
     pub(crate) freeze_after_init: bool,
     pub(crate) after_init: Option<Box<dyn Fn(u32) + Send + Sync>>,
@@ -82,6 +85,7 @@ impl Default for Scenario {
             memory: 128,
             trace_id: None,
             aws_endpoint: None,
+            signer: None,
             trailing_slash: false,
             freeze_after_init: false,
             after_init: None,
@@ -237,6 +241,21 @@ impl Scenario {
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.options.tls = true;
+        self
+    }
+
+    /// Makes AWS and GitHub speak TLS with one self-signed certificate, which is in `SSL_CERT_FILE` itself.
+    #[must_use]
+    pub fn self_signed(mut self, kind: SelfSigned) -> Self {
+        self.options.tls = true;
+        self.options.self_signed = Some(kind);
+        self
+    }
+
+    /// Makes AWS expect requests from this principal instead of the one in the environment.
+    #[must_use]
+    pub fn signer(mut self, signer: Signer) -> Self {
+        self.signer = Some(signer);
         self
     }
 

@@ -1,6 +1,6 @@
 //! When GitHub's time counts, and when ours does. Pure.
 //!
-//! GitHub sends its time in the `Date` header. Whoever answers in GitHub's place can send any time, and a replayed response
+//! GitHub sends its time in the `Date` header. Anyone who answers in GitHub's place can send any time, and a replayed response
 //! has an old one. So that time is evidence only near our own clock, which Lambda keeps accurate to the second.
 
 use std::time::{Duration, SystemTime};

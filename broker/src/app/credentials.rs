@@ -1,7 +1,7 @@
 //! The App's credentials: from values of the environment, from one call to SSM, or both.
 //!
 //! Input: where each credential is. Output: [`AppCredentials`], read again for each invocation.
-//! Invariant: SSM is asked for exactly the parameters that are needed, and no value of a parameter is in an error.
+//! Invariant: the call names exactly the parameters that are needed, and no value of a parameter is in an error.
 
 use std::time::SystemTime;
 
@@ -115,7 +115,7 @@ pub enum CredentialsError {
     ClientId {
         /// The parameter.
         name: ParameterName,
-        /// It contains a private key or is as long as one, so a secret may be stored as plain text.
+        /// It may be a private key or a token, stored as plain text.
         may_be_secret: bool,
     },
     /// The parameter is not a positive whole number.
@@ -258,7 +258,7 @@ fn client_id(parameter: Parameter, name: &ParameterName) -> Result<ClientId, Cre
     let text = text.expose_secret();
     ClientId::parse(text).ok_or_else(|| CredentialsError::ClientId {
         name: name.clone(),
-        may_be_secret: text.contains("PRIVATE KEY") || text.trim().len() > 64,
+        may_be_secret: ClientId::may_be_secret(text),
     })
 }
 

@@ -5,7 +5,7 @@
 //! endpoint](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) instead.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -17,7 +17,7 @@ use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::error::{AwsError, Exception};
 use crate::{
@@ -32,6 +32,9 @@ use crate::{
 /// Credentials with less time left are replaced.
 const REFRESH_MARGIN: Duration = Duration::from_mins(5);
 
+/// The endpoint is on the same machine. An attempt of the call that needs the credentials takes longer.
+const FETCH_LIMIT: Duration = Duration::from_secs(1);
+
 /// Where the credentials come from.
 pub enum CredentialSource {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
@@ -44,7 +47,7 @@ impl CredentialSource {
     /// The credentials for a request now.
     ///
     /// # Errors
-    /// The endpoint cannot be reached, or its response is not what AWS documents.
+    /// The endpoint does not respond, or not as AWS documents it.
     pub async fn get(&self, window: TimeWindow) -> Result<Credentials, AwsError> {
         match self {
             Self::Fixed(credentials) => Ok(credentials.clone()),
@@ -110,25 +113,32 @@ impl ContainerEndpoint {
         {
             return Ok(credentials.clone());
         }
-        let credentials = self.fetch(window).await?;
-        *kept = Some(credentials.clone());
-        Ok(credentials)
+        match self.fetch(window).await {
+            Ok(credentials) => {
+                *kept = Some(credentials.clone());
+                Ok(credentials)
+            }
+            // The old ones are good for a few more minutes, in which the endpoint may recover.
+            Err(error) => kept
+                .clone()
+                .filter(|credentials| credentials.expiry() > Some(SystemTime::now()))
+                .ok_or(error),
+        }
     }
 
     async fn fetch(&self, window: TimeWindow) -> Result<Credentials, AwsError> {
         let rejected = AwsError::Rejected(Exception::CredentialsUnavailable);
         let request = self.request().ok_or(rejected)?;
-        let exchange = self
-            .host
-            .send(|| request.clone(), read_body, window.began)
-            .await
-            .map_err(AwsError::Unreachable)?;
-        match exchange.response {
-            (head, Ok(body)) if head.status == StatusCode::OK => {
-                parse(&body).ok_or(AwsError::Unavailable)
-            }
-            (head, _) if head.status.is_client_error() => Err(rejected),
-            _ => Err(AwsError::Unavailable),
+        let send = self.host.send(|| request.clone(), read_body, window.began);
+        match timeout(FETCH_LIMIT, send).await {
+            Ok(Ok(exchange)) => match exchange.response {
+                (head, Ok(body)) if head.status == StatusCode::OK => {
+                    parse(&body).ok_or(AwsError::NoCredentials)
+                }
+                (head, _) if head.status.is_client_error() => Err(rejected),
+                _ => Err(AwsError::NoCredentials),
+            },
+            _ => Err(AwsError::NoCredentials),
         }
     }
 
@@ -140,13 +150,25 @@ impl ContainerEndpoint {
         let token = match &self.token {
             None => return Some(request),
             Some(EndpointToken::Value(token)) => token.clone(),
-            Some(EndpointToken::File(path)) => std::fs::read_to_string(path).ok()?.into(),
+            Some(EndpointToken::File(path)) => read_token(path)?,
         };
         let mut token = HeaderValue::from_str(token.expose_secret().trim()).ok()?;
         token.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, token);
         Some(request)
     }
+}
+
+/// `None` if it is not a file of text, or longer than any token. Opening a pipe or reading a device might never end.
+fn read_token(path: &Path) -> Option<SecretString> {
+    const LONGEST: u64 = 64 * 1024;
+    let metadata = std::fs::metadata(path).ok()?;
+    let is_usable = metadata.is_file() && metadata.len() <= LONGEST;
+    Some(
+        is_usable
+            .then(|| std::fs::read_to_string(path).ok())??
+            .into(),
+    )
 }
 
 fn parse(body: &[u8]) -> Option<Credentials> {
@@ -180,6 +202,24 @@ mod tests {
         assert_eq!(credentials.access_key_id(), "ASIAEXAMPLE");
         assert_eq!(credentials.session_token(), Some("t/="));
         assert!(credentials.expiry().is_some());
+    }
+
+    #[test]
+    fn token_file_that_is_not_a_short_text_is_rejected() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("token"), "a token\n").unwrap();
+        std::fs::write(path("long"), "x".repeat(65 * 1024)).unwrap();
+        std::fs::write(path("binary"), b"\xff\xfe").unwrap();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), fifo, mode, 0).unwrap();
+        let token = read_token(&path("token")).unwrap();
+        assert_eq!(token.expose_secret(), "a token\n");
+        for name in ["long", "binary", "pipe", "missing", "."] {
+            assert!(read_token(&path(name)).is_none(), "{name}");
+        }
+        assert!(read_token(Path::new("/dev/zero")).is_none());
     }
 
     #[test]

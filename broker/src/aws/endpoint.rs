@@ -109,12 +109,12 @@ mod tests {
         for line in HOSTS.lines().filter(|line| !line.starts_with('#')) {
             let words: Vec<_> = line.split(' ').collect();
             let [service, region, fips, dual_stack, host] = words[..] else {
-                panic!("not five words: {line}");
+                unreachable!("not five words: {line}");
             };
             let service = match service {
                 "ssm" => Service::Ssm,
                 "kms" => Service::Kms,
-                other => panic!("an unknown service: {other}"),
+                other => unreachable!("an unknown service: {other}"),
             };
             let url = regional_url(service, region, fips == "1", dual_stack == "1");
             let expected = (host != "-").then(|| format!("https://{host}").parse().unwrap());

@@ -20,6 +20,8 @@ pub enum AwsError {
     Throttled,
     /// A server error, or a response that is not from AWS.
     Unavailable,
+    /// The container credentials endpoint did not respond as documented, so nothing was sent.
+    NoCredentials,
     /// AWS rejected the request.
     Rejected(Exception),
 }
@@ -28,15 +30,20 @@ impl AwsError {
     /// Whether the same call might succeed.
     pub fn retry(self) -> Retry {
         match self {
-            Self::Unreachable(_) | Self::Throttled | Self::Unavailable => Retry::Backoff,
-            Self::OutOfTime | Self::Rejected(_) => Retry::Never,
+            // Repeating wrong credentials might lock the account at the proxy.
+            Self::Unreachable(HttpError::ProxyAuthentication)
+            | Self::OutOfTime
+            | Self::Rejected(_) => Retry::Never,
+            Self::Unreachable(_) | Self::Throttled | Self::Unavailable | Self::NoCredentials => {
+                Retry::Backoff
+            }
         }
     }
 }
 
 macro_rules! exceptions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// A rejection by AWS. Those without a name of their own in AWS's API are told apart by the message.
+        /// A rejection by AWS. Those without a name of their own in AWS's API are distinguished by the message.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[cfg_attr(test, derive(strum::EnumIter))]
         pub enum Exception { $($(#[$doc])* $variant,)* }

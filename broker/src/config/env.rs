@@ -191,6 +191,8 @@ pub enum ValueError {
     NotALevel,
     /// It is not a positive whole number.
     NotARepositoryId,
+    /// It has only the characters of a client ID, but it is a placeholder, a token or a client secret.
+    NotAClientId,
     /// It is not a positive whole number.
     NotAPositiveInteger,
     /// It is neither `true` nor `false`.
@@ -231,6 +233,7 @@ impl ValueError {
             Self::UrlPort => "GitHub API base URL must have a port from 1 to 65535, or none",
             Self::NotALevel => "must be debug, info, warn or error",
             Self::NotARepositoryId => "must be the repository's numeric ID on GitHub",
+            Self::NotAClientId => "must be a GitHub App client ID or App ID",
             Self::NotAPositiveInteger => "must be a positive integer",
             Self::NotABoolean => "must be true or false",
             Self::NotAnEndpoint => {

@@ -73,7 +73,11 @@ pub(super) fn parameter_name(text: &str) -> Result<ParameterName, ValueError> {
 }
 
 pub(super) fn client_id(text: &str) -> Result<ClientId, ValueError> {
-    ClientId::parse(text).ok_or(ValueError::UnsupportedCharacters)
+    if ClientId::is_supported(text) {
+        ClientId::parse(text).ok_or(ValueError::NotAClientId)
+    } else {
+        Err(ValueError::UnsupportedCharacters)
+    }
 }
 
 pub(super) fn installation_id(text: &str) -> Result<InstallationId, ValueError> {

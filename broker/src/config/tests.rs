@@ -359,6 +359,11 @@ fn new_values_are_checked() {
             "contains unsupported characters",
         ),
         (
+            "GITHUB_TOKEN_BROKER_CLIENT_ID",
+            "undefined",
+            "must be a GitHub App client ID or App ID",
+        ),
+        (
             "GITHUB_TOKEN_BROKER_INSTALLATION_ID",
             "0",
             "must be a positive integer",

@@ -46,6 +46,7 @@ fn aws_errors(only_elsewhere: &[Exception]) -> Vec<AwsError> {
         AwsError::Throttled,
         AwsError::Unavailable,
         AwsError::OutOfTime,
+        AwsError::NoCredentials,
     ];
     errors.extend(HttpError::iter().map(AwsError::Unreachable));
     let exceptions = Exception::iter().filter(|exception| !only_elsewhere.contains(exception));

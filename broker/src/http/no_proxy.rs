@@ -5,6 +5,9 @@
 
 use http::Uri;
 
+/// `*` means every host. hyper-util's matcher knows it for names, not for addresses.
+const EVERY_HOST: &str = "*";
+
 /// The entries that can apply to the host of `url`, in the forms that hyper-util's matcher knows.
 pub fn entries_for(url: &Uri, no_proxy: &str) -> String {
     let port = url.port_u16().unwrap_or(match url.scheme_str() {
@@ -17,6 +20,10 @@ pub fn entries_for(url: &Uri, no_proxy: &str) -> String {
             Some((host, only)) if only == port => host,
             Some(_) => return None,
             None => entry,
+        };
+        let host = match host {
+            EVERY_HOST => url.host().unwrap_or_default(),
+            host => host,
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let is_wildcard = host.starts_with("*.");
@@ -70,6 +77,9 @@ mod tests {
             ("[::1]:8443", "https://[::1]:8443"),
             ("fd00::/8", "https://[fd00::17]"),
             ("*", "https://api.github.com"),
+            ("*", "https://10.1.2.3:8443"),
+            ("a.com, *", "https://[::1]"),
+            ("*:8443", "https://10.1.2.3:8443"),
         ] {
             assert!(bypasses(no_proxy, url), "{no_proxy} {url}");
         }
@@ -86,6 +96,7 @@ mod tests {
             ("github.com:443", "https://api.github.com.example.org"),
             ("[::1]:443", "https://[::1]:8443"),
             ("::2", "https://[::1]"),
+            ("*:443", "https://10.1.2.3:8443"),
             ("10.0.0.0/8", "https://11.1.2.3"),
         ] {
             assert!(!bypasses(no_proxy, url), "{no_proxy} {url}");

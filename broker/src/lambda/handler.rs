@@ -15,6 +15,7 @@ use crate::{
     error_type::ErrorType,
     failure::{Failure, Result, see},
     proof::ProvenToken,
+    retry::time_for_work,
     telemetry::{
         log::{self, FailureReport},
         metrics::{Metrics, Outcome},
@@ -25,7 +26,7 @@ use crate::{
 /// How long reporting a failed start to Lambda may take.
 const REPORT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long revoking a token may take that Lambda did not accept. It is no longer the caller who waits.
+/// How long revoking a token may take that Lambda did not accept.
 const REVOCATION_LIMIT: Duration = Duration::from_secs(2);
 
 /// Serves invocations, one after the other, until the Runtime API breaks and the process has nothing left to do.
@@ -97,10 +98,14 @@ async fn handle(
     let work = Box::pin(mint(broker, invocation, &mut record));
     let minted = catch_panic(work).await.unwrap_or(Err(Failure::Internal));
     record.done();
-    match minted {
+    let posted = match minted {
         Ok(token) => deliver(api, broker, metrics, invocation, &token, &mut record).await,
         Err(failure) => fail(api, metrics, invocation, &failure, &record).await,
+    };
+    if let Some(drift) = record.clock_drift_seconds() {
+        log::clock_corrected(drift);
     }
+    posted
 }
 
 async fn mint(
@@ -134,7 +139,10 @@ async fn deliver(
             Outcome::Minted
         }
         Err(reason) => {
-            broker.revoke(token.token(), REVOCATION_LIMIT, record).await;
+            // Lambda still counts the invocation's time, and a killed process logs nothing.
+            let left = time_for_work(invocation.deadline_ms, SystemTime::now());
+            let limit = REVOCATION_LIMIT.min(left);
+            broker.revoke(token.token(), limit, record).await;
             log::not_delivered(reason, record);
             let failure = Failure::Internal;
             let _ = api

@@ -105,12 +105,7 @@ pub fn stopped(reason: &impl fmt::Display) {
 }
 
 /// GitHub rejected our time, and a JWT with its time was signed.
-pub fn clock_corrected(github_time: SystemTime, our_time: SystemTime) {
-    let seconds = |ahead: std::time::Duration| i64::try_from(ahead.as_secs()).unwrap_or(i64::MAX);
-    let drift_seconds = match our_time.duration_since(github_time) {
-        Ok(ahead) => seconds(ahead),
-        Err(behind) => -seconds(behind.duration()),
-    };
+pub fn clock_corrected(drift_seconds: i64) {
     tracing::warn!(target: TARGET, drift_seconds, "signed again with GitHub's time");
 }
 

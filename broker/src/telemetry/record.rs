@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -80,6 +80,8 @@ pub struct InvocationRecord {
     attempts: BTreeMap<&'static str, u32>,
     milliseconds: BTreeMap<&'static str, f64>,
     #[serde(skip)]
+    clock_drift_seconds: Option<i64>,
+    #[serde(skip)]
     began: Instant,
     #[serde(skip)]
     step_began: Instant,
@@ -125,6 +127,7 @@ impl InvocationRecord {
             github_rate_limit_remaining: None,
             attempts: BTreeMap::new(),
             milliseconds: BTreeMap::new(),
+            clock_drift_seconds: None,
             began: now,
             step_began: now,
         }
@@ -198,6 +201,20 @@ impl InvocationRecord {
     /// GitHub may have created a token that nobody has.
     pub fn orphaned_token_possible(&mut self) {
         self.orphaned_token_possible = true;
+    }
+
+    /// GitHub rejected our time, and a JWT with its time was signed. It has a line of its own, after the result was posted.
+    pub fn clock_corrected(&mut self, github_time: SystemTime, our_time: SystemTime) {
+        let seconds = |ahead: Duration| i64::try_from(ahead.as_secs()).unwrap_or(i64::MAX);
+        self.clock_drift_seconds = Some(match our_time.duration_since(github_time) {
+            Ok(ahead) => seconds(ahead),
+            Err(behind) => -seconds(behind.duration()),
+        });
+    }
+
+    /// The number of seconds by which our clock was ahead of GitHub's clock, if that was corrected.
+    pub fn clock_drift_seconds(&self) -> Option<i64> {
+        self.clock_drift_seconds
     }
 
     /// The age of the private key in SSM, for the metrics.

@@ -1,5 +1,8 @@
 //! Clock skew: the broker corrects it once with GitHub's time and logs it.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_types::date_time::{DateTime, Format};
 use sandbox::{Call, Fault, Scenario};
 
 #[tokio::test]
@@ -52,6 +55,38 @@ async fn distant_time_is_never_signed() {
     assert_eq!(outcome.error().0, "ClockSkew");
     assert_eq!(outcome.calls(Call::Confirm), 1);
     assert_eq!(outcome.lines("warn").len(), 0);
+}
+
+/// Forward, GitHub's time counts for 15 minutes: a JWT for tomorrow would be good until then. Backward, it counts for a day.
+#[tokio::test]
+async fn forged_time_is_signed_only_within_its_bounds() {
+    let from_now = |minutes: i64| {
+        let seconds = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let seconds = i64::try_from(seconds).unwrap() + minutes * 60;
+        DateTime::from_secs(seconds).fmt(Format::HttpDate).unwrap()
+    };
+    for call in [Call::Confirm, Call::Mint] {
+        for minutes in [23 * 60, 24 * 60, 17, -25 * 60] {
+            let forged = skewed(Some(&from_now(minutes)));
+            let outcome = Scenario::default().fault(call, forged).run().await;
+            assert_eq!(outcome.error().0, "ClockSkew", "{minutes}");
+            assert_eq!(outcome.calls(call), 1, "{minutes}");
+        }
+    }
+    for minutes in [13, -23 * 60] {
+        let forged = skewed(Some(&from_now(minutes)));
+        let outcome = Scenario::default().fault(Call::Confirm, forged).run().await;
+        let signed = outcome.requests_of(Call::Confirm).nth(1).unwrap();
+        let expires = signed.jwt().unwrap().1["exp"].as_u64().unwrap();
+        let latest = SystemTime::now() + Duration::from_mins(9 + 15);
+        assert!(
+            expires <= latest.duration_since(UNIX_EPOCH).unwrap().as_secs(),
+            "{minutes}"
+        );
+    }
 }
 
 /// GitHub's response to a JWT with a wrong time, with this `Date` or the current one.

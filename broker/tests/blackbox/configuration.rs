@@ -156,6 +156,122 @@ async fn each_invalid_variable_is_reported_by_name() {
 }
 
 #[tokio::test]
+async fn port_that_is_not_a_port_is_rejected() {
+    for port in [
+        ":99999", ":65536", ":abc", ":0", ":443x", ":", ":-1", ":+443",
+    ] {
+        for (variable, url, message) in [
+            (
+                "GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL",
+                "https://api.github.com",
+                "GitHub API base URL must",
+            ),
+            (
+                "AWS_ENDPOINT_URL_SSM",
+                "https://ssm.example.com",
+                "AWS_ENDPOINT_URL_SSM must",
+            ),
+            (
+                "AWS_ENDPOINT_URL_KMS",
+                "http://[::1]",
+                "AWS_ENDPOINT_URL_KMS must",
+            ),
+            (
+                "HTTPS_PROXY",
+                "http://proxy.example.com",
+                "HTTPS_PROXY must",
+            ),
+        ] {
+            let scenario = Scenario::default().variable(variable, format!("{url}{port}"));
+            assert_rejected(scenario, message).await;
+        }
+    }
+    let url = "https://http://api.github.com";
+    let scenario = Scenario::default().variable("GITHUB_TOKEN_BROKER_GITHUB_API_BASE_URL", url);
+    assert_rejected(scenario, "GitHub API base URL must").await;
+}
+
+#[tokio::test]
+async fn certificates_that_are_not_a_file_are_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    assert!(
+        Command::new("mkfifo")
+            .arg(path("pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    std::fs::write(path("empty"), "").unwrap();
+    std::fs::write(path("key"), sandbox::PrivateKey::rsa(2048).pem()).unwrap();
+    std::fs::write(path("long"), "x".repeat(5 * 1024 * 1024)).unwrap();
+    for file in [
+        path("pipe"),
+        path("empty"),
+        path("key"),
+        path("long"),
+        path("."),
+        "/dev/zero".to_owned(),
+    ] {
+        let scenario = Scenario::default().variable("SSL_CERT_FILE", file);
+        assert_rejected(scenario, "SSL_CERT_FILE must").await;
+    }
+}
+
+#[tokio::test]
+async fn name_with_owner_is_explained() {
+    let name = "GITHUB_TOKEN_BROKER_REPOSITORY_NAME";
+    for value in [
+        "acme/widgets",
+        "https://github.com/acme/widgets",
+        "acme/widgets.git",
+    ] {
+        let outcome = Scenario::default().variable(name, value).run().await;
+        let error = init_error(&outcome);
+        let message = error["errorMessage"].as_str().unwrap();
+        assert!(
+            message.starts_with(&format!("{name} contains unsupported characters")),
+            "{message}"
+        );
+        assert!(message.contains("without the owner"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn client_id_that_cannot_be_one_is_rejected() {
+    let characters = "GITHUB_TOKEN_BROKER_CLIENT_ID contains unsupported characters";
+    let meaning = "GITHUB_TOKEN_BROKER_CLIENT_ID must be a GitHub App client ID or App ID";
+    for (value, message) in [
+        ("4.47597e+06", characters),
+        ("\"Iv23liSandboxSandbox\"", characters),
+        ("Iv23li\u{200b}Sandbox", characters),
+        ("undefined", meaning),
+        ("ghs_0123456789abcdefghijABCDEFGHIJ012345", meaning),
+    ] {
+        let scenario = Scenario::default()
+            .kms_key()
+            .variable("GITHUB_TOKEN_BROKER_CLIENT_ID", value);
+        assert_rejected(scenario, message).await;
+    }
+}
+
+#[tokio::test]
+async fn proxy_that_cannot_be_read_is_rejected() {
+    for value in [
+        "http://user:pass#word@proxy:3128",
+        "http://user:pass?word@proxy:3128",
+        "http://user:pass/word@proxy:3128",
+        "https://proxy:3128",
+        "http://",
+    ] {
+        for variable in ["HTTPS_PROXY", "https_proxy"] {
+            let scenario = Scenario::default().variable(variable, value);
+            assert_rejected(scenario, &format!("{variable} must")).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn all_configuration_errors_are_reported_in_table_order() {
     let scenario = Scenario::default()
         .without_variable("AWS_REGION")

@@ -74,6 +74,14 @@ fn exhausted(until: u64) -> CannedResponse {
         .message("API rate limit exceeded for installation ID 12345678.")
 }
 
+fn exhausted_with(message: &str) -> Fault {
+    Fault::response(403)
+        .header("x-ratelimit-remaining", 0)
+        .header("x-ratelimit-reset", 4_102_444_800_u64)
+        .message(message)
+        .into()
+}
+
 fn one_second_from_now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -154,6 +162,13 @@ const MATRIX: &[Row] = &[
     row("403, suspended",                    Always,                 || error(403, SUSPENDED),                            NOT_APPLICABLE,              NOT_APPLICABLE,            ("InstallationSuspended", 1), ("InstallationSuspended", 1)),
     row("403, IP allow list",                Always,                 || error(403, ALLOW_LIST),                           NOT_APPLICABLE,              NOT_APPLICABLE,            ("IpNotAllowed", 1),         ("IpNotAllowed", 1)),
     row("403, other reason",                 Always,                 || error(403, "Resource not accessible by integration"), NOT_APPLICABLE,              NOT_APPLICABLE,            (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("401, numeric App ID required",      Always,                 || error(401, "'Issuer' claim ('iss') must be an Integer"), NOT_APPLICABLE,              NOT_APPLICABLE,            ("AppCredentialsRejected", 1), ("AppCredentialsRejected", 1)),
+    row("404, unknown client ID",            Always,                 || error(404, "Integration not found"),               NOT_APPLICABLE,              NOT_APPLICABLE,            ("AppCredentialsRejected", 1), ("AppCredentialsRejected", 1)),
+    row("403, too many logins",              Always,                 || error(403, "Maximum number of login attempts exceeded. Please try again later."), NOT_APPLICABLE,              NOT_APPLICABLE,            ("GitHubRateLimited", 1),    ("GitHubRateLimited", 1)),
+    row("403, suspended, limit headers",     Always,                 || exhausted_with(SUSPENDED),                         NOT_APPLICABLE,              NOT_APPLICABLE,            ("InstallationSuspended", 1), ("InstallationSuspended", 1)),
+    row("403, IP allow list, limit headers", Always,                 || exhausted_with(ALLOW_LIST),                        NOT_APPLICABLE,              NOT_APPLICABLE,            ("IpNotAllowed", 1),         ("IpNotAllowed", 1)),
+    row("451",                               Always,                 || error(451, "Repository access blocked"),           NOT_APPLICABLE,              NOT_APPLICABLE,            (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("302 to a login page",               Always,                 || Fault::response(302).header("location", "/login?return_to=x").into(), NOT_APPLICABLE,              NOT_APPLICABLE,            (UNEXPECTED, 1),             (UNEXPECTED, 1)),
     row("404",                               Always,                 || error(404, "Not Found"),                          NOT_APPLICABLE,              NOT_APPLICABLE,            ("AppNotInstalled", 1),      ("AppNotInstalled", 1)),
     row("422, permission not granted",       Always,                 || error(422, NOT_GRANTED),                          NOT_APPLICABLE,              NOT_APPLICABLE,            NOT_APPLICABLE,              ("PermissionNotGranted", 1)),
     row("422, repository not covered",       Always,                 || error(422, NOT_COVERED),                          NOT_APPLICABLE,              NOT_APPLICABLE,            NOT_APPLICABLE,              ("RepositoryNotCovered", 1)),
@@ -165,6 +180,9 @@ const MATRIX: &[Row] = &[
     row("trickling body",                    Once,                   || Fault::SlowBody(Duration::from_millis(200)),      (TOKEN, 2),                  (TOKEN, 2),                (TOKEN, 2),                  (DEADLINE, 1)),
     row("trickling body",                    AlwaysWithShortTimeout, || Fault::SlowBody(Duration::from_millis(200)),      (DEADLINE, 1),               (DEADLINE, 1),             (DEADLINE, 1),               (DEADLINE, 1)),
     row("endless body",                      Always,                 || Fault::EndlessBody,                               (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
+    row("endless chunk size",                Always,                 || Fault::EndlessBytes("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "0"), (SSM_UNREACHABLE, 3),        (KMS_UNREACHABLE, 3),      (UNREACHABLE, 3),            (UNREACHABLE, 3)),
+    row("endless header",                    Always,                 || Fault::EndlessBytes("HTTP/1.1 200 OK\r\nx: ", "y"), (SSM_UNREACHABLE, 4),        (KMS_UNREACHABLE, 4),      (UNREACHABLE, 4),            (UNREACHABLE, 3)),
+    row("100 Continue without end",          Always,                 || Fault::EndlessBytes("", "HTTP/1.1 100 Continue\r\n\r\n"), (SSM_UNREACHABLE, 4),        (KMS_UNREACHABLE, 4),      (UNREACHABLE, 4),            (UNREACHABLE, 3)),
     row("empty body",                        Always,                 || Fault::EmptyBody,                                 (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
     row("HTML",                              Always,                 || Fault::Html,                                      (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),
     row("not an object",                     Always,                 || Fault::Json("[1]".into()),                        (SSM_UNAVAILABLE, 3),        (KMS_UNAVAILABLE, 3),      (UNEXPECTED, 1),             (UNEXPECTED, 1)),

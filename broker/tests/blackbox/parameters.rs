@@ -87,6 +87,52 @@ async fn blanks_around_an_id_are_ignored() {
     padded.run().await.token();
 }
 
+/// A secret in the client ID's place is never signed into a JWT and sent.
+#[tokio::test]
+async fn secret_in_the_client_id_parameter_is_reported_and_goes_nowhere() {
+    let pem = PrivateKey::rsa(2048).pem();
+    for secret in [
+        pem.clone(),
+        pem.replace('\n', "\\n"),
+        pem.lines().skip(1).take(20).collect(),
+        "ghs_0123456789abcdefghijABCDEFGHIJ012345".to_owned(),
+        "ghp_0123456789abcdefghijABCDEFGHIJ012345".to_owned(),
+        "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        "x".repeat(4000),
+    ] {
+        let scenario = with(CLIENT_ID, Parameter::string(&secret));
+        let message = format!("SSM parameter {CLIENT_ID} must be a GitHub App client ID or App ID");
+        let outcome = assert_fails(scenario, "ClientIdInvalid", &message).await;
+        let (_, message) = outcome.error();
+        assert!(
+            message.contains("A private key or a token may be stored there"),
+            "{message}"
+        );
+        for line in secret.lines().filter(|line| line.len() > 20) {
+            assert!(!message.contains(line) && !outcome.stdout.contains(line));
+        }
+    }
+}
+
+#[tokio::test]
+async fn value_that_cannot_be_a_client_id_is_rejected() {
+    for value in [
+        "4.47597e+06",
+        "4475970.0",
+        "\"Iv23liSandboxSandbox\"",
+        "Iv23li\u{200b}SandboxSandbox",
+        "Iv23liSandbox\nSandbox",
+        "undefined",
+        "null",
+        "{\"client_id\":\"Iv23liSandboxSandbox\"}",
+    ] {
+        let scenario = with(CLIENT_ID, Parameter::string(value));
+        let outcome = assert_fails(scenario, "ClientIdInvalid", "SSM parameter").await;
+        let (_, message) = outcome.error();
+        assert!(!message.contains("may be stored there"), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn numeric_app_id_works_as_client_id() {
     with(CLIENT_ID, Parameter::string("123456"))
@@ -126,6 +172,17 @@ async fn key_is_accepted_as_people_paste_it() {
         pem.replace('\n', "\\n"),
         format!("\"{pem}\""),
         pem.trim().to_owned(),
+        pem.replace('\n', "\\\\n"),
+        pem.replace('\n', "\\\n"),
+        pem.replace('\n', " "),
+        PrivateKey::rsa(2048)
+            .pkcs1()
+            .pem()
+            .replace("RSA PRIVATE KEY", "PRIVATE KEY"),
+        PrivateKey::rsa(2048)
+            .pkcs8()
+            .pem()
+            .replace("PRIVATE KEY", "RSA PRIVATE KEY"),
     ] {
         with(PRIVATE_KEY, Parameter::secure_string(pasted))
             .run()
@@ -185,6 +242,26 @@ async fn unusable_key_is_rejected_with_its_reason() {
         )
         .await;
         assert!(outcome.error().1.contains(PRIVATE_KEY));
+    }
+}
+
+#[tokio::test]
+async fn non_ascii_character_in_the_key_is_reported() {
+    let pem = PrivateKey::rsa(2048).pem();
+    for pasted in [
+        pem.replacen("-----BEGIN", "\u{2014}\u{2014}BEGIN", 1),
+        pem.replacen("BEGIN ", "BEGIN\u{a0}", 1),
+        pem.replacen("\nM", "\nM\u{200b}", 1),
+        format!("\u{201c}{}\u{201d}", &pem[2..]),
+    ] {
+        let scenario = with(PRIVATE_KEY, Parameter::secure_string(pasted));
+        let outcome = assert_fails(
+            scenario,
+            "PrivateKeyNotPem",
+            "decode GitHub App private key PEM",
+        )
+        .await;
+        assert!(outcome.error().1.contains("ASCII"), "{}", outcome.error().1);
     }
 }
 

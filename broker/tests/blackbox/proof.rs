@@ -1,8 +1,9 @@
 //! A token is returned only if it is proven to match the configuration. Any other token is revoked and withheld.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sandbox::{Call, Fault, Outcome, Scenario};
+use aws_smithy_types::date_time::{DateTime, Format};
+use sandbox::{Call, Fault, Outcome, Scenario, Schedule};
 use serde_json::{Value, json};
 
 /// The mint response is tampered with: the token is withheld, for this reason, and revoked.
@@ -153,6 +154,74 @@ async fn token_with_an_unexpected_expiry_is_withheld() {
     .await;
 }
 
+/// GitHub's response to a mint, as if it was sent and granted at these times, in minutes from now.
+fn granted(sent: i64, expires: i64) -> Fault {
+    let at = |minutes: i64, format| {
+        let seconds = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let seconds = i64::try_from(seconds).unwrap() + minutes * 60;
+        DateTime::from_secs(seconds).fmt(format).unwrap()
+    };
+    let body = json!({
+        "token": "ghs_granted",
+        "expires_at": at(expires, Format::DateTime),
+        "permissions": {"contents": "read", "metadata": "read"},
+        "repository_selection": "selected",
+        "repositories": [{"id": 1_296_269, "name": "octo-repo", "full_name": "octo-org/octo-repo"}],
+    });
+    Fault::response(201)
+        .header("date", at(sent, Format::HttpDate))
+        .header("content-type", "application/json")
+        .body(body.to_string())
+        .into()
+}
+
+/// A response from a different time proves nothing, whatever it says about itself.
+#[tokio::test]
+async fn response_from_a_different_time_is_not_proof() {
+    const YEAR: i64 = 365 * 24 * 60;
+    const DAY: i64 = 24 * 60;
+    for (sent, expires, reason) in [
+        (10 * YEAR, 10 * YEAR + 60, "65 minutes"),
+        (DAY, DAY + 60, "65 minutes"),
+        (30, 90, "65 minutes"),
+        (-3 * DAY, -3 * DAY + 60, "expired"),
+        (-61, -1, "expired"),
+    ] {
+        let scenario = Scenario::default().fault(Call::Mint, granted(sent, expires));
+        let outcome = scenario.run().await;
+        let (error_type, message) = outcome.error();
+        assert_eq!(error_type, "TokenNotProven", "{sent} {expires}");
+        assert!(message.contains(reason), "{message}");
+        assert!(outcome.calls(Call::Revoke) > 0);
+    }
+    for (sent, expires) in [(0, 60), (4, 64), (-4, 56), (30, 60)] {
+        let scenario = Scenario::default().fault(Call::Mint, granted(sent, expires));
+        assert_eq!(
+            scenario.run().await.token(),
+            "ghs_granted",
+            "{sent} {expires}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn long_expiry_is_neither_proven_nor_repeated() {
+    for digits in [30, 50_000] {
+        let fraction = "0".repeat(digits);
+        let change = move |body: &mut Value| {
+            let text = body["expires_at"].as_str().unwrap().trim_end_matches('Z');
+            body["expires_at"] = format!("{text}.{fraction}Z").into();
+        };
+        let outcome =
+            assert_withheld(Scenario::default().tamper(Call::Mint, change), "expir").await;
+        assert!(outcome.stdout.len() < 4096, "{}", outcome.stdout.len());
+        assert!(!outcome.stdout.contains(&"0".repeat(20)));
+    }
+}
+
 #[tokio::test]
 async fn all_mismatches_are_reported_together() {
     let changed = |body: &mut Value| {
@@ -236,13 +305,72 @@ async fn token_that_never_propagates_is_revoked_without_a_security_event() {
 }
 
 #[tokio::test]
+async fn rejection_of_a_fresh_token_is_no_security_event() {
+    for (status, message) in [
+        (401, "Bad credentials"),
+        (403, "Resource not accessible by integration"),
+        (404, "Not Found"),
+    ] {
+        let rejected = Fault::response(status).message(message);
+        let outcome = Scenario::default()
+            .tamper(Call::Mint, without("repositories"))
+            .faults(Call::ListRepositories, Schedule::Always(rejected.into()))
+            .run()
+            .await;
+        assert_eq!(outcome.error().0, "GitHubUnavailable", "{status}");
+        assert_eq!(outcome.calls(Call::ListRepositories), 8);
+        let [line] = outcome.lines("error")[..] else {
+            panic!("{}", outcome.stdout)
+        };
+        assert_eq!(
+            (&line["retryable"], &line["token_revoked"]),
+            (&true.into(), &true.into())
+        );
+        assert!(line.get("security_event").is_none());
+    }
+}
+
+/// The first request has revoked the token, so the second one gets a 401.
+#[tokio::test]
+async fn token_is_revoked_even_if_the_response_was_lost() {
+    let late = Fault::Delay(Duration::from_millis(3500));
+    for lost in [
+        Fault::ResetBeforeResponse,
+        late,
+        Fault::SlowHeaders(Duration::from_millis(200)),
+    ] {
+        let outcome = Scenario::default()
+            .timeout(Duration::from_secs(20))
+            .tamper(Call::Mint, |body| {
+                body["repository_selection"] = "all".into();
+            })
+            .fault(Call::Revoke, lost)
+            .run()
+            .await;
+        assert_eq!(outcome.error().0, "TokenNotProven");
+        assert_eq!(outcome.calls(Call::Revoke), 2);
+        assert_eq!(outcome.lines("error")[0]["token_revoked"], true);
+    }
+}
+
+#[tokio::test]
+async fn unknown_token_does_not_count_as_revoked() {
+    let unknown = Fault::response(401).message("Bad credentials");
+    let outcome = Scenario::default()
+        .tamper(Call::Mint, |body| {
+            body["repository_selection"] = "all".into();
+        })
+        .faults(Call::Revoke, Schedule::Always(unknown.into()))
+        .run()
+        .await;
+    assert_eq!(outcome.lines("error")[0]["token_revoked"], false);
+}
+
+#[tokio::test]
 async fn token_is_revoked_if_missing_fields_cannot_be_fetched() {
     let outcome = Scenario::default()
         .tamper(Call::Mint, without("repositories"))
-        .faults(
-            Call::ListRepositories,
-            sandbox::Schedule::Always(Fault::Status(503)),
-        )
+        .faults(Call::ListRepositories, Schedule::Always(Fault::Status(503)))
         .run()
         .await;
     assert_eq!(outcome.error().0, "GitHubUnavailable");
@@ -272,7 +400,7 @@ async fn failed_proof_is_reported_even_if_revocation_hangs() {
         })
         .faults(
             Call::Revoke,
-            sandbox::Schedule::Always(Fault::Delay(Duration::from_secs(30))),
+            Schedule::Always(Fault::Delay(Duration::from_secs(30))),
         )
         .run()
         .await;

@@ -237,6 +237,26 @@ async fn rejected_payload_is_logged_without_calls() {
     );
 }
 
+#[tokio::test]
+async fn malformed_trace_id_is_not_logged() {
+    let long = format!("Root=1-{}", "0".repeat(300));
+    for (id, shown) in [
+        (
+            "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0",
+            true,
+        ),
+        (long.as_str(), false),
+        ("Root=<script>", false),
+        ("\"},\"level\":\"INFO\"", false),
+        ("a caller's text", false),
+    ] {
+        let outcome = Scenario::default().trace_id(id).run().await;
+        outcome.token();
+        assert_eq!(outcome.log[0].get("xray_trace_id").is_some(), shown, "{id}");
+        assert_eq!(outcome.stdout.contains(id), shown, "{id}");
+    }
+}
+
 /// GitHub's request ID is logged only if it has the expected format: anything else is untrusted text.
 #[tokio::test]
 async fn malformed_request_id_is_not_logged() {

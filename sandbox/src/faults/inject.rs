@@ -59,6 +59,7 @@ pub(crate) async fn apply(
         Some(Fault::ResetMidResponse) => return half(response, connection, Disconnect::Reset),
         Some(Fault::TruncatedBody) => return half(response, connection, Disconnect::Close),
         Some(Fault::SlowHeaders(interval)) => connection.throttle(interval),
+        Some(Fault::EndlessBytes(start, repeated)) => connection.send_forever(start, repeated),
         Some(Fault::SlowBody(interval)) => return slow_body(response, interval),
         Some(Fault::EndlessBody) => return endless_body(response),
         Some(Fault::SkewedDate(seconds)) => {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -69,6 +70,7 @@ pub(crate) struct Environment {
     frozen: bool,
     alive: bool,
     used: bool,
+    next_request_id: Option<String>,
     /// The number of invocations that the function takes at once.
     concurrency: usize,
     /// The number of times that the function asked for an invocation.
@@ -121,6 +123,7 @@ impl Environment {
             frozen: false,
             alive: true,
             used: false,
+            next_request_id: None,
             concurrency,
             asked: 0,
             delivered: 0,
@@ -136,7 +139,8 @@ impl Environment {
 
     /// Runs one invocation, including the init phase if it is the first.
     pub(crate) async fn invoke(&mut self, payload: Bytes) -> Invocation {
-        let request_id = Uuid::new_v4().to_string();
+        let fresh = || Uuid::new_v4().to_string();
+        let request_id = self.next_request_id.take().unwrap_or_else(fresh);
         let cold = !std::mem::replace(&mut self.used, true);
         let mut delivered = Instant::now();
         let failure = match self.ready {
@@ -188,6 +192,11 @@ impl Environment {
             Some(_) => None,
             None => self.init(&ids[0]).await.err(),
         };
+        if failure.is_none()
+            && let Some(before_delivery) = &self.configuration.before_delivery
+        {
+            before_delivery(self.pid);
+        }
         let delivered = Instant::now();
         if failure.is_none() {
             for (id, payload) in ids.iter().zip(payloads) {
@@ -234,6 +243,16 @@ impl Environment {
             }
         });
         invocations.collect()
+    }
+
+    /// Gives the next invocation this request ID.
+    pub(crate) fn set_next_request_id(&mut self, id: &str) {
+        self.next_request_id = Some(id.to_owned());
+    }
+
+    /// Rejects the next results with this status, this many of them.
+    pub(crate) fn reject_results(&self, status: StatusCode, count: usize) {
+        self.api.reject_results(status, count);
     }
 
     /// Whether this environment can take another invocation.

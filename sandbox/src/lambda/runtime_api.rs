@@ -44,23 +44,29 @@ pub(crate) struct Delivery {
 pub(crate) struct RuntimeApi {
     server: Server,
     deliveries: UnboundedSender<Delivery>,
+    rejections: Arc<Mutex<Vec<StatusCode>>>,
     pub(crate) events: UnboundedReceiver<Event>,
 }
 
 struct Shared {
     events: UnboundedSender<Event>,
     deliveries: tokio::sync::Mutex<UnboundedReceiver<Delivery>>,
+    /// The invocations that were delivered and have no result yet.
     in_flight: Mutex<BTreeSet<String>>,
+    /// The statuses with which the next results are rejected.
+    rejections: Arc<Mutex<Vec<StatusCode>>>,
 }
 
 impl RuntimeApi {
     pub(crate) async fn start() -> Self {
         let (events, received) = unbounded_channel();
         let (deliveries, waiting) = unbounded_channel();
+        let rejections = Arc::default();
         let shared = Arc::new(Shared {
             events,
             deliveries: tokio::sync::Mutex::new(waiting),
             in_flight: Mutex::default(),
+            rejections: Arc::clone(&rejections),
         });
         let api = Router::new()
             .route("/invocation/next", get(next))
@@ -75,6 +81,7 @@ impl RuntimeApi {
         Self {
             server: Server::start(router).await,
             deliveries,
+            rejections,
             events: received,
         }
     }
@@ -82,6 +89,11 @@ impl RuntimeApi {
     /// The value of `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) fn authority(&self) -> String {
         self.server.authority()
+    }
+
+    /// Rejects the next results with this status, this many of them. The invocation goes on.
+    pub(crate) fn reject_results(&self, status: StatusCode, count: usize) {
+        lock(&self.rejections).extend(vec![status; count]);
     }
 
     /// Gives the function an invocation, now or when it asks for one.
@@ -142,6 +154,9 @@ impl Shared {
 
     /// Accepts the result of an invocation that is in flight. A second one, or one for an unknown invocation, is rejected.
     fn finish(&self, id: String, event: impl FnOnce(String) -> Event) -> Response {
+        if let Some(status) = lock(&self.rejections).pop() {
+            return rejected(status, "Injected");
+        }
         if !lock(&self.in_flight).remove(&id) {
             return rejected(StatusCode::BAD_REQUEST, "InvalidRequestID");
         }

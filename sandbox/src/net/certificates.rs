@@ -7,13 +7,19 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+/// The hosts of the servers.
+const HOSTS: [&str; 2] = ["127.0.0.1", "localhost"];
 
 /// The certificate that a server presents.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +29,21 @@ pub(crate) enum CertificateKind {
     Untrusted,
     /// The server ends the connection during the handshake.
     HandshakeFailure,
+}
+
+/// A self-signed certificate of the servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelfSigned {
+    /// For the servers, marked as an authority, as `openssl req -x509` does it.
+    Authority,
+    /// For the servers, and not an authority.
+    EndEntity,
+    /// As the first, and expired.
+    Expired,
+    /// As the first, for a different host.
+    WrongHost,
+    /// As the first. The client trusts a different certificate with the same names.
+    Unlisted,
 }
 
 /// The authority and the server certificates.
@@ -35,16 +56,20 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     /// Creates an authority. Only a client that reads [`Certificates::bundle`] trusts it.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(self_signed: Option<SelfSigned>) -> Self {
         let (authority, pem) = authority("sandbox authority");
         let (unknown, _) = self::authority("unknown authority");
+        let (valid, pem) = match self_signed {
+            Some(kind) => self_signed_server(kind),
+            None => (server(&authority, &HOSTS), pem),
+        };
         let bundle = NamedTempFile::new().expect("the temporary folder is writable");
         std::fs::write(bundle.path(), pem).expect("a temporary file is writable");
         Self {
             bundle,
-            valid: server(&authority, &["127.0.0.1", "localhost"]),
+            valid,
             wrong_host: server(&authority, &["wrong.example"]),
-            untrusted: server(&unknown, &["127.0.0.1", "localhost"]),
+            untrusted: server(&unknown, &HOSTS),
         }
     }
 
@@ -90,6 +115,32 @@ fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
     (Issuer::new(params, key), pem)
 }
 
+/// A server's configuration, and the PEM of the certificate that its clients trust.
+fn self_signed_server(kind: SelfSigned) -> (Arc<ServerConfig>, String) {
+    let hosts: &[&str] = match kind {
+        SelfSigned::WrongHost => &["wrong.example"],
+        _ => &HOSTS,
+    };
+    let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("host names are valid");
+    if kind != SelfSigned::EndEntity {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    if kind == SelfSigned::Expired {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    }
+    let key = KeyPair::generate().expect("a key can be generated");
+    let certificate = params.self_signed(&key).expect("a key can sign");
+    let trusted = match kind {
+        SelfSigned::Unlisted => {
+            let other = KeyPair::generate().expect("a key can be generated");
+            params.self_signed(&other).expect("a key can sign").pem()
+        }
+        _ => certificate.pem(),
+    };
+    (server_config(&certificate, &key), trusted)
+}
+
 fn server(issuer: &Issuer<'static, KeyPair>, hosts: &[&str]) -> Arc<ServerConfig> {
     let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     let key = KeyPair::generate().expect("a key can be generated");
@@ -97,6 +148,10 @@ fn server(issuer: &Issuer<'static, KeyPair>, hosts: &[&str]) -> Arc<ServerConfig
     let certificate = params
         .signed_by(&key, issuer)
         .expect("an authority can sign");
+    server_config(&certificate, &key)
+}
+
+fn server_config(certificate: &Certificate, key: &KeyPair) -> Arc<ServerConfig> {
     let private =
         PrivateKeyDer::try_from(key.serialize_der()).expect("a key that was just encoded");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -140,8 +195,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn self_signed_certificates_differ_in_what_a_client_rejects() {
+        for (kind, reason) in [
+            (SelfSigned::Authority, "CaUsedAsEndEntity"),
+            (SelfSigned::Expired, "expired"),
+            (SelfSigned::WrongHost, "CaUsedAsEndEntity"),
+            (SelfSigned::Unlisted, "CaUsedAsEndEntity"),
+        ] {
+            let certificates = Certificates::new(Some(kind));
+            let error = handshake(&certificates, CertificateKind::Valid).await;
+            let error = error.expect_err("rejected");
+            assert!(error.contains(reason), "{kind:?}: {error}");
+        }
+        let certificates = Certificates::new(Some(SelfSigned::EndEntity));
+        let result = handshake(&certificates, CertificateKind::Valid).await;
+        assert_eq!(result, Ok(()));
+    }
+
+    #[tokio::test]
     async fn each_certificate_kind_is_accepted_or_rejected_for_its_own_reason() {
-        let certificates = Certificates::new();
+        let certificates = Certificates::new(None);
         assert_eq!(
             handshake(&certificates, CertificateKind::Valid).await,
             Ok(())

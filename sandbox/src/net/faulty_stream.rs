@@ -68,7 +68,15 @@ struct State {
     disconnect: Option<Disconnect>,
     disconnect_after_flush: Option<Disconnect>,
     byte_interval: Option<Duration>,
+    endless: Option<Arc<EndlessBytes>>,
     wakers: [Option<Waker>; 2],
+}
+
+/// Bytes that a server sends, and bytes that it then repeats.
+#[derive(Debug)]
+struct EndlessBytes {
+    start: &'static str,
+    repeated: String,
 }
 
 impl ConnectionHandle {
@@ -102,6 +110,16 @@ impl ConnectionHandle {
     /// From now on, sends one byte per interval.
     pub(crate) fn throttle(&self, byte_interval: Duration) {
         lock(&self.state).byte_interval = Some(byte_interval);
+    }
+
+    /// From now on, sends these bytes instead of the server's own, and then the second ones forever.
+    pub(crate) fn send_forever(&self, start: &'static str, repeated: &str) {
+        let repeated = repeated.repeat(8192 / repeated.len() + 1);
+        lock(&self.state).endless = Some(Arc::new(EndlessBytes { start, repeated }));
+    }
+
+    fn endless(&self) -> Option<Arc<EndlessBytes>> {
+        lock(&self.state).endless.clone()
     }
 
     fn disconnects_after_flush(&self) -> Option<Disconnect> {
@@ -202,6 +220,65 @@ impl AsyncWrite for FaultyStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_connected(1, cx)?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What the HTTP server reads and writes, above TLS: its own bytes, unless the connection sends bytes forever.
+#[derive(Debug)]
+pub(crate) struct EndlessStream<S> {
+    stream: S,
+    connection: ConnectionHandle,
+    sent: usize,
+}
+
+impl<S> EndlessStream<S> {
+    pub(crate) fn new(stream: S, connection: ConnectionHandle) -> Self {
+        Self {
+            stream,
+            connection,
+            sent: 0,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for EndlessStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for EndlessStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(endless) = self.connection.endless() else {
+            return Pin::new(&mut self.stream).poll_write(cx, buf);
+        };
+        // It ends when the client leaves.
+        loop {
+            let bytes = match self.sent.checked_sub(endless.start.len()) {
+                None => &endless.start.as_bytes()[self.sent..],
+                Some(repeated) => {
+                    let at = repeated % endless.repeated.len();
+                    &endless.repeated.as_bytes()[at..]
+                }
+            };
+            self.sent += std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::certificates::{CertificateKind, Certificates};
 use super::delay;
 use super::faulty_stream::{
-    ConnectionHandle, Disconnect, FaultyStream, ListenerHandle, reset_on_close,
+    ConnectionHandle, Disconnect, EndlessStream, FaultyStream, ListenerHandle, reset_on_close,
 };
 use crate::faults::Fault;
 use crate::lock;
@@ -170,12 +170,12 @@ async fn serve_connection(stream: TcpStream, connection: ConnectionHandle, share
     };
     let stream = FaultyStream::new(stream, connection.clone());
     let stream = delay::delayed(stream, shared.options.round_trip);
-    let router = shared.router.clone().layer(Extension(connection));
+    let router = shared.router.clone().layer(Extension(connection.clone()));
     match &shared.options.tls {
-        None => serve_http(stream, router).await,
+        None => serve_http(EndlessStream::new(stream, connection), router).await,
         Some(certificates) => {
             if let Ok(stream) = certificates.accept(stream, certificate).await {
-                serve_http(stream, router).await;
+                serve_http(EndlessStream::new(stream, connection), router).await;
             }
         }
     }

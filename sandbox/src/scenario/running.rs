@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, Once};
 
 use bytes::Bytes;
+use http::StatusCode;
 
 use super::Scenario;
 use super::fixtures::{self, FUNCTION, PARAMETERS};
@@ -19,7 +20,7 @@ use crate::faults::schedule::Schedule;
 use crate::github::GitHub;
 use crate::github::private_key::PrivateKey;
 use crate::lambda::Function;
-use crate::lambda::environment::{BeforeDelivery, Configuration};
+use crate::lambda::environment::{BeforeDelivery, Configuration, Environment};
 use crate::lambda::invocation::Invocation;
 use crate::lambda::variables::Variables;
 use crate::lock;
@@ -56,11 +57,13 @@ impl Running {
         // AWS must know the signer before its endpoint, another variable, is known.
         let mut configured = variables.clone();
         scenario.configure(&mut configured);
+        let signer = scenario.signer.take();
+        let signer = signer.unwrap_or_else(|| configured.signer());
         let sandbox = Sandbox::start(
             &scenario.options,
             state,
             scenario.faults.clone(),
-            Some(configured.signer()),
+            Some(signer),
         )
         .await;
         lock(&sandbox.aws.denied_actions).extend(std::mem::take(&mut scenario.denied_actions));
@@ -121,7 +124,8 @@ impl Running {
     }
 
     /// Invokes the function with `null` this number of times at once, in one environment, as a Lambda managed instance does.
-    /// The function must take as many (`AWS_LAMBDA_MAX_CONCURRENCY`). All outcomes share the requests and the output.
+    /// The function must take as many (`AWS_LAMBDA_MAX_CONCURRENCY`). Each outcome has the requests and the output of all, and
+    /// its own lines of the log.
     ///
     /// # Panics
     /// As [`Running::invoke`] does.
@@ -129,10 +133,13 @@ impl Running {
         let payloads = vec![Bytes::from_static(b"null"); count];
         let invocations = self.function.invoke_at_once(payloads).await;
         let requests = self.new_requests();
-        let outcomes = invocations.into_iter();
-        outcomes
-            .map(|invocation| self.outcome(invocation, requests.clone()))
-            .collect()
+        let outcomes = invocations.into_iter().map(|invocation| {
+            let mut outcome = self.outcome(invocation, requests.clone());
+            let id = outcome.request_id.as_str();
+            outcome.log.retain(|line| line["requestId"] == id);
+            outcome
+        });
+        outcomes.collect()
     }
 
     fn new_requests(&mut self) -> Vec<RecordedRequest> {
@@ -158,6 +165,19 @@ impl Running {
             },
             peak_memory: invocation.peak_memory,
         }
+    }
+
+    /// Gives the next invocation this request ID. It needs [`Scenario::start`].
+    pub fn next_request_id(&self, id: &str) {
+        let set = |environment: &mut Environment| environment.set_next_request_id(id);
+        self.function.change_idle(set);
+    }
+
+    /// Makes the Runtime API reject the next results with this status, this many of them. It needs [`Scenario::start`].
+    pub fn reject_results(&self, status: u16, count: usize) {
+        let status = StatusCode::from_u16(status).expect("it is an HTTP status");
+        let reject = |environment: &mut Environment| environment.reject_results(status, count);
+        self.function.change_idle(reject);
     }
 
     /// The endpoint of AWS.

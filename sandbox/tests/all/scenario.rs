@@ -226,6 +226,10 @@ async fn one_process_takes_invocations_at_once() {
         let outcomes = running.invoke_at_once(4).await;
         let tokens: BTreeSet<_> = outcomes.iter().map(sandbox::Outcome::token).collect();
         assert_eq!(tokens.len(), 4);
+        for outcome in &outcomes {
+            assert_eq!(outcome.log.len(), 1, "{}", outcome.stdout);
+            assert_eq!(outcome.log[0]["requestId"], outcome.request_id);
+        }
         let timing = outcomes[0].timing;
         assert!(timing.finished - timing.delivered < delay * 3, "at once");
         assert!(running.is_frozen() && running.pid() == pid);
