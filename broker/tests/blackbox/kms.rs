@@ -55,9 +55,12 @@ fn connections(outcome: &Outcome) -> BTreeSet<(bool, u64)> {
 }
 
 /// Runs the scenario and checks what all signing errors have in common: a typed error, one log line, no call to GitHub, and
-/// neither an ARN nor KMS's own text.
+/// neither an ARN nor KMS's own text, at any log level.
 async fn assert_fails(scenario: Scenario, error_type: &str, attempts: usize) -> Outcome {
-    let outcome = scenario.run().await;
+    let outcome = scenario
+        .variable("GITHUB_TOKEN_BROKER_LOG_LEVEL", "debug")
+        .run()
+        .await;
     let (found_type, message) = outcome.error();
     assert_eq!(found_type, error_type, "{message}");
     assert_eq!(outcome.calls(Call::Sign), attempts, "{message}");
@@ -493,6 +496,33 @@ async fn init_connects_only_to_the_services_that_are_needed() {
             running.finish().await;
         }
     }
+}
+
+/// An emulator on a different host works, with a warning. `0.0.0.0` is not a loopback address but reaches this machine.
+#[tokio::test]
+async fn plain_http_kms_endpoint_works_with_a_warning() {
+    let relay = Relay::start().await;
+    let mut running = kms()
+        .variable(
+            "AWS_ENDPOINT_URL_KMS",
+            relay.url.replace("127.0.0.1", "0.0.0.0"),
+        )
+        // It is not used, so there is no warning about it.
+        .variable("AWS_ENDPOINT_URL_SSM", "http://0.0.0.0:9")
+        .prepare()
+        .await;
+    relay.forward_to(&running);
+    let outcome = running.invoke("null").await;
+    outcome.token();
+    let [line] = outcome.lines("warn")[..] else {
+        panic!("{}", outcome.stdout)
+    };
+    let warning = line.to_string();
+    assert!(
+        warning.contains("kms") && warning.contains("http"),
+        "{warning}"
+    );
+    running.finish().await;
 }
 
 /// A TCP relay to AWS that counts its connections.
