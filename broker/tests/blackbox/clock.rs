@@ -19,7 +19,7 @@ async fn skewed_clock_is_corrected_once_and_logged() {
         let minted = outcome.lines("info")[0];
         assert_eq!(
             minted["attempts"],
-            serde_json::json!({"confirm": 2, "mint": 1})
+            serde_json::json!({"get_parameters": 1, "confirm": 2, "mint": 1})
         );
         let drift = line["drift_seconds"].as_i64().unwrap();
         // Within a minute: a busy machine may add seconds.

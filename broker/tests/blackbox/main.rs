@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 mod clock;
+mod concurrency;
 mod configuration;
 mod demo;
 mod fault_matrix;
 mod installation;
+mod kms;
 mod main_path;
 mod memory;
 mod parameters;

@@ -224,13 +224,15 @@ async fn new_token_is_given_time_to_propagate() {
 }
 
 #[tokio::test]
-async fn token_that_never_propagates_is_withheld() {
+async fn token_that_never_propagates_is_revoked_without_a_security_event() {
     let outcome = Scenario::default()
         .tamper(Call::Mint, without("repositories"))
         .github(|github| github.propagation_calls = 1000)
         .run()
         .await;
-    assert_eq!(outcome.error().0, "TokenNotProven");
+    assert_eq!(outcome.error().0, "GitHubUnavailable");
+    assert!(outcome.calls(Call::Revoke) >= 1);
+    assert!(outcome.lines("error")[0].get("security_event").is_none());
 }
 
 #[tokio::test]
