@@ -228,7 +228,7 @@ async fn sandbox_ssm_responds_like_moto() {
     for arguments in commands {
         let arguments = [&["ssm"], arguments].concat();
         let [ours, motos] = [running.aws_url(), moto.url.clone()];
-        let (ours, motos) = (aws(&ours, &arguments).await, aws(&motos, &arguments).await);
+        let (ours, motos) = tokio::join!(aws(&ours, &arguments), aws(&motos, &arguments));
         assert_eq!(
             comparable(&ours),
             comparable(&motos),
@@ -363,7 +363,7 @@ async fn broker_mints_with_a_key_of_motos_kms() {
     scenario.run().await.token();
 }
 
-/// What `github-token-broker check` reads, in the eyes of a client that nobody here wrote.
+/// What `github-token-broker check` reads, read by an independent client.
 #[tokio::test]
 async fn aws_cli_reads_what_an_operator_checks() {
     let policy = json!({ "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction" }] });

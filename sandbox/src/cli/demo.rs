@@ -241,6 +241,7 @@ async fn use_token(
         .header(ACCEPT, "application/vnd.github+json")
         .header(AUTHORIZATION, format!("Bearer {token}"))
         .header(USER_AGENT, "sandbox-demo")
+        .header("x-github-api-version", "2022-11-28")
         .header(CONTENT_TYPE, "application/json")
         .body(Bytes::from(body))
         .map_err(Error::other)?;

@@ -73,7 +73,7 @@ pub(crate) struct Environment {
     next_request_id: Option<String>,
     /// The number of invocations that the function takes at once.
     concurrency: usize,
-    /// The number of times that the function asked for an invocation.
+    /// The number of times that the function requested an invocation.
     asked: usize,
     /// The number of invocations that were delivered.
     delivered: usize,

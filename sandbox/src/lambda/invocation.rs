@@ -13,7 +13,7 @@ pub(crate) struct Invocation {
     pub(crate) result: InvokeResult,
     /// When the process was started.
     pub(crate) spawned: Instant,
-    /// When the function first asked for an invocation.
+    /// When the function first requested an invocation.
     pub(crate) ready: Option<Instant>,
     /// When it received this invocation.
     pub(crate) delivered: Instant,

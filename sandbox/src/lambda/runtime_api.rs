@@ -20,7 +20,7 @@ use crate::net::server::Server;
 /// What the function reported to the Runtime API.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// It asked for an invocation.
+    /// It requested an invocation.
     Next,
     /// It returned the response of the invocation with this ID.
     Response { id: String, body: Bytes },

@@ -52,7 +52,7 @@ pub(crate) async fn pass(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    // If the body breaks off, the connection is gone and nobody reads the response.
+    // If the body breaks off, the connection is gone and the response is never read.
     let body = body.collect().await.map(Collected::to_bytes);
     let request = HttpRequest::from_parts(parts, body.unwrap_or_default());
     let call = gateway.classify(&request);

@@ -33,7 +33,7 @@ pub struct Outcome {
 pub struct Timing {
     /// The process was started.
     pub spawned: Instant,
-    /// The function first asked for an invocation; `None` if it never did.
+    /// The function first requested an invocation; `None` if it never did.
     pub ready: Option<Instant>,
     /// The function received this invocation.
     pub delivered: Instant,
