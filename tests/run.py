@@ -52,6 +52,7 @@ PRODUCT = [
 ]
 RELEASE = [
     Suite("packages, and the steps of a release", ["make", "test-package"]),
+    Suite("packages of the client", ["make", "test-package-client"]),
     Suite("reproducible builds", ["make", "test-reproducible"]),
 ]
 if platform.machine() == "x86_64":
