@@ -243,11 +243,13 @@ $(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
 	$(VENV)-checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
+# The program of `make build` in a zip: these tests need no SBOM, and no second build.
+TEST_ZIPS := $(abspath $(TARGET_DIR))/test-zips
 .PHONY: test-terraform
-test-terraform: $(VENV)/terraform $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: with the real provider)
+test-terraform: build $(VENV)/terraform $(VENV)/packaging $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: with the real provider)
 	cargo build --locked --workspace --bins
-	$(MAKE) package ARCH=$(HOST_ARCH)
-	PROVIDER=$(PROVIDER) $(PYTHON) terraform/tests/run.py
+	$(PYTHON) packaging/package.py --into $(TEST_ZIPS) --program $(TARGET_DIR)/release/bootstrap $(HOST_ARCH)
+	TEST_ZIPS=$(TEST_ZIPS) PROVIDER=$(PROVIDER) $(PYTHON) terraform/tests/run.py
 
 # --- The book ------------------------------------------------------------------------------------------------------
 

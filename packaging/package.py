@@ -48,9 +48,14 @@ class CannotBuild(Exception):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--into", type=pathlib.Path, required=True)
+    arguments.add_argument("--program", type=pathlib.Path, help="only zips this program, for a test")
     arguments.add_argument("architectures", nargs="+", choices=FUNCTION)
     arguments = arguments.parse_args()
     arguments.into.mkdir(parents=True, exist_ok=True)
+    if arguments.program:
+        package = arguments.into / function_files(arguments.architectures[0])[0]
+        package.write_bytes(zipped(arguments.program.read_bytes()))
+        return
 
     missing = {}
     for architecture in arguments.architectures:

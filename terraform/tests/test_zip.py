@@ -4,6 +4,7 @@ import os
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -67,10 +68,10 @@ def test_the_processor_is_read_however_the_zip_was_made(workspace, tmp_path, how
 
 
 def test_the_packaged_function_is_read(workspace, tmp_path):
-    """The zip of `make package` for this machine, which zopfli compresses."""
+    """The function's own program for this machine, packed as `make package` packs it, with zopfli."""
     machine = "arm64" if os.uname().machine == "aarch64" else "x86_64"
-    packed = rig.MODULE.parent / "dist" / f"github-token-broker{'' if machine == 'arm64' else '-x86_64'}.zip"
-    assert packed.exists(), f"{packed} does not exist: `make test-terraform` builds it"
+    packed = Path(os.environ["TEST_ZIPS"]) / f"github-token-broker{'' if machine == 'arm64' else '-x86_64'}.zip"
+    assert packed.exists(), f"{packed} does not exist: `make test-terraform` writes it"
     assert plan(workspace, packed, machine) == ["create"]
     with pytest.raises(rig.Failed, match=f"contains a program for {machine}"):
         plan(workspace, packed, "arm64" if machine == "x86_64" else "x86_64")
