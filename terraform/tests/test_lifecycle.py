@@ -226,6 +226,26 @@ def test_a_role_that_was_deleted_by_hand_needs_a_new_function(workspace, aws, ar
     assert root.plan() == {}
 
 
+BY_HAND = {
+    "aws_iam_role_policy.lambda": lambda aws: aws.client("iam").delete_role_policy(RoleName="broker", PolicyName="broker-policy"),
+    "aws_cloudwatch_log_group.lambda": lambda aws: aws.client("logs").delete_log_group(logGroupName="/aws/lambda/broker"),
+    'aws_lambda_permission.invoker["ci"]': lambda aws: aws.client("lambda").remove_permission(FunctionName="broker", StatementId="invoker-ci"),
+    "aws_lambda_function.broker": lambda aws: aws.client("lambda").delete_function(FunctionName="broker"),
+}
+
+
+@pytest.mark.parametrize("address", BY_HAND)
+def test_a_resource_that_was_deleted_by_hand_is_created_again(workspace, aws, artifact, address):
+    root = workspace()
+    root.write(f'{artifact}\n invoker_role_arns = {{ ci = "arn:aws:iam::123456789012:role/ci" }}')
+    root.apply()
+    BY_HAND[address](aws)
+    assert root.plan()[address] == ["create"]
+    root.apply()
+    assert "invoker-ci" in aws.client("lambda").get_policy(FunctionName="broker")["Policy"]
+    assert root.plan() == {}
+
+
 def test_a_changed_role_does_not_replace_the_function(workspace, artifact):
     root = workspace()
     root.write(artifact)
