@@ -43,7 +43,11 @@ pub async fn run(settings: &Settings, options: &Options) -> Report {
     let session = match Session::open(settings).await {
         Ok(session) => session,
         Err(error) => {
-            report.add(Finding::fail("aws.identity", error.to_string(), "Fix this first: every other check needs AWS"));
+            report.add(Finding::fail(
+                "aws.identity",
+                error.to_string(),
+                "Fix this first: every other check needs AWS",
+            ));
             return report;
         }
     };
@@ -57,7 +61,15 @@ pub async fn run(settings: &Settings, options: &Options) -> Report {
         if let KeySetting::Kms(id, endpoint) = &config.app.key {
             let in_region = session.in_region(&endpoint.region);
             let key = signing_key::check(&in_region, id.as_str(), &deployed, &mut report).await;
-            role::check(&session, &config, &deployed, &keys, key.as_deref(), &mut report).await;
+            role::check(
+                &session,
+                &config,
+                &deployed,
+                &keys,
+                key.as_deref(),
+                &mut report,
+            )
+            .await;
         } else {
             role::check(&session, &config, &deployed, &keys, None, &mut report).await;
         }
@@ -74,7 +86,11 @@ pub async fn run(settings: &Settings, options: &Options) -> Report {
 async fn identity(session: &Session) -> Finding {
     match session.caller().await {
         Ok(arn) => Finding::pass("aws.identity", format!("{arn} in {}", session.region)),
-        Err(error) => Finding::fail("aws.identity", error.to_string(), "Sign in again, and check --profile and --role-arn"),
+        Err(error) => Finding::fail(
+            "aws.identity",
+            error.to_string(),
+            "Sign in again, and check --profile and --role-arn",
+        ),
     }
 }
 
@@ -93,7 +109,9 @@ fn not_checked(id: &'static str, error: &CallError) -> Finding {
 /// The permissions that the function asks GitHub for.
 fn wanted_permissions(config: &Config) -> Vec<(String, String)> {
     let permissions = config.scope.permissions.iter();
-    permissions.map(|(name, level)| (name.to_owned(), level.to_owned())).collect()
+    permissions
+        .map(|(name, level)| (name.to_owned(), level.to_owned()))
+        .collect()
 }
 
 /// A function as the operator sees it.

@@ -3,7 +3,12 @@
 //! Each folder has an error type of its own; this one joins them. Each message says what failed, why, and what to do next.
 
 use crate::{
-    aws::{AwsError, operator::CallError}, cache::CacheError, git::config::ConfigError, github::client::GitHubError, key::KeyError, response::ResponseError,
+    aws::{AwsError, operator::CallError},
+    cache::CacheError,
+    git::config::ConfigError,
+    github::client::GitHubError,
+    key::KeyError,
+    response::ResponseError,
 };
 
 /// The exit code for a command line that cannot be understood.

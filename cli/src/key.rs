@@ -18,7 +18,9 @@ use zeroize::Zeroizing;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// It is not an RSA private key.
-    #[error("the private key cannot be read: {0}. Download a new one from the App's settings page (Private keys)")]
+    #[error(
+        "the private key cannot be read: {0}. Download a new one from the App's settings page (Private keys)"
+    )]
     NotAKey(String),
     /// It is an RSA key that KMS has no spec for.
     #[error("the private key has {0} bits. KMS imports RSA keys of 2048, 3072 and 4096 bits")]
@@ -27,7 +29,9 @@ pub enum KeyError {
     #[error("the private key cannot be wrapped: KMS returned an unusable wrapping key. Retry")]
     Wrapping,
     /// The KMS key is not empty, or of a different kind.
-    #[error("the KMS key {arn} cannot take the private key: {why}. Use an empty key, or omit --key-id to create one")]
+    #[error(
+        "the KMS key {arn} cannot take the private key: {why}. Use an empty key, or omit --key-id to create one"
+    )]
     Unsuitable {
         /// The KMS key.
         arn: String,
@@ -35,7 +39,9 @@ pub enum KeyError {
         why: String,
     },
     /// KMS holds a different key after the import.
-    #[error("the KMS key {arn} has a different public key than the PEM. Do not use it; schedule its deletion")]
+    #[error(
+        "the KMS key {arn} has a different public key than the PEM. Do not use it; schedule its deletion"
+    )]
     Different {
         /// The KMS key.
         arn: String,
@@ -71,7 +77,11 @@ impl AppKey {
     pub fn parse(pem: &SecretString) -> Result<Self, KeyError> {
         let key = PrivateKey::parse(pem).map_err(|error| KeyError::NotAKey(error.to_string()))?;
         let (pkcs8, public) = key.to_der().ok_or(KeyError::Wrapping)?;
-        Ok(Self { pkcs8, public, bits: key.bits() })
+        Ok(Self {
+            pkcs8,
+            public,
+            bits: key.bits(),
+        })
     }
 
     /// KMS's name for this kind of key.
@@ -104,11 +114,14 @@ impl AppKey {
         let rsa = PublicEncryptingKey::from_der(wrapping_key).map_err(|_| KeyError::Wrapping)?;
         let rsa = OaepPublicEncryptingKey::new(rsa).map_err(unusable)?;
         let mut material = vec![0; rsa.ciphertext_size()];
-        rsa.encrypt(&OAEP_SHA256_MGF1SHA256, aes.as_ref(), &mut material, None).map_err(unusable)?;
+        rsa.encrypt(&OAEP_SHA256_MGF1SHA256, aes.as_ref(), &mut material, None)
+            .map_err(unusable)?;
         let kek = AesKek::new(&AES_256, aes.as_ref()).map_err(unusable)?;
         // The padding takes up to seven bytes, the integrity check eight.
         let mut wrapped = vec![0; self.pkcs8.len() + 15];
-        let wrapped = kek.wrap_with_padding(&self.pkcs8, &mut wrapped).map_err(unusable)?;
+        let wrapped = kek
+            .wrap_with_padding(&self.pkcs8, &mut wrapped)
+            .map_err(unusable)?;
         material.extend_from_slice(wrapped);
         Ok(material)
     }
@@ -116,7 +129,10 @@ impl AppKey {
 
 /// The fingerprint of a public key in DER, as the App's settings page shows it.
 pub fn fingerprint(public: &[u8]) -> String {
-    format!("SHA256:{}", Base64::encode_string(digest(&SHA256, public).as_ref()))
+    format!(
+        "SHA256:{}",
+        Base64::encode_string(digest(&SHA256, public).as_ref())
+    )
 }
 
 /// The fingerprint of a public key as KMS returns it. `None` if it is not base64.

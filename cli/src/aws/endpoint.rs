@@ -41,8 +41,12 @@ impl Service {
         if self != Self::Iam {
             return region;
         }
-        let global = |(prefix, global): &(&str, &'static str)| region.starts_with(prefix).then_some(*global);
-        GLOBAL_REGIONS.iter().find_map(global).unwrap_or("us-east-1")
+        let global =
+            |(prefix, global): &(&str, &'static str)| region.starts_with(prefix).then_some(*global);
+        GLOBAL_REGIONS
+            .iter()
+            .find_map(global)
+            .unwrap_or("us-east-1")
     }
 }
 
@@ -109,7 +113,11 @@ pub fn regional(service: Service, region: &str, use_fips: bool, use_dual_stack: 
     }
     // In GovCloud, SSM's usual endpoint is its FIPS endpoint.
     let usual_is_fips = service == Service::Ssm && region.starts_with("us-gov-") && !use_dual_stack;
-    let fips = if use_fips && !usual_is_fips { "-fips" } else { "" };
+    let fips = if use_fips && !usual_is_fips {
+        "-fips"
+    } else {
+        ""
+    };
     format!("https://{}{fips}.{region}.{suffix}", service.name())
 }
 
@@ -121,8 +129,16 @@ mod tests {
     fn iam_is_global_in_each_partition() {
         for (region, url, signed_for) in [
             ("eu-west-1", "https://iam.amazonaws.com", "us-east-1"),
-            ("cn-northwest-1", "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
-            ("us-gov-east-1", "https://iam.us-gov.amazonaws.com", "us-gov-west-1"),
+            (
+                "cn-northwest-1",
+                "https://iam.cn-north-1.amazonaws.com.cn",
+                "cn-north-1",
+            ),
+            (
+                "us-gov-east-1",
+                "https://iam.us-gov.amazonaws.com",
+                "us-gov-west-1",
+            ),
         ] {
             assert_eq!(regional(Service::Iam, region, false, false), url);
             assert_eq!(Service::Iam.signing_region(region), signed_for);

@@ -58,7 +58,10 @@ impl CallError {
 
     /// Whether the identity lacks a permission.
     pub fn is_denied(&self) -> bool {
-        matches!(self.code(), Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation"))
+        matches!(
+            self.code(),
+            Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation")
+        )
     }
 }
 
@@ -75,9 +78,18 @@ impl Session {
     ///
     /// # Errors
     /// AWS refuses, or there is no response.
-    pub async fn lambda(&self, name: &str, path: &str, qualifier: Option<&str>, action: &str) -> Result<Answer, CallError> {
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let query = qualifier.map(|qualifier| format!("?Qualifier={}", encode(qualifier))).unwrap_or_default();
+    pub async fn lambda(
+        &self,
+        name: &str,
+        path: &str,
+        qualifier: Option<&str>,
+        action: &str,
+    ) -> Result<Answer, CallError> {
+        let encode =
+            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let query = qualifier
+            .map(|qualifier| format!("?Qualifier={}", encode(qualifier)))
+            .unwrap_or_default();
         let call = Call {
             service: Service::Lambda,
             method: Method::GET,
@@ -86,9 +98,14 @@ impl Session {
             body: b"",
         };
         let response = self.send(&call, &format!("lambda:{action}"), true).await?;
-        let malformed = || CallError::Malformed { action: format!("lambda:{action}") };
+        let malformed = || CallError::Malformed {
+            action: format!("lambda:{action}"),
+        };
         let body = serde_json::from_slice(&response.body).map_err(|_| malformed())?;
-        Ok(Answer { body, date: date(&response) })
+        Ok(Answer {
+            body,
+            date: date(&response),
+        })
     }
 
     /// An operation of KMS, by its JSON protocol.
@@ -96,7 +113,8 @@ impl Session {
     /// # Errors
     /// AWS refuses, or there is no response.
     pub async fn kms(&self, operation: &str, input: &Value) -> Result<Value, CallError> {
-        self.json(Service::Kms, "TrentService", operation, input).await
+        self.json(Service::Kms, "TrentService", operation, input)
+            .await
     }
 
     /// An operation of SSM, by its JSON protocol.
@@ -111,9 +129,14 @@ impl Session {
     ///
     /// # Errors
     /// AWS refuses, or there is no response.
-    pub async fn iam(&self, operation: &str, parameters: &[(String, String)]) -> Result<String, CallError> {
+    pub async fn iam(
+        &self,
+        operation: &str,
+        parameters: &[(String, String)],
+    ) -> Result<String, CallError> {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("Action", operation).append_pair("Version", "2010-05-08");
+        form.append_pair("Action", operation)
+            .append_pair("Version", "2010-05-08");
         for (name, value) in parameters {
             form.append_pair(name, value);
         }
@@ -130,17 +153,31 @@ impl Session {
         String::from_utf8(response.body.to_vec()).map_err(|_| CallError::Malformed { action })
     }
 
-    async fn json(&self, service: Service, target: &str, operation: &str, input: &Value) -> Result<Value, CallError> {
-        let (target, body) = (format!("{target}.{operation}"), zeroize::Zeroizing::new(input.to_string()));
+    async fn json(
+        &self,
+        service: Service,
+        target: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, CallError> {
+        let (target, body) = (
+            format!("{target}.{operation}"),
+            zeroize::Zeroizing::new(input.to_string()),
+        );
         let call = Call {
             service,
             method: Method::POST,
             path_and_query: "/".to_owned(),
-            headers: &[("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)],
+            headers: &[
+                ("content-type", "application/x-amz-json-1.1"),
+                ("x-amz-target", &target),
+            ],
             body: body.as_bytes(),
         };
         let action = format!("{}:{operation}", service.name());
-        let is_read = ["Get", "Describe", "List"].iter().any(|verb| operation.starts_with(verb));
+        let is_read = ["Get", "Describe", "List"]
+            .iter()
+            .any(|verb| operation.starts_with(verb));
         let response = self.send(&call, &action, is_read).await?;
         if response.body.is_empty() {
             return Ok(Value::Null);
@@ -148,23 +185,34 @@ impl Session {
         serde_json::from_slice(&response.body).map_err(|_| CallError::Malformed { action })
     }
 
-    async fn send(&self, call: &Call<'_>, action: &str, is_read: bool) -> Result<Response, CallError> {
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        action: &str,
+        is_read: bool,
+    ) -> Result<Response, CallError> {
         let mut attempt = 1;
         loop {
             let outcome = self.call(call).await;
             let again = match &outcome {
                 Ok(response) if response.status.is_success() => false,
                 Ok(response) => {
-                    let throttled = code(response).is_some_and(|code| code.contains("Throttl") || code == "TooManyRequestsException");
+                    let throttled = code(response).is_some_and(|code| {
+                        code.contains("Throttl") || code == "TooManyRequestsException"
+                    });
                     throttled || is_read && response.status.is_server_error()
                 }
                 Err(AwsError::Http(error)) => is_read || error.is_unsent(),
                 Err(_) => false,
             };
             if again && attempt < ATTEMPTS {
-                let wait = FIRST_WAIT.mul_f64(f64::from(1 << (attempt - 1)) * (0.5 + fastrand::f64() / 2.0));
+                let wait = FIRST_WAIT
+                    .mul_f64(f64::from(1 << (attempt - 1)) * (0.5 + fastrand::f64() / 2.0));
                 attempt += 1;
-                self.diagnostics.detail(format!("{action}: attempt {attempt} in {} ms", wait.as_millis()));
+                self.diagnostics.detail(format!(
+                    "{action}: attempt {attempt} in {} ms",
+                    wait.as_millis()
+                ));
                 sleep(wait).await;
                 continue;
             }
@@ -174,11 +222,16 @@ impl Session {
             }
             let action = action.to_owned();
             return Err(match code(&response) {
-                Some(code) if ["ExpiredTokenException", "ExpiredToken"].contains(&code.as_str()) => {
+                Some(code)
+                    if ["ExpiredTokenException", "ExpiredToken"].contains(&code.as_str()) =>
+                {
                     AwsError::ExpiredCredentials.into()
                 }
                 Some(code) => CallError::Refused { action, code },
-                None if response.status == StatusCode::FORBIDDEN => CallError::Refused { action, code: "AccessDenied".to_owned() },
+                None if response.status == StatusCode::FORBIDDEN => CallError::Refused {
+                    action,
+                    code: "AccessDenied".to_owned(),
+                },
                 None => CallError::Malformed { action },
             });
         }
@@ -190,12 +243,16 @@ fn code(response: &Response) -> Option<String> {
     error::code(&response.headers, &response.body).or_else(|| {
         let text = std::str::from_utf8(&response.body).ok()?;
         let document = roxmltree::Document::parse(text).ok()?;
-        let code = document.descendants().find(|node| node.has_tag_name("Code") || node.tag_name().name() == "Code")?;
+        let code = document
+            .descendants()
+            .find(|node| node.has_tag_name("Code") || node.tag_name().name() == "Code")?;
         code.text().map(str::to_owned)
     })
 }
 
 fn date(response: &Response) -> Option<SystemTime> {
     let text = response.headers.get(header::DATE)?.to_str().ok()?;
-    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok().map(Into::into)
+    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822)
+        .ok()
+        .map(Into::into)
 }

@@ -87,7 +87,10 @@ impl Session {
     #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
         let region = region.to_owned();
-        Self { region, ..self.clone() }
+        Self {
+            region,
+            ..self.clone()
+        }
     }
 
     /// The ARN of the identity.
@@ -102,11 +105,20 @@ impl Session {
             .credentials_provider(credentials)
             .region(Region::new(self.region.clone()))
             .build();
-        let identity = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
-        let identity = identity.map_err(|error| match error.as_service_error().and_then(|refused| refused.code()) {
-            Some("ExpiredToken") => AwsError::ExpiredCredentials,
-            Some(code) => AwsError::InvalidCredentials { code: code.to_owned() },
-            None => AwsError::CredentialsFailed { why: chain(&error).last().cloned().unwrap_or_default() },
+        let identity = aws_sdk_sts::Client::new(&sdk)
+            .get_caller_identity()
+            .send()
+            .await;
+        let identity = identity.map_err(|error| {
+            match error.as_service_error().and_then(|refused| refused.code()) {
+                Some("ExpiredToken") => AwsError::ExpiredCredentials,
+                Some(code) => AwsError::InvalidCredentials {
+                    code: code.to_owned(),
+                },
+                None => AwsError::CredentialsFailed {
+                    why: chain(&error).last().cloned().unwrap_or_default(),
+                },
+            }
         })?;
         Ok(identity.arn.unwrap_or_default())
     }

@@ -72,45 +72,85 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
         }
     };
     let base = config.api_base.to_string().trim_end_matches('/').to_owned();
-    let github = AsApp { http: HttpClient::new(TIMEOUT), base, jwt, config, settings };
+    let github = AsApp {
+        http: HttpClient::new(TIMEOUT),
+        base,
+        jwt,
+        config,
+        settings,
+    };
     let Some(app) = github.app(&client_id, report).await else {
         return;
     };
     if let Some(installation) = github.installation(installation_id, report).await {
-        report.add(permissions(&wanted_permissions(config), &levels(&installation), &levels(&app), config));
+        report.add(permissions(
+            &wanted_permissions(config),
+            &levels(&installation),
+            &levels(&app),
+            config,
+        ));
         report.add(selection(&installation));
     }
     report.add(excess(&wanted_permissions(config), &levels(&app)));
     report.add(github.rate_limit().await);
 }
 
-async fn credentials(session: &Session, config: &Config) -> Result<(ClientId, InstallationId, Signer), Finding> {
-    let names: Vec<&str> = config.app.parameters().into_iter().map(ParameterName::as_str).collect();
+async fn credentials(
+    session: &Session,
+    config: &Config,
+) -> Result<(ClientId, InstallationId, Signer), Finding> {
+    let names: Vec<&str> = config
+        .app
+        .parameters()
+        .into_iter()
+        .map(ParameterName::as_str)
+        .collect();
     let body = if names.is_empty() {
         Value::Null
     } else {
-        let read = session.ssm("GetParameters", &json!({ "Names": names, "WithDecryption": true })).await;
+        let read = session
+            .ssm(
+                "GetParameters",
+                &json!({ "Names": names, "WithDecryption": true }),
+            )
+            .await;
         read.map_err(|error| not_checked("app.key", &error))?
     };
     let value = |name: &ParameterName| {
         let bare = name.as_str().split(':').next().unwrap_or_default();
         let parameters = body["Parameters"].as_array();
-        let found = parameters.into_iter().flatten().find(|parameter| parameter["Name"] == bare);
-        found.and_then(|parameter| parameter["Value"].as_str()).map(str::to_owned)
+        let found = parameters
+            .into_iter()
+            .flatten()
+            .find(|parameter| parameter["Name"] == bare);
+        found
+            .and_then(|parameter| parameter["Value"].as_str())
+            .map(str::to_owned)
     };
-    let missing = |name: &ParameterName| Finding::skip("app.key", format!("{} is missing or malformed", name.as_str()), "Correct the parameter first");
+    let missing = |name: &ParameterName| {
+        Finding::skip(
+            "app.key",
+            format!("{} is missing or malformed", name.as_str()),
+            "Correct the parameter first",
+        )
+    };
     let client_id = match &config.app.client_id {
         Setting::Value(id) => id.clone(),
-        Setting::Parameter(name) => value(name).and_then(|text| ClientId::parse(&text)).ok_or_else(|| missing(name))?,
+        Setting::Parameter(name) => value(name)
+            .and_then(|text| ClientId::parse(&text))
+            .ok_or_else(|| missing(name))?,
     };
     let installation_id = match &config.app.installation_id {
         Setting::Value(id) => *id,
-        Setting::Parameter(name) => value(name).and_then(|text| InstallationId::parse(&text)).ok_or_else(|| missing(name))?,
+        Setting::Parameter(name) => value(name)
+            .and_then(|text| InstallationId::parse(&text))
+            .ok_or_else(|| missing(name))?,
     };
     let signer = match &config.app.key {
-        KeySetting::Kms(id, endpoint) => {
-            Signer::Kms { session: Box::new(session.in_region(&endpoint.region)), id: id.as_str().to_owned() }
-        }
+        KeySetting::Kms(id, endpoint) => Signer::Kms {
+            session: Box::new(session.in_region(&endpoint.region)),
+            id: id.as_str().to_owned(),
+        },
         KeySetting::Parameter(name) => {
             let pem = value(name).ok_or_else(|| missing(name))?;
             let key = PrivateKey::parse(&SecretString::from(pem)).map_err(|error| {
@@ -128,10 +168,19 @@ async fn credentials(session: &Session, config: &Config) -> Result<(ClientId, In
 
 /// A JWT as the function signs it.
 async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, Finding> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let claims = json!({ "iat": now.saturating_sub(60), "exp": now + 9 * 60, "iss": client_id.as_str() }).to_string();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let claims =
+        json!({ "iat": now.saturating_sub(60), "exp": now + 9 * 60, "iss": client_id.as_str() })
+            .to_string();
     let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
-    let unsigned = format!("{}.{}", encode(br#"{"alg":"RS256","typ":"JWT"}"#), encode(claims.as_bytes()));
+    let unsigned = format!(
+        "{}.{}",
+        encode(br#"{"alg":"RS256","typ":"JWT"}"#),
+        encode(claims.as_bytes())
+    );
     let signature = match signer {
         Signer::PrivateKey(key) => key.sign(unsigned.as_bytes()),
         Signer::Kms { session, id } => {
@@ -143,11 +192,17 @@ async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, Find
             });
             let signed: Result<Value, CallError> = session.kms("Sign", &request).await;
             let signed = signed.map_err(|error| not_checked("app.key", &error))?;
-            signed["Signature"].as_str().and_then(|text| Base64::decode_vec(text).ok())
+            signed["Signature"]
+                .as_str()
+                .and_then(|text| Base64::decode_vec(text).ok())
         }
     };
-    let signature = signature.ok_or_else(|| Finding::skip("app.key", "the JWT cannot be signed", "Retry"))?;
-    Ok(SecretString::from(format!("{unsigned}.{}", encode(&signature))))
+    let signature =
+        signature.ok_or_else(|| Finding::skip("app.key", "the JWT cannot be signed", "Retry"))?;
+    Ok(SecretString::from(format!(
+        "{unsigned}.{}",
+        encode(&signature)
+    )))
 }
 
 /// A response, parsed.
@@ -160,15 +215,24 @@ struct Answer {
 impl Answer {
     /// GitHub's message, to be compared and never repeated.
     fn says(&self, text: &str) -> bool {
-        self.body["message"].as_str().is_some_and(|message| message.contains(text))
+        self.body["message"]
+            .as_str()
+            .is_some_and(|message| message.contains(text))
     }
 
     /// How far GitHub's clock is ahead or behind, in seconds.
     fn skew(&self) -> Option<u64> {
         let date = self.headers.get(header::DATE)?.to_str().ok()?;
-        let date: SystemTime = OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822).ok()?.into();
+        let date: SystemTime = OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822)
+            .ok()?
+            .into();
         let now = SystemTime::now();
-        Some(now.duration_since(date).or_else(|_| date.duration_since(now)).ok()?.as_secs())
+        Some(
+            now.duration_since(date)
+                .or_else(|_| date.duration_since(now))
+                .ok()?
+                .as_secs(),
+        )
     }
 }
 
@@ -177,7 +241,8 @@ impl AsApp<'_> {
         use secrecy::ExposeSecret as _;
         let url = format!("{}{path}", self.base);
         let invalid = || HttpError::InvalidUrl { url: url.clone() };
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.jwt.expose_secret())).map_err(|_| invalid())?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.jwt.expose_secret()))
+            .map_err(|_| invalid())?;
         bearer.set_sensitive(true);
         self.settings.diagnostics.detail(format!("GET {url}"));
         let request = Request::builder()
@@ -191,7 +256,11 @@ impl AsApp<'_> {
             .map_err(|_| invalid())?;
         let response = self.http.send(request).await?;
         let body = serde_json::from_slice(&response.body).unwrap_or_default();
-        Ok(Answer { status: response.status, headers: response.headers, body })
+        Ok(Answer {
+            status: response.status,
+            headers: response.headers,
+            body,
+        })
     }
 
     /// Whether key and client ID belong together. The App, if so.
@@ -199,7 +268,11 @@ impl AsApp<'_> {
         let answer = match self.get("/app").await {
             Ok(answer) => answer,
             Err(error) => {
-                report.add(Finding::fail("app.key", error.to_string(), "Check the way to GitHub, and the Terraform input github_api_base_url"));
+                report.add(Finding::fail(
+                    "app.key",
+                    error.to_string(),
+                    "Check the way to GitHub, and the Terraform input github_api_base_url",
+                ));
                 return None;
             }
         };
@@ -218,9 +291,19 @@ impl AsApp<'_> {
         let (detail, remedy) = match answer.status {
             StatusCode::OK => {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let (slug, owner) = (text(&answer.body["slug"]), text(&answer.body["owner"]["login"]));
-                let owner = if owner.is_empty() { String::new() } else { format!(" of {owner}") };
-                report.add(Finding::pass("app.key", format!("the key belongs to the App {slug}{owner} ({id})")));
+                let (slug, owner) = (
+                    text(&answer.body["slug"]),
+                    text(&answer.body["owner"]["login"]),
+                );
+                let owner = if owner.is_empty() {
+                    String::new()
+                } else {
+                    format!(" of {owner}")
+                };
+                report.add(Finding::pass(
+                    "app.key",
+                    format!("the key belongs to the App {slug}{owner} ({id})"),
+                ));
                 return Some(answer.body);
             }
             StatusCode::NOT_FOUND => (
@@ -231,10 +314,14 @@ impl AsApp<'_> {
                 "this GitHub server does not accept client IDs".to_owned(),
                 "Use the numeric App ID instead",
             ),
-            StatusCode::UNAUTHORIZED if answer.says("'Expiration time'") || answer.says("'Issued at'") => (
-                "GitHub rejects the time in the JWT".to_owned(),
-                "Synchronize this machine's clock",
-            ),
+            StatusCode::UNAUTHORIZED
+                if answer.says("'Expiration time'") || answer.says("'Issued at'") =>
+            {
+                (
+                    "GitHub rejects the time in the JWT".to_owned(),
+                    "Synchronize this machine's clock",
+                )
+            }
             StatusCode::UNAUTHORIZED => (
                 format!("the key does not belong to the App {id}"),
                 "Store the key and the client ID of the same App. If the key was deleted on GitHub, create a new one",
@@ -254,11 +341,19 @@ impl AsApp<'_> {
 
     async fn installation(&self, configured: InstallationId, report: &mut Report) -> Option<Value> {
         let repository = &self.config.scope.repository;
-        let path = format!("/repos/{}/{}/installation", repository.owner(), repository.name());
+        let path = format!(
+            "/repos/{}/{}/installation",
+            repository.owner(),
+            repository.name()
+        );
         let answer = match self.get(&path).await {
             Ok(answer) => answer,
             Err(error) => {
-                report.add(Finding::skip("app.installation", error.to_string(), "Retry"));
+                report.add(Finding::skip(
+                    "app.installation",
+                    error.to_string(),
+                    "Retry",
+                ));
                 return None;
             }
         };
@@ -315,20 +410,27 @@ impl AsApp<'_> {
                 format!("{few} requests are left in this hour"),
                 "Find out what else uses the App",
             ),
-            Some(many) => Finding::pass("app.rate_limit", format!("{many} requests are left in this hour")),
+            Some(many) => Finding::pass(
+                "app.rate_limit",
+                format!("{many} requests are left in this hour"),
+            ),
         }
     }
 }
 
 fn levels(object: &Value) -> BTreeMap<String, String> {
     let permissions = object["permissions"].as_object().into_iter().flatten();
-    permissions.filter_map(|(name, level)| Some((name.clone(), level.as_str()?.to_owned()))).collect()
+    permissions
+        .filter_map(|(name, level)| Some((name.clone(), level.as_str()?.to_owned())))
+        .collect()
 }
 
 /// GitHub's levels, from the weakest.
 fn rank(level: Option<&String>) -> usize {
     let order = ["read", "write", "admin"];
-    level.and_then(|level| order.iter().position(|known| known == level)).map_or(0, |position| position + 1)
+    level
+        .and_then(|level| order.iter().position(|known| known == level))
+        .map_or(0, |position| position + 1)
 }
 
 fn permissions(
@@ -361,16 +463,33 @@ fn permissions(
     if !pending.is_empty() {
         return Finding::fail(
             "app.permissions",
-            format!("{} has not accepted {}", config.scope.repository.owner(), pending.join(", ")),
+            format!(
+                "{} has not accepted {}",
+                config.scope.repository.owner(),
+                pending.join(", ")
+            ),
             "Accept the App's request: the organization's settings > GitHub Apps > Configure",
         );
     }
-    let texts: Vec<_> = wanted.iter().map(|(name, level)| format!("{name}={level}")).collect();
-    Finding::pass("app.permissions", format!("the installation has {}", texts.join(", ")))
+    let texts: Vec<_> = wanted
+        .iter()
+        .map(|(name, level)| format!("{name}={level}"))
+        .collect();
+    Finding::pass(
+        "app.permissions",
+        format!("the installation has {}", texts.join(", ")),
+    )
 }
 
 fn excess(wanted: &[(String, String)], app: &BTreeMap<String, String>) -> Finding {
-    let needed = |name: &str| rank(wanted.iter().find(|(wanted, _)| wanted == name).map(|(_, level)| level));
+    let needed = |name: &str| {
+        rank(
+            wanted
+                .iter()
+                .find(|(wanted, _)| wanted == name)
+                .map(|(_, level)| level),
+        )
+    };
     // Every App has metadata=read.
     let more: Vec<_> = app
         .iter()
@@ -378,7 +497,10 @@ fn excess(wanted: &[(String, String)], app: &BTreeMap<String, String>) -> Findin
         .map(|(name, level)| format!("{name}={level}"))
         .collect();
     if more.is_empty() {
-        return Finding::pass("app.excess", "the App has no permission that the broker does not need");
+        return Finding::pass(
+            "app.excess",
+            "the App has no permission that the broker does not need",
+        );
     }
     Finding::warn(
         "app.excess",
@@ -395,5 +517,8 @@ fn selection(installation: &Value) -> Finding {
             "Select the one repository: whoever has the key can mint for all of them",
         );
     }
-    Finding::pass("app.selection", "the installation covers selected repositories only")
+    Finding::pass(
+        "app.selection",
+        "the installation covers selected repositories only",
+    )
 }

@@ -43,10 +43,22 @@ pub struct Deployed {
 }
 
 /// Checks the function. `None` if there is nothing else to check.
-pub async fn check(session: &Session, settings: &Settings, options: &Options, report: &mut Report) -> Option<Deployed> {
+pub async fn check(
+    session: &Session,
+    settings: &Settings,
+    options: &Options,
+    report: &mut Report,
+) -> Option<Deployed> {
     let function = &settings.function;
     let qualifier = function.qualifier.as_deref();
-    let answer = session.lambda(&function.name, "/configuration", qualifier, "GetFunctionConfiguration").await;
+    let answer = session
+        .lambda(
+            &function.name,
+            "/configuration",
+            qualifier,
+            "GetFunctionConfiguration",
+        )
+        .await;
     let Answer { body, date } = match answer {
         Ok(answer) => answer,
         Err(error) if error.code() == Some("ResourceNotFoundException") => {
@@ -93,7 +105,12 @@ impl Deployed {
         match config {
             Ok(config) => {
                 let repository = &config.scope.repository;
-                let permissions: Vec<_> = config.scope.permissions.iter().map(|(name, level)| format!("{name}={level}")).collect();
+                let permissions: Vec<_> = config
+                    .scope
+                    .permissions
+                    .iter()
+                    .map(|(name, level)| format!("{name}={level}"))
+                    .collect();
                 report.add(Finding::pass(
                     "function.environment",
                     format!("tokens for {repository} with {}", permissions.join(", ")),
@@ -105,9 +122,16 @@ impl Deployed {
                 let remedy = if inputs.is_empty() {
                     "Correct the function's environment variables".to_owned()
                 } else {
-                    format!("Correct the Terraform input {}, or the environment variables", inputs.join(", "))
+                    format!(
+                        "Correct the Terraform input {}, or the environment variables",
+                        inputs.join(", ")
+                    )
                 };
-                report.add(Finding::fail("function.environment", error.to_string(), remedy));
+                report.add(Finding::fail(
+                    "function.environment",
+                    error.to_string(),
+                    remedy,
+                ));
                 None
             }
         }
@@ -126,7 +150,12 @@ impl Deployed {
 
     /// The ARN of something in the function's account and region.
     pub fn arn_of(&self, service: &str, resource: &str) -> String {
-        let Self { partition, region, account, .. } = self;
+        let Self {
+            partition,
+            region,
+            account,
+            ..
+        } = self;
         format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 }
@@ -135,13 +164,26 @@ fn deployed(body: &Value, qualifier: Option<&str>) -> Option<Deployed> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let arn = text(&body["FunctionArn"])?;
     let parts: Vec<&str> = arn.split(':').collect();
-    let ["arn", partition, "lambda", region, account, "function", name, ..] = parts.as_slice() else {
+    let [
+        "arn",
+        partition,
+        "lambda",
+        region,
+        account,
+        "function",
+        name,
+        ..,
+    ] = parts.as_slice()
+    else {
         return None;
     };
     let variables = body["Environment"]["Variables"].as_object();
     let variables = variables.into_iter().flatten();
-    let environment = variables.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
-    let log_group = text(&body["LoggingConfig"]["LogGroup"]).unwrap_or_else(|| format!("/aws/lambda/{name}"));
+    let environment = variables
+        .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
+        .collect();
+    let log_group =
+        text(&body["LoggingConfig"]["LogGroup"]).unwrap_or_else(|| format!("/aws/lambda/{name}"));
     Some(Deployed {
         name: (*name).to_owned(),
         arn: parts[..7].join(":"),
@@ -160,17 +202,30 @@ fn state(deployed: &Deployed, body: &Value) -> Finding {
     let version = text("Version");
     match (text("State"), text("LastUpdateStatus")) {
         // Lambda omits the state of a version that has none.
-        ("Active" | "", "Successful" | "" | "InProgress") => {
-            Finding::pass("function.exists", format!("{} version {version}, deployed {}", deployed.arn, text("LastModified")))
-        }
+        ("Active" | "", "Successful" | "" | "InProgress") => Finding::pass(
+            "function.exists",
+            format!(
+                "{} version {version}, deployed {}",
+                deployed.arn,
+                text("LastModified")
+            ),
+        ),
         ("Inactive", _) => Finding::warn(
             "function.exists",
-            format!("{} was idle for so long that Lambda deactivated it; the next invocation takes longer", deployed.name),
+            format!(
+                "{} was idle for so long that Lambda deactivated it; the next invocation takes longer",
+                deployed.name
+            ),
             "Invoke it once",
         ),
         (state, update) => Finding::fail(
             "function.exists",
-            format!("{} is {state}, its last update {update}: {}{}", deployed.name, text("StateReasonCode"), text("LastUpdateStatusReasonCode")),
+            format!(
+                "{} is {state}, its last update {update}: {}{}",
+                deployed.name,
+                text("StateReasonCode"),
+                text("LastUpdateStatusReasonCode")
+            ),
             "Deploy the function again",
         ),
     }
@@ -179,7 +234,10 @@ fn state(deployed: &Deployed, body: &Value) -> Finding {
 fn runtime(body: &Value) -> Finding {
     let architecture = body["Architectures"][0].as_str().unwrap_or("x86_64");
     match body["Runtime"].as_str() {
-        Some("provided.al2023") => Finding::pass("function.runtime", format!("provided.al2023 on {architecture}")),
+        Some("provided.al2023") => Finding::pass(
+            "function.runtime",
+            format!("provided.al2023 on {architecture}"),
+        ),
         Some(runtime) => Finding::fail(
             "function.runtime",
             format!("the runtime is {runtime}: the release needs provided.al2023"),
@@ -199,7 +257,9 @@ fn timeout(body: &Value) -> Finding {
     if timeout < USUAL_TIMEOUT {
         return Finding::warn(
             "function.timeout",
-            format!("the timeout is {timeout} s: less than {USUAL_TIMEOUT} s leaves no time to retry"),
+            format!(
+                "the timeout is {timeout} s: less than {USUAL_TIMEOUT} s leaves no time to retry"
+            ),
             format!("Raise the Terraform input timeout to {USUAL_TIMEOUT}"),
         );
     }
@@ -207,7 +267,10 @@ fn timeout(body: &Value) -> Finding {
 }
 
 fn code(body: &Value, checksums: Option<&Path>) -> Finding {
-    let actual = body["CodeSha256"].as_str().and_then(|text| Base64::decode_vec(text).ok()).map(hex::encode);
+    let actual = body["CodeSha256"]
+        .as_str()
+        .and_then(|text| Base64::decode_vec(text).ok())
+        .map(hex::encode);
     let Some(actual) = actual else {
         return Finding::skip("function.code", "Lambda names no hash of the code", "Retry");
     };
@@ -219,14 +282,27 @@ fn code(body: &Value, checksums: Option<&Path>) -> Finding {
         );
     };
     let Ok(text) = fs::read_to_string(path) else {
-        return Finding::skip("function.code", format!("{} cannot be read", path.display()), "Check --checksums");
+        return Finding::skip(
+            "function.code",
+            format!("{} cannot be read", path.display()),
+            "Check --checksums",
+        );
     };
-    let found = text.lines().filter_map(|line| line.split_once(char::is_whitespace)).find(|(sum, _)| sum.eq_ignore_ascii_case(&actual));
+    let found = text
+        .lines()
+        .filter_map(|line| line.split_once(char::is_whitespace))
+        .find(|(sum, _)| sum.eq_ignore_ascii_case(&actual));
     match found {
-        Some((_, name)) => Finding::pass("function.code", format!("the code is {}", name.trim().trim_start_matches('*'))),
+        Some((_, name)) => Finding::pass(
+            "function.code",
+            format!("the code is {}", name.trim().trim_start_matches('*')),
+        ),
         None => Finding::fail(
             "function.code",
-            format!("the code has the SHA-256 {actual}, which {} does not name", path.display()),
+            format!(
+                "the code has the SHA-256 {actual}, which {} does not name",
+                path.display()
+            ),
             "Deploy the release that the file belongs to, or find out who deployed this code",
         ),
     }
@@ -237,7 +313,11 @@ fn clock(date: Option<SystemTime>) -> Finding {
         return Finding::skip("clock", "AWS's response has no time", "Retry");
     };
     let now = SystemTime::now();
-    let apart = now.duration_since(aws).or_else(|_| aws.duration_since(now)).unwrap_or_default().as_secs();
+    let apart = now
+        .duration_since(aws)
+        .or_else(|_| aws.duration_since(now))
+        .unwrap_or_default()
+        .as_secs();
     if apart > SKEW_TO_WARN {
         return Finding::warn(
             "clock",

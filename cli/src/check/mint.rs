@@ -22,54 +22,108 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
         Ok(Outcome::Response(body)) => match Grant::parse(&body) {
             Ok(grant) => grant,
             Err(error) => {
-                report.add(Finding::fail("mint.token", error.to_string(), "Deploy a release of github-token-broker"));
+                report.add(Finding::fail(
+                    "mint.token",
+                    error.to_string(),
+                    "Deploy a release of github-token-broker",
+                ));
                 return;
             }
         },
         Ok(Outcome::FunctionError(line)) => {
-            report.add(Finding::fail("mint.token", line, "Follow the message above"));
+            report.add(Finding::fail(
+                "mint.token",
+                line,
+                "Follow the message above",
+            ));
             return;
         }
         Err(error) => {
-            report.add(Finding::fail("mint.token", error.to_string(), "Allow lambda:InvokeFunction to this identity"));
+            report.add(Finding::fail(
+                "mint.token",
+                error.to_string(),
+                "Allow lambda:InvokeFunction to this identity",
+            ));
             return;
         }
     };
     report.add(compare(&grant, config));
-    let github = GitHub::at(config.api_base.to_string(), &settings.host, &grant.token, settings.diagnostics);
+    let github = GitHub::at(
+        config.api_base.to_string(),
+        &settings.host,
+        &grant.token,
+        settings.diagnostics,
+    );
     report.add(match github.revoke().await {
         Ok(()) => Finding::pass("mint.revocation", "the token is revoked"),
         Err(error) => Finding::fail(
             "mint.revocation",
-            format!("the token {} was not revoked: {error}", token_hash(&grant.token)),
-            format!("It expires at {}. Check the way to GitHub", grant.expires_at),
+            format!(
+                "the token {} was not revoked: {error}",
+                token_hash(&grant.token)
+            ),
+            format!(
+                "It expires at {}. Check the way to GitHub",
+                grant.expires_at
+            ),
         ),
     });
 }
 
 fn compare(grant: &Grant, config: &Config) -> Finding {
-    let remedy = "Treat this as a security event: the function does not do what its configuration says";
+    let remedy =
+        "Treat this as a security event: the function does not do what its configuration says";
     let repository = grant.repository.full_name();
     if !config.scope.repository.matches(repository) {
-        return Finding::fail("mint.token", format!("the token is for {repository}, not for {}", config.scope.repository), remedy);
+        return Finding::fail(
+            "mint.token",
+            format!(
+                "the token is for {repository}, not for {}",
+                config.scope.repository
+            ),
+            remedy,
+        );
     }
-    let wanted: BTreeMap<_, _> = config.scope.permissions.iter().map(|(name, level)| (name.to_owned(), level.to_owned())).collect();
+    let wanted: BTreeMap<_, _> = config
+        .scope
+        .permissions
+        .iter()
+        .map(|(name, level)| (name.to_owned(), level.to_owned()))
+        .collect();
     if grant.permissions != wanted {
-        return Finding::fail("mint.token", format!("the token has the permissions {:?}", names(&grant.permissions)), remedy);
+        return Finding::fail(
+            "mint.token",
+            format!(
+                "the token has the permissions {:?}",
+                names(&grant.permissions)
+            ),
+            remedy,
+        );
     }
     match grant.expiry().map(|expiry| expiry - tokens::now()) {
-        Some(left) if LIFETIME.contains(&left) => {
-            Finding::pass("mint.token", format!("a token for {repository} with {}, for {} min", names(&wanted), left / 60))
-        }
+        Some(left) if LIFETIME.contains(&left) => Finding::pass(
+            "mint.token",
+            format!(
+                "a token for {repository} with {}, for {} min",
+                names(&wanted),
+                left / 60
+            ),
+        ),
         _ => Finding::fail(
             "mint.token",
-            format!("the token expires at {}, which is not in an hour", crate::output::escape(&grant.expires_at)),
+            format!(
+                "the token expires at {}, which is not in an hour",
+                crate::output::escape(&grant.expires_at)
+            ),
             "Check this machine's clock",
         ),
     }
 }
 
 fn names(permissions: &BTreeMap<String, String>) -> String {
-    let texts: Vec<_> = permissions.iter().map(|(name, level)| format!("{name}={level}")).collect();
+    let texts: Vec<_> = permissions
+        .iter()
+        .map(|(name, level)| format!("{name}={level}"))
+        .collect();
     texts.join(", ")
 }

@@ -24,13 +24,31 @@ pub struct Encrypted {
 }
 
 /// Checks the parameters that the function reads. Returns those that it decrypts.
-pub async fn check(session: &Session, config: &Config, deployed: &Subject, report: &mut Report) -> Vec<Encrypted> {
-    let names: Vec<&str> = config.app.parameters().into_iter().map(broker::aws::ssm::ParameterName::as_str).collect();
+pub async fn check(
+    session: &Session,
+    config: &Config,
+    deployed: &Subject,
+    report: &mut Report,
+) -> Vec<Encrypted> {
+    let names: Vec<&str> = config
+        .app
+        .parameters()
+        .into_iter()
+        .map(broker::aws::ssm::ParameterName::as_str)
+        .collect();
     if names.is_empty() {
-        report.add(Finding::pass("parameters.exist", "the function reads no parameter"));
+        report.add(Finding::pass(
+            "parameters.exist",
+            "the function reads no parameter",
+        ));
         return Vec::new();
     }
-    let read = session.ssm("GetParameters", &json!({ "Names": names, "WithDecryption": false })).await;
+    let read = session
+        .ssm(
+            "GetParameters",
+            &json!({ "Names": names, "WithDecryption": false }),
+        )
+        .await;
     let body = match read {
         Ok(body) => body,
         Err(error) => {
@@ -39,30 +57,53 @@ pub async fn check(session: &Session, config: &Config, deployed: &Subject, repor
         }
     };
     let parameters = body["Parameters"].as_array().cloned().unwrap_or_default();
-    let of = |name: &str| parameters.iter().find(|parameter| parameter["Name"] == bare(name));
-    let missing: Vec<_> = names.iter().copied().filter(|name| of(name).is_none()).collect();
+    let of = |name: &str| {
+        parameters
+            .iter()
+            .find(|parameter| parameter["Name"] == bare(name))
+    };
+    let missing: Vec<_> = names
+        .iter()
+        .copied()
+        .filter(|name| of(name).is_none())
+        .collect();
     report.add(if missing.is_empty() {
         Finding::pass("parameters.exist", names.join(", "))
     } else {
         Finding::fail(
             "parameters.exist",
-            format!("Parameter Store has no {} in {}", missing.join(", "), deployed.region),
-            format!("Create them in {}, or change the Terraform input ssm_parameter_paths", deployed.region),
+            format!(
+                "Parameter Store has no {} in {}",
+                missing.join(", "),
+                deployed.region
+            ),
+            format!(
+                "Create them in {}, or change the Terraform input ssm_parameter_paths",
+                deployed.region
+            ),
         )
     });
     if let Setting::Parameter(name) = &config.app.client_id
         && let Some(parameter) = of(name.as_str())
     {
-        report.add(value("parameters.client_id", name.as_str(), parameter, |text| {
-            ClientId::parse(text).is_some()
-        }, "is not a client ID or an App ID. If it is a private key, rotate the key at once"));
+        report.add(value(
+            "parameters.client_id",
+            name.as_str(),
+            parameter,
+            |text| ClientId::parse(text).is_some(),
+            "is not a client ID or an App ID. If it is a private key, rotate the key at once",
+        ));
     }
     if let Setting::Parameter(name) = &config.app.installation_id
         && let Some(parameter) = of(name.as_str())
     {
-        report.add(value("parameters.installation_id", name.as_str(), parameter, |text| {
-            broker::scope::positive_integer(text).is_some()
-        }, "is not an installation ID: the number at the end of the installation's URL on GitHub"));
+        report.add(value(
+            "parameters.installation_id",
+            name.as_str(),
+            parameter,
+            |text| broker::scope::positive_integer(text).is_some(),
+            "is not an installation ID: the number at the end of the installation's URL on GitHub",
+        ));
     }
     if let KeySetting::Parameter(name) = &config.app.key
         && let Some(parameter) = of(name.as_str())
@@ -70,12 +111,18 @@ pub async fn check(session: &Session, config: &Config, deployed: &Subject, repor
         report.add(private_key(name.as_str(), parameter));
     }
     let mut encrypted = Vec::new();
-    for name in names.iter().filter(|name| of(name).is_some_and(|parameter| parameter["Type"] == "SecureString")) {
+    for name in names
+        .iter()
+        .filter(|name| of(name).is_some_and(|parameter| parameter["Type"] == "SecureString"))
+    {
         if name.starts_with(SECRETS_MANAGER) {
             continue;
         }
         let key_id = key_of(session, bare(name), report).await;
-        encrypted.push(Encrypted { name: bare(name).to_owned(), key_id });
+        encrypted.push(Encrypted {
+            name: bare(name).to_owned(),
+            key_id,
+        });
     }
     encrypted
 }
@@ -88,13 +135,26 @@ fn bare(name: &str) -> &str {
     name.split(':').next().unwrap_or(name)
 }
 
-fn value(id: &'static str, name: &str, parameter: &Value, is_valid: impl Fn(&str) -> bool, wrong: &str) -> Finding {
+fn value(
+    id: &'static str,
+    name: &str,
+    parameter: &Value,
+    is_valid: impl Fn(&str) -> bool,
+    wrong: &str,
+) -> Finding {
     match (parameter["Type"].as_str(), parameter["Value"].as_str()) {
-        (Some("String"), Some(text)) if is_valid(text.trim()) => Finding::pass(id, format!("{name} is {}", text.trim())),
-        (Some("String"), _) => Finding::fail(id, format!("the content of {name} {wrong}"), format!("Store the right value in {name}")),
-        (Some("SecureString"), _) => {
-            Finding::pass(id, format!("{name} is a SecureString; its content was not read"))
+        (Some("String"), Some(text)) if is_valid(text.trim()) => {
+            Finding::pass(id, format!("{name} is {}", text.trim()))
         }
+        (Some("String"), _) => Finding::fail(
+            id,
+            format!("the content of {name} {wrong}"),
+            format!("Store the right value in {name}"),
+        ),
+        (Some("SecureString"), _) => Finding::pass(
+            id,
+            format!("{name} is a SecureString; its content was not read"),
+        ),
         (kind, _) => Finding::fail(
             id,
             format!("{name} is a {}", kind.unwrap_or("parameter without a type")),
@@ -105,20 +165,30 @@ fn value(id: &'static str, name: &str, parameter: &Value, is_valid: impl Fn(&str
 
 fn private_key(name: &str, parameter: &Value) -> Finding {
     if parameter["Type"] == "SecureString" {
-        return Finding::pass("parameters.private_key", format!("{name} is a SecureString"));
+        return Finding::pass(
+            "parameters.private_key",
+            format!("{name} is a SecureString"),
+        );
     }
     Finding::fail(
         "parameters.private_key",
-        format!("{name} is a {}: everybody who can read parameters can read the key", parameter["Type"].as_str().unwrap_or("String")),
+        format!(
+            "{name} is a {}: everybody who can read parameters can read the key",
+            parameter["Type"].as_str().unwrap_or("String")
+        ),
         "Rotate the App's key, and store the new one as a SecureString",
     )
 }
 
 async fn key_of(session: &Session, name: &str, report: &mut Report) -> Option<String> {
-    let filter = json!({ "ParameterFilters": [{ "Key": "Name", "Option": "Equals", "Values": [name] }] });
+    let filter =
+        json!({ "ParameterFilters": [{ "Key": "Name", "Option": "Equals", "Values": [name] }] });
     match session.ssm("DescribeParameters", &filter).await {
         Ok(body) => {
-            let key = body["Parameters"][0]["KeyId"].as_str().unwrap_or("alias/aws/ssm").to_owned();
+            let key = body["Parameters"][0]["KeyId"]
+                .as_str()
+                .unwrap_or("alias/aws/ssm")
+                .to_owned();
             let is_default = key == "alias/aws/ssm";
             report.add(Finding::pass(
                 "parameters.encryption",

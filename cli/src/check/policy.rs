@@ -36,14 +36,27 @@ pub fn parse(document: &str) -> Option<Vec<Statement>> {
 impl Statement {
     /// Whether it is about this action.
     pub fn covers_action(&self, action: &str) -> bool {
-        let matches = |patterns: &[String]| patterns.iter().any(|pattern| wildcard(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()));
-        if self.not_actions.is_empty() { matches(&self.actions) } else { !matches(&self.not_actions) }
+        let matches = |patterns: &[String]| {
+            patterns.iter().any(|pattern| {
+                wildcard(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+            })
+        };
+        if self.not_actions.is_empty() {
+            matches(&self.actions)
+        } else {
+            !matches(&self.not_actions)
+        }
     }
 
     /// Whether it is about this resource.
     pub fn covers_resource(&self, resource: &str) -> bool {
-        let matches = |patterns: &[String]| patterns.iter().any(|pattern| wildcard(pattern, resource));
-        if self.not_resources.is_empty() { matches(&self.resources) } else { !matches(&self.not_resources) }
+        let matches =
+            |patterns: &[String]| patterns.iter().any(|pattern| wildcard(pattern, resource));
+        if self.not_resources.is_empty() {
+            matches(&self.resources)
+        } else {
+            !matches(&self.not_resources)
+        }
     }
 
     /// Whether it holds under conditions only.
@@ -60,7 +73,9 @@ fn statement(value: &Value) -> Statement {
     };
     let list = |name: &str| value.get(name).map(texts).unwrap_or_default();
     let operators = value.get("Condition").and_then(Value::as_object);
-    let keys = operators.into_iter().flat_map(|operators| operators.values().filter_map(Value::as_object));
+    let keys = operators
+        .into_iter()
+        .flat_map(|operators| operators.values().filter_map(Value::as_object));
     Statement {
         is_allow: value["Effect"] == "Allow",
         principals,
@@ -83,7 +98,8 @@ fn texts(value: &Value) -> Vec<String> {
 
 /// IAM's wildcards: `*` for any characters, `?` for one.
 fn wildcard(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
         match pattern.get(p) {
@@ -131,11 +147,15 @@ mod tests {
         let document = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":["a","b"],"Service":"c"},"Action":"lambda:*","Resource":"*",
             "Condition":{"StringEquals":{"aws:PrincipalOrgID":"o"}}}}"#;
         let statements = parse(document).unwrap();
-        let [statement] = statements.as_slice() else { unreachable!() };
+        let [statement] = statements.as_slice() else {
+            unreachable!()
+        };
         assert_eq!(statement.principals, ["a", "b", "c"]);
         assert!(statement.is_allow && statement.is_conditional());
         assert!(statement.covers_action("lambda:InvokeFunction") && statement.covers_resource("x"));
-        let except = parse(r#"{"Statement":[{"Effect":"Allow","NotAction":"iam:*","NotResource":"x"}]}"#).unwrap();
+        let except =
+            parse(r#"{"Statement":[{"Effect":"Allow","NotAction":"iam:*","NotResource":"x"}]}"#)
+                .unwrap();
         assert!(except[0].covers_action("kms:Sign") && !except[0].covers_action("iam:PassRole"));
         assert!(except[0].covers_resource("y") && !except[0].covers_resource("x"));
         assert!(parse("{}").is_none() && parse("x").is_none());

@@ -44,7 +44,13 @@ pub struct Finding {
 impl Finding {
     /// It is right.
     pub fn pass(id: &'static str, detail: impl Into<String>) -> Self {
-        Self { id, status: Status::Pass, detail: detail.into(), remedy: None, link: None }
+        Self {
+            id,
+            status: Status::Pass,
+            detail: detail.into(),
+            remedy: None,
+            link: None,
+        }
     }
 
     /// It works, and should be changed.
@@ -64,7 +70,13 @@ impl Finding {
 
     fn with_remedy(id: &'static str, status: Status, detail: String, remedy: String) -> Self {
         let link = format!("{PAGE}#{}", id.replace(['.', '_'], ""));
-        Self { id, status, detail, remedy: Some(remedy), link: Some(link) }
+        Self {
+            id,
+            status,
+            detail,
+            remedy: Some(remedy),
+            link: Some(link),
+        }
     }
 }
 
@@ -83,12 +95,19 @@ impl Report {
 
     /// Whether a check failed.
     pub fn has_failed(&self) -> bool {
-        self.checks.iter().any(|finding| finding.status == Status::Fail)
+        self.checks
+            .iter()
+            .any(|finding| finding.status == Status::Fail)
     }
 
     /// For people: one line for each check, then what to do.
     pub fn text(&self) -> String {
-        let width = self.checks.iter().map(|finding| finding.id.len()).max().unwrap_or_default();
+        let width = self
+            .checks
+            .iter()
+            .map(|finding| finding.id.len())
+            .max()
+            .unwrap_or_default();
         let mut text = String::new();
         for finding in &self.checks {
             let status = match finding.status {
@@ -98,14 +117,35 @@ impl Report {
                 Status::Skip => "skip",
             };
             let line = |text: &str| crate::output::escape(text).into_owned();
-            text.push_str(&[status, "  ", finding.id, &" ".repeat(width - finding.id.len() + 2), &line(&finding.detail), "\n"].concat());
+            text.push_str(
+                &[
+                    status,
+                    "  ",
+                    finding.id,
+                    &" ".repeat(width - finding.id.len() + 2),
+                    &line(&finding.detail),
+                    "\n",
+                ]
+                .concat(),
+            );
             for more in finding.remedy.iter().chain(&finding.link) {
                 text.push_str(&[&" ".repeat(width + 8), line(more).as_str(), "\n"].concat());
             }
         }
-        let count = |status| self.checks.iter().filter(|finding| finding.status == status).count();
-        let (failed, warned, skipped) = (count(Status::Fail), count(Status::Warn), count(Status::Skip));
+        let count = |status| {
+            self.checks
+                .iter()
+                .filter(|finding| finding.status == status)
+                .count()
+        };
+        let (failed, warned, skipped) = (
+            count(Status::Fail),
+            count(Status::Warn),
+            count(Status::Skip),
+        );
         let passed = count(Status::Pass);
-        text + &format!("\n{passed} passed, {failed} failed, {warned} warnings, {skipped} skipped\n")
+        text + &format!(
+            "\n{passed} passed, {failed} failed, {warned} warnings, {skipped} skipped\n"
+        )
     }
 }

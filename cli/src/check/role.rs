@@ -40,38 +40,86 @@ pub async fn check(
     signing_key: Option<&str>,
     report: &mut Report,
 ) {
-    report.add(needs_are_met(session, &needs(config, deployed, encrypted, signing_key), deployed).await);
+    report.add(
+        needs_are_met(
+            session,
+            &needs(config, deployed, encrypted, signing_key),
+            deployed,
+        )
+        .await,
+    );
     report.add(nothing_in_excess(session, deployed).await);
     report.add(no_alias(session, deployed).await);
 }
 
-fn needs(config: &Config, deployed: &Subject, encrypted: &[Encrypted], signing_key: Option<&str>) -> Vec<Need> {
+fn needs(
+    config: &Config,
+    deployed: &Subject,
+    encrypted: &[Encrypted],
+    signing_key: Option<&str>,
+) -> Vec<Need> {
     let mut needs = Vec::new();
     let arn_of_parameter = |name: &str| deployed.arn_of("ssm", &format!("parameter{name}"));
     for name in config.app.parameters() {
         let name = name.as_str().split(':').next().unwrap_or_default();
-        needs.push(Need { action: "ssm:GetParameters", resource: arn_of_parameter(name), context: Vec::new() });
+        needs.push(Need {
+            action: "ssm:GetParameters",
+            resource: arn_of_parameter(name),
+            context: Vec::new(),
+        });
     }
     for parameter in encrypted {
-        if let Some(key) = parameter.key_id.as_deref().filter(|key| !key.contains("alias/")) {
-            let resource = if key.starts_with("arn:") { key.to_owned() } else { deployed.arn_of("kms", &format!("key/{key}")) };
+        if let Some(key) = parameter
+            .key_id
+            .as_deref()
+            .filter(|key| !key.contains("alias/"))
+        {
+            let resource = if key.starts_with("arn:") {
+                key.to_owned()
+            } else {
+                deployed.arn_of("kms", &format!("key/{key}"))
+            };
             let context = vec![
-                ("kms:ViaService", format!("ssm.{}.amazonaws.com", deployed.region)),
-                ("kms:EncryptionContext:PARAMETER_ARN", arn_of_parameter(&parameter.name)),
+                (
+                    "kms:ViaService",
+                    format!("ssm.{}.amazonaws.com", deployed.region),
+                ),
+                (
+                    "kms:EncryptionContext:PARAMETER_ARN",
+                    arn_of_parameter(&parameter.name),
+                ),
             ];
-            needs.push(Need { action: "kms:Decrypt", resource, context });
+            needs.push(Need {
+                action: "kms:Decrypt",
+                resource,
+                context,
+            });
         }
     }
     if let Some(arn) = signing_key {
         let context = vec![
-            ("kms:SigningAlgorithm", "RSASSA_PKCS1_V1_5_SHA_256".to_owned()),
+            (
+                "kms:SigningAlgorithm",
+                "RSASSA_PKCS1_V1_5_SHA_256".to_owned(),
+            ),
             ("kms:MessageType", "RAW".to_owned()),
         ];
-        needs.push(Need { action: "kms:Sign", resource: arn.to_owned(), context });
+        needs.push(Need {
+            action: "kms:Sign",
+            resource: arn.to_owned(),
+            context,
+        });
     }
-    let stream = deployed.arn_of("logs", &format!("log-group:{}:log-stream:check", deployed.log_group));
+    let stream = deployed.arn_of(
+        "logs",
+        &format!("log-group:{}:log-stream:check", deployed.log_group),
+    );
     for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {
-        needs.push(Need { action, resource: stream.clone(), context: Vec::new() });
+        needs.push(Need {
+            action,
+            resource: stream.clone(),
+            context: Vec::new(),
+        });
     }
     needs
 }
@@ -83,7 +131,12 @@ async fn needs_are_met(session: &Session, needs: &[Need], deployed: &Subject) ->
         parameters.push(("ActionNames.member.1".to_owned(), need.action.to_owned()));
         parameters.push(("ResourceArns.member.1".to_owned(), need.resource.clone()));
         for (number, (key, value)) in (1..).zip(&need.context) {
-            let entry = |name: &str, value: &str| (format!("ContextEntries.member.{number}.{name}"), value.to_owned());
+            let entry = |name: &str, value: &str| {
+                (
+                    format!("ContextEntries.member.{number}.{name}"),
+                    value.to_owned(),
+                )
+            };
             parameters.extend([
                 entry("ContextKeyName", key),
                 entry("ContextKeyType", "string"),
@@ -97,7 +150,13 @@ async fn needs_are_met(session: &Session, needs: &[Need], deployed: &Subject) ->
         }
     }
     if denied.is_empty() {
-        return Finding::pass("role.permissions", format!("{} may do all that this configuration needs", deployed.role_arn));
+        return Finding::pass(
+            "role.permissions",
+            format!(
+                "{} may do all that this configuration needs",
+                deployed.role_arn
+            ),
+        );
     }
     Finding::fail(
         "role.permissions",
@@ -117,7 +176,11 @@ async fn nothing_in_excess(session: &Session, deployed: &Subject) -> Finding {
         Ok(decisions) => decisions,
         Err(error) => return not_checked("role.excess", &error),
     };
-    let allowed: Vec<_> = decisions.into_iter().filter(|(_, decision)| decision == "allowed").map(|(action, _)| action).collect();
+    let allowed: Vec<_> = decisions
+        .into_iter()
+        .filter(|(_, decision)| decision == "allowed")
+        .map(|(action, _)| action)
+        .collect();
     if allowed.is_empty() {
         return Finding::pass("role.excess", "the role has no right to every resource");
     }
@@ -130,7 +193,12 @@ async fn nothing_in_excess(session: &Session, deployed: &Subject) -> Finding {
 
 /// IAM compares `kms:Sign` and `kms:Decrypt` with the ARN of the key. A statement with the ARN of an alias allows nothing.
 async fn no_alias(session: &Session, deployed: &Subject) -> Finding {
-    let role = deployed.role_arn.rsplit('/').next().unwrap_or_default().to_owned();
+    let role = deployed
+        .role_arn
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let named = |name: &str| vec![("RoleName".to_owned(), name.to_owned())];
     let list = match session.iam("ListRolePolicies", &named(&role)).await {
         Ok(xml) => members(&xml, "member"),
@@ -148,7 +216,10 @@ async fn no_alias(session: &Session, deployed: &Subject) -> Finding {
         let aliases = statements.iter().filter(|statement| {
             statement.covers_action("kms:Sign") || statement.covers_action("kms:Decrypt")
         });
-        let aliases: Vec<_> = aliases.flat_map(|statement| &statement.resources).filter(|arn| arn.contains(":alias/")).collect();
+        let aliases: Vec<_> = aliases
+            .flat_map(|statement| &statement.resources)
+            .filter(|arn| arn.contains(":alias/"))
+            .collect();
         if let Some(alias) = aliases.first() {
             return Finding::fail(
                 "role.alias",
@@ -165,11 +236,19 @@ fn base(deployed: &Subject) -> Vec<(String, String)> {
 }
 
 /// Action and decision.
-async fn simulate(session: &Session, parameters: &[(String, String)]) -> Result<Vec<(String, String)>, CallError> {
+async fn simulate(
+    session: &Session,
+    parameters: &[(String, String)],
+) -> Result<Vec<(String, String)>, CallError> {
     let xml = session.iam("SimulatePrincipalPolicy", parameters).await?;
-    let decisions: Vec<_> = members(&xml, "EvalActionName").into_iter().zip(members(&xml, "EvalDecision")).collect();
+    let decisions: Vec<_> = members(&xml, "EvalActionName")
+        .into_iter()
+        .zip(members(&xml, "EvalDecision"))
+        .collect();
     if decisions.is_empty() {
-        return Err(CallError::Malformed { action: "iam:SimulatePrincipalPolicy".to_owned() });
+        return Err(CallError::Malformed {
+            action: "iam:SimulatePrincipalPolicy".to_owned(),
+        });
     }
     Ok(decisions)
 }
@@ -179,12 +258,21 @@ fn members(xml: &str, name: &str) -> Vec<String> {
     let Ok(document) = roxmltree::Document::parse(xml) else {
         return Vec::new();
     };
-    let nodes = document.descendants().filter(|node| node.tag_name().name() == name);
-    nodes.filter(|node| !node.children().any(|child| child.is_element())).filter_map(|node| node.text()).map(str::to_owned).collect()
+    let nodes = document
+        .descendants()
+        .filter(|node| node.tag_name().name() == name);
+    nodes
+        .filter(|node| !node.children().any(|child| child.is_element()))
+        .filter_map(|node| node.text())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// IAM percent-encodes policy documents.
 fn percent_decoded(text: &str) -> String {
     let pair = format!("p={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+    url::form_urlencoded::parse(pair.as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }

@@ -16,9 +16,20 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn run(settings: &Settings, arguments: &Check) -> ExitCode {
-    let timeout = if arguments.mint { settings.timeout } else { settings.timeout.min(TIMEOUT) };
-    let settings = Settings { timeout, ..settings.clone() };
-    let options = Options { as_app: arguments.as_app, mint: arguments.mint, checksums: arguments.checksums.clone() };
+    let timeout = if arguments.mint {
+        settings.timeout
+    } else {
+        settings.timeout.min(TIMEOUT)
+    };
+    let settings = Settings {
+        timeout,
+        ..settings.clone()
+    };
+    let options = Options {
+        as_app: arguments.as_app,
+        mint: arguments.mint,
+        checksums: arguments.checksums.clone(),
+    };
     let progress = Progress::start(format!("Checking {}", settings.function));
     let checked = aws::block_on(check::run(&settings, &options));
     drop(progress);
@@ -27,7 +38,9 @@ pub(super) fn run(settings: &Settings, arguments: &Check) -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     let text = if settings.json {
-        serde_json::to_string(&report).map(|json| json + "\n").unwrap_or_default()
+        serde_json::to_string(&report)
+            .map(|json| json + "\n")
+            .unwrap_or_default()
     } else {
         report.text()
     };

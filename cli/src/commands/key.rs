@@ -14,11 +14,7 @@ use zeroize::Zeroizing;
 use super::print;
 use crate::{
     arguments::{Key, KeyFingerprint, KeyImport},
-    aws::{
-        self,
-        operator::CallError,
-        session::Session,
-    },
+    aws::{self, operator::CallError, session::Session},
     error::Error,
     key::{self, AppKey, KeyError},
     settings::Settings,
@@ -58,7 +54,10 @@ fn import(settings: &Settings, arguments: &KeyImport) -> Result<(), Error> {
     })??;
     let fingerprint = key.fingerprint();
     if settings.json {
-        return print(&format!("{}\n", json!({ "key_arn": arn, "fingerprint": fingerprint, "alias": arguments.alias })));
+        return print(&format!(
+            "{}\n",
+            json!({ "key_arn": arn, "fingerprint": fingerprint, "alias": arguments.alias })
+        ));
     }
     print(&format!(
         "KMS holds the App's key, and its public key is the PEM's.\n\nkey:         {arn}\nfingerprint: {fingerprint}\n\n\
@@ -78,7 +77,10 @@ async fn empty_key(session: &Session, id: &str, spec: &str) -> Result<String, Er
     } else if text("KeyUsage") != "SIGN_VERIFY" {
         format!("its usage is {}, not SIGN_VERIFY", text("KeyUsage"))
     } else if text("KeySpec") != spec {
-        format!("its spec is {}, and the private key needs {spec}", text("KeySpec"))
+        format!(
+            "its spec is {}, and the private key needs {spec}",
+            text("KeySpec")
+        )
     } else if text("KeyState") != "PendingImport" {
         format!("its state is {}, not PendingImport", text("KeyState"))
     } else {
@@ -96,17 +98,26 @@ async fn create_key(session: &Session, spec: &str) -> Result<String, Error> {
     });
     let body = session.kms("CreateKey", &request).await?;
     let arn = body["KeyMetadata"]["Arn"].as_str().map(str::to_owned);
-    Ok(arn.ok_or_else(|| CallError::Malformed { action: "kms:CreateKey".to_owned() })?)
+    Ok(arn.ok_or_else(|| CallError::Malformed {
+        action: "kms:CreateKey".to_owned(),
+    })?)
 }
 
-async fn import_into(session: &Session, arn: &str, key: &AppKey, alias: Option<&str>) -> Result<(), Error> {
+async fn import_into(
+    session: &Session,
+    arn: &str,
+    key: &AppKey,
+    alias: Option<&str>,
+) -> Result<(), Error> {
     let request = json!({
         "KeyId": arn,
         "WrappingAlgorithm": "RSA_AES_KEY_WRAP_SHA_256",
         "WrappingKeySpec": "RSA_4096",
     });
     let parameters = session.kms("GetParametersForImport", &request).await?;
-    let wrapping_key = parameters["PublicKey"].as_str().and_then(|text| Base64::decode_vec(text).ok());
+    let wrapping_key = parameters["PublicKey"]
+        .as_str()
+        .and_then(|text| Base64::decode_vec(text).ok());
     let material = key.wrap(&wrapping_key.ok_or(KeyError::Wrapping)?)?;
     let request = json!({
         "KeyId": arn,
@@ -115,14 +126,30 @@ async fn import_into(session: &Session, arn: &str, key: &AppKey, alias: Option<&
         "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
     });
     session.kms("ImportKeyMaterial", &request).await?;
-    let public = session.kms("GetPublicKey", &json!({ "KeyId": arn })).await?;
-    let public = public["PublicKey"].as_str().and_then(|text| Base64::decode_vec(text).ok());
+    let public = session
+        .kms("GetPublicKey", &json!({ "KeyId": arn }))
+        .await?;
+    let public = public["PublicKey"]
+        .as_str()
+        .and_then(|text| Base64::decode_vec(text).ok());
     if public.as_deref() != Some(key.public.as_slice()) {
-        return Err(KeyError::Different { arn: arn.to_owned() }.into());
+        return Err(KeyError::Different {
+            arn: arn.to_owned(),
+        }
+        .into());
     }
     if let Some(alias) = alias {
-        let name = if alias.starts_with("alias/") { alias.to_owned() } else { format!("alias/{alias}") };
-        session.kms("CreateAlias", &json!({ "AliasName": name, "TargetKeyId": arn })).await?;
+        let name = if alias.starts_with("alias/") {
+            alias.to_owned()
+        } else {
+            format!("alias/{alias}")
+        };
+        session
+            .kms(
+                "CreateAlias",
+                &json!({ "AliasName": name, "TargetKeyId": arn }),
+            )
+            .await?;
     }
     Ok(())
 }
@@ -130,23 +157,40 @@ async fn import_into(session: &Session, arn: &str, key: &AppKey, alias: Option<&
 /// Leaves no empty key of ours behind, and says what is left.
 async fn clean_up(session: &Session, arn: &str, is_new: bool, error: Error) -> Error {
     let state = session.kms("DescribeKey", &json!({ "KeyId": arn })).await;
-    let state = state.ok().and_then(|body| body["KeyMetadata"]["KeyState"].as_str().map(str::to_owned));
+    let state = state
+        .ok()
+        .and_then(|body| body["KeyMetadata"]["KeyState"].as_str().map(str::to_owned));
     let left = match state.as_deref() {
         Some("Enabled") => format!("The KMS key {arn} is enabled and holds the App's key"),
         Some("PendingImport") if is_new => {
             let request = json!({ "KeyId": arn, "PendingWindowInDays": 7 });
             match session.kms("ScheduleKeyDeletion", &request).await {
                 Ok(_) => format!("The new KMS key {arn} is empty, and KMS deletes it in 7 days"),
-                Err(_) => format!("The new KMS key {arn} is empty. Continue with --key-id {arn}, or schedule its deletion"),
+                Err(_) => format!(
+                    "The new KMS key {arn} is empty. Continue with --key-id {arn}, or schedule its deletion"
+                ),
             }
         }
-        _ => format!("The KMS key {arn} exists. Continue with --key-id {arn}, or schedule its deletion"),
+        _ => format!(
+            "The KMS key {arn} exists. Continue with --key-id {arn}, or schedule its deletion"
+        ),
     };
-    KeyError::Unfinished { source: Box::new(error), left }.into()
+    KeyError::Unfinished {
+        source: Box::new(error),
+        left,
+    }
+    .into()
 }
 
 /// Stores the PEM as it is: the function reads every form.
-fn store(settings: &Settings, name: &str, key_id: &str, overwrite: bool, pem: &SecretString, key: &AppKey) -> Result<(), Error> {
+fn store(
+    settings: &Settings,
+    name: &str,
+    key_id: &str,
+    overwrite: bool,
+    pem: &SecretString,
+    key: &AppKey,
+) -> Result<(), Error> {
     let request = json!({
         "Name": name,
         "Type": "SecureString",
@@ -167,9 +211,14 @@ fn store(settings: &Settings, name: &str, key_id: &str, overwrite: bool, pem: &S
     };
     let fingerprint = key.fingerprint();
     if settings.json {
-        return print(&format!("{}\n", json!({ "parameter": name, "version": version, "fingerprint": fingerprint })));
+        return print(&format!(
+            "{}\n",
+            json!({ "parameter": name, "version": version, "fingerprint": fingerprint })
+        ));
     }
-    print(&format!("parameter:   {name} (version {version}, SecureString)\nfingerprint: {fingerprint}\n"))
+    print(&format!(
+        "parameter:   {name} (version {version}, SecureString)\nfingerprint: {fingerprint}\n"
+    ))
 }
 
 fn fingerprint(settings: &Settings, arguments: &KeyFingerprint) -> Result<(), Error> {
@@ -178,12 +227,21 @@ fn fingerprint(settings: &Settings, arguments: &KeyFingerprint) -> Result<(), Er
             let session = Session::open(settings).await?;
             Ok(session.kms("GetPublicKey", &json!({ "KeyId": id })).await?)
         })?;
-        let public = body?["PublicKey"].as_str().and_then(key::fingerprint_of_base64);
-        public.ok_or_else(|| CallError::Malformed { action: "kms:GetPublicKey".to_owned() })?
+        let public = body?["PublicKey"]
+            .as_str()
+            .and_then(key::fingerprint_of_base64);
+        public.ok_or_else(|| CallError::Malformed {
+            action: "kms:GetPublicKey".to_owned(),
+        })?
     } else if let Some(name) = &arguments.ssm {
         let body: Result<Value, Error> = aws::block_on(async {
             let session = Session::open(settings).await?;
-            Ok(session.ssm("GetParameter", &json!({ "Name": name, "WithDecryption": true })).await?)
+            Ok(session
+                .ssm(
+                    "GetParameter",
+                    &json!({ "Name": name, "WithDecryption": true }),
+                )
+                .await?)
         })?;
         let body = body?;
         let pem = body["Parameter"]["Value"].as_str().unwrap_or_default();
@@ -191,19 +249,29 @@ fn fingerprint(settings: &Settings, arguments: &KeyFingerprint) -> Result<(), Er
     } else {
         AppKey::parse(&read(arguments.file.as_deref())?)?.fingerprint()
     };
-    print(&if settings.json { format!("{}\n", json!({ "fingerprint": fingerprint })) } else { format!("{fingerprint}\n") })
+    print(&if settings.json {
+        format!("{}\n", json!({ "fingerprint": fingerprint }))
+    } else {
+        format!("{fingerprint}\n")
+    })
 }
 
 fn read(file: Option<&Path>) -> Result<SecretString, Error> {
     let source: Box<dyn Read> = match file {
         Some(path) => {
             let opened = File::open(path);
-            Box::new(opened.map_err(|source| Error::Stdio { what: "cannot open the PEM file", source })?)
+            Box::new(opened.map_err(|source| Error::Stdio {
+                what: "cannot open the PEM file",
+                source,
+            })?)
         }
         None => Box::new(io::stdin()),
     };
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
     let read = source.take(LARGEST_PEM).read_to_string(&mut text);
-    read.map_err(|source| Error::Stdio { what: "cannot read the PEM", source })?;
+    read.map_err(|source| Error::Stdio {
+        what: "cannot read the PEM",
+        source,
+    })?;
     Ok(SecretString::from(text.as_str()))
 }

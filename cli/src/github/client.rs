@@ -70,9 +70,20 @@ impl<'a> GitHub<'a> {
     }
 
     /// GitHub, with its REST API at this URL.
-    pub fn at(api: String, host: &'a Host, token: &'a SecretString, diagnostics: Diagnostics) -> Self {
+    pub fn at(
+        api: String,
+        host: &'a Host,
+        token: &'a SecretString,
+        diagnostics: Diagnostics,
+    ) -> Self {
         let api = api.trim_end_matches('/').to_owned();
-        Self { http: HttpClient::new(TIMEOUT), api, host, token, diagnostics }
+        Self {
+            http: HttpClient::new(TIMEOUT),
+            api,
+            host,
+            token,
+            diagnostics,
+        }
     }
 
     /// Revokes the token. A token that GitHub does not accept is revoked already.
