@@ -5,7 +5,10 @@ use std::fs;
 use sandbox::PrivateKey;
 use serde_json::Value;
 
-use crate::support::{Client, World};
+use crate::support::{
+    Client, World,
+    operator::{Account, Operator},
+};
 
 fn key() -> PrivateKey {
     PrivateKey::fresh(2048)
@@ -302,4 +305,252 @@ fn ssm_gets_a_secure_string_and_is_not_overwritten_by_accident() {
         .client(&["key", "import", "--ssm", "/x"])
         .stdin(key.pem())
         .fails(2);
+}
+
+/// A function whose key is rotated, and the App's new key, which GitHub knows already.
+fn rotatable(kms: bool) -> (World, PrivateKey) {
+    let new = key();
+    let public = new.public();
+    let world = World::with(|scenario| {
+        let scenario = scenario.github(move |github| github.app_mut().keys.push(public));
+        if kms {
+            // The function names the key by its alias.
+            scenario
+                .kms_key()
+                .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", sandbox::KMS_ALIAS)
+        } else {
+            scenario
+        }
+    });
+    (world, new)
+}
+
+fn use_alias(account: &mut Account, signing: &[&str]) {
+    for (name, value) in [
+        ("KMS_KEY_ID", sandbox::KMS_ALIAS.to_owned()),
+        ("CLIENT_ID", sandbox::CLIENT_ID.to_owned()),
+        ("INSTALLATION_ID", sandbox::INSTALLATION_ID.to_string()),
+    ] {
+        account
+            .variables()
+            .insert(format!("GITHUB_TOKEN_BROKER_{name}"), value.into());
+    }
+    let statement =
+        serde_json::json!({ "Effect": "Allow", "Action": "kms:Sign", "Resource": signing });
+    account.role_policy["Statement"]
+        .as_array_mut()
+        .unwrap()
+        .push(statement);
+}
+
+#[test]
+fn rotate_replaces_the_key_in_ssm() {
+    let (world, new) = rotatable(false);
+    let operator = Operator::new(&world);
+    let old = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (0, ""),
+        "{finished:?}"
+    );
+    let steps = [
+        "GitHub accepts the new key",
+        "contains the new key",
+        "the function minted a token with the new key",
+    ];
+    for (line, step) in finished.stdout.lines().zip(steps) {
+        assert!(
+            line.starts_with("done: ") && line.contains(step),
+            "{finished:?}"
+        );
+    }
+    assert!(
+        finished
+            .stdout
+            .contains(&format!("delete the old key ({})", old.trim())),
+        "{finished:?}"
+    );
+    let stored = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    assert_eq!(stored.trim(), openssl_fingerprint(&new.pem()));
+    assert!(!world.is_alive(&world.newest_token()));
+    // Once more: there is nothing to do.
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert!(
+        finished.code == 1 && finished.stderr.contains("contains this key already"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn rotate_changes_nothing_if_github_does_not_know_the_key() {
+    let world = World::new();
+    let operator = Operator::new(&world);
+    let old = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    let stderr = operator
+        .client(&["key", "rotate"])
+        .stdin(key().pem())
+        .fails(1);
+    assert!(
+        stderr.contains("the key does not belong to the App"),
+        "{stderr}"
+    );
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+            .stdout(),
+        old
+    );
+    assert_eq!(world.minted(), 0);
+}
+
+#[test]
+fn rotate_goes_back_if_the_function_cannot_mint() {
+    let (world, new) = rotatable(false);
+    let operator = Operator::new(&world);
+    let old = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    world.sandbox().github().installation_mut().suspended = true;
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert_eq!(finished.code, 1);
+    assert!(
+        finished.stderr.contains("InstallationSuspended: ")
+            && finished.stderr.contains("uses the old key again"),
+        "{finished:?}"
+    );
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+            .stdout(),
+        old
+    );
+}
+
+#[test]
+fn rotate_moves_the_alias_to_a_new_kms_key() {
+    let (world, new) = rotatable(true);
+    let operator = Operator::new(&world);
+    use_alias(
+        &mut operator.account(),
+        &["arn:aws:kms:us-east-1:123456789012:key/*"],
+    );
+    let finished = operator
+        .client(&["key", "rotate", "--json"])
+        .stdin(new.pem())
+        .run();
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (0, ""),
+        "{finished:?}"
+    );
+    let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(
+        (
+            report["done"].as_array().unwrap().len(),
+            report["left"].as_array().unwrap().len()
+        ),
+        (5, 4),
+        "{report:#}"
+    );
+    assert_eq!(report["fingerprint"], openssl_fingerprint(&new.pem()));
+    let alias = world
+        .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+        .stdout();
+    assert_eq!(alias.trim(), openssl_fingerprint(&new.pem()));
+    assert_eq!(world.minted(), 1);
+    assert!(!world.is_alive(&world.newest_token()));
+}
+
+#[test]
+fn rotate_waits_for_the_roles_permission_and_continues() {
+    let (world, new) = rotatable(true);
+    let operator = Operator::new(&world);
+    use_alias(&mut operator.account(), &[sandbox::KMS_KEY_ARN]);
+    let finished = operator
+        .client(&["key", "rotate", "--json"])
+        .stdin(new.pem())
+        .run();
+    assert!(
+        finished.code == 1 && finished.stderr.contains("still uses the old key"),
+        "{finished:?}"
+    );
+    let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let left = report["left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step.as_str().unwrap())
+        .collect::<Vec<_>>();
+    let arn = left[1]
+        .split_whitespace()
+        .find(|word| word.starts_with("arn:"))
+        .unwrap()
+        .to_owned();
+    assert!(
+        left[0].contains(&arn) && left[0].contains("signing_key_arns"),
+        "{left:?}"
+    );
+    assert_ne!(
+        world
+            .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+            .stdout()
+            .trim(),
+        openssl_fingerprint(&new.pem())
+    );
+    // After the apply, the same KMS key is used.
+    use_alias(&mut operator.account(), &[&arn]);
+    let finished = operator
+        .client(&["key", "rotate", "--key-id", &arn])
+        .stdin(new.pem())
+        .run();
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (0, ""),
+        "{finished:?}"
+    );
+    assert!(
+        finished
+            .stdout
+            .contains(&format!("done: {arn} holds the new key")),
+        "{finished:?}"
+    );
+    assert_eq!(
+        operations(&world)
+            .iter()
+            .filter(|operation| *operation == "CreateKey")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn rotate_moves_the_alias_back_if_the_function_cannot_mint() {
+    let (world, new) = rotatable(true);
+    let operator = Operator::new(&world);
+    use_alias(
+        &mut operator.account(),
+        &["arn:aws:kms:us-east-1:123456789012:key/*"],
+    );
+    let old = world
+        .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+        .stdout();
+    world.sandbox().github().installation_mut().suspended = true;
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert!(
+        finished.code == 1 && finished.stderr.contains("uses the old key again"),
+        "{finished:?}"
+    );
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+            .stdout(),
+        old
+    );
 }
