@@ -125,7 +125,11 @@ pub enum Command {
     Check(Check),
 
     /// Manage the App's private key
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        disable_help_subcommand = true
+    )]
     Key(Key),
 
     /// Print the version
