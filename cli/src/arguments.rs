@@ -125,7 +125,11 @@ pub enum Command {
     Check(Check),
 
     /// Manage the App's private key
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        disable_help_subcommand = true
+    )]
     Key(Key),
 
     /// Print the version
@@ -211,6 +215,13 @@ pub enum Key {
     /// never written to a disk. KMS keys cost about $1 a month. With --ssm, stores it as a SecureString instead.
     Import(KeyImport),
 
+    /// Replace the App's private key without an interruption
+    ///
+    /// Create the new private key on the App's settings page first, and pass it here. The command proves that GitHub accepts it,
+    /// imports it next to the old one, switches the function over (the KMS alias or the SSM parameter that it uses), and proves
+    /// that the function can mint. If it cannot, the command switches back. Then it says what is left to do.
+    Rotate(KeyRotate),
+
     /// Print the fingerprint that the App's settings page shows
     Fingerprint(KeyFingerprint),
 }
@@ -235,6 +246,18 @@ pub struct KeyImport {
     pub overwrite: bool,
 
     /// The PEM file [default: standard input]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `key rotate`.
+#[derive(Debug, Args)]
+pub struct KeyRotate {
+    /// A KMS key that holds the new private key already, or an empty one, instead of a new one
+    #[arg(long, value_name = "ID|ARN")]
+    pub key_id: Option<String>,
+
+    /// The PEM file of the new private key [default: standard input]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
 }

@@ -54,6 +54,29 @@ pub enum KeyError {
         /// What exists now, and how to go on.
         left: String,
     },
+    /// The function is not in a state in which its key can be replaced.
+    #[error("{detail}. {remedy}")]
+    NotReady {
+        /// What is wrong.
+        detail: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The function could not mint with the new key. It uses the old one again.
+    #[error("the function cannot mint with the new key: {0}. It uses the old key again")]
+    RolledBack(Box<crate::error::Error>),
+    /// The function could not mint with the new key, and the old one could not be put back.
+    #[error(
+        "the function cannot mint with the new key: {mint}. Going back to the old key failed too: {rollback}. {remedy}"
+    )]
+    RollbackFailed {
+        /// Why the function cannot mint.
+        mint: Box<crate::error::Error>,
+        /// Why the old key is not back.
+        rollback: Box<crate::error::Error>,
+        /// What to do.
+        remedy: String,
+    },
     /// The parameter exists.
     #[error("the parameter {0} exists. Pass --overwrite to replace it")]
     ParameterExists(String),

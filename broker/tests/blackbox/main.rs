@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 mod clock;
-mod concurrency;
 mod configuration;
 mod demo;
 mod fault_matrix;

@@ -41,9 +41,16 @@ const SKEW_TO_WARN: u64 = 30;
 const FEW_REQUESTS: u64 = 500;
 
 /// What the App signs with.
-enum Signer {
+pub enum Signer {
+    /// A private key.
     PrivateKey(PrivateKey),
-    Kms { session: Box<Session>, id: String },
+    /// A key in KMS, in the region of the session.
+    Kms {
+        /// KMS.
+        session: Box<Session>,
+        /// The key.
+        id: String,
+    },
 }
 
 /// GitHub, as the App sees it.
@@ -93,6 +100,62 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
     }
     report.add(excess(&wanted_permissions(config), &levels(&app)));
     report.add(github.rate_limit().await);
+}
+
+/// Whether GitHub accepts this key for the App.
+///
+/// # Errors
+/// It does not: the finding says why.
+pub async fn verify_key(
+    session: &Session,
+    config: &Config,
+    settings: &Settings,
+    signer: &Signer,
+) -> Result<(), Finding> {
+    let client_id = client_id(session, config).await?;
+    let jwt = jwt(&client_id, signer).await?;
+    let base = config.api_base.to_string().trim_end_matches('/').to_owned();
+    let github = AsApp {
+        http: HttpClient::new(TIMEOUT),
+        base,
+        jwt,
+        config,
+        settings,
+    };
+    let mut report = Report::default();
+    if github.app(&client_id, &mut report).await.is_some() {
+        return Ok(());
+    }
+    let unknown = || Finding::skip("app.key", "GitHub did not answer", "Retry");
+    Err(report
+        .checks
+        .into_iter()
+        .find(|finding| finding.id == "app.key")
+        .unwrap_or_else(unknown))
+}
+
+async fn client_id(session: &Session, config: &Config) -> Result<ClientId, Finding> {
+    let name = match &config.app.client_id {
+        Setting::Value(id) => return Ok(id.clone()),
+        Setting::Parameter(name) => name.as_str(),
+    };
+    let read = session
+        .ssm(
+            "GetParameter",
+            &json!({ "Name": name, "WithDecryption": true }),
+        )
+        .await;
+    let body = read.map_err(|error| not_checked("app.key", &error))?;
+    let id = body["Parameter"]["Value"]
+        .as_str()
+        .and_then(ClientId::parse);
+    id.ok_or_else(|| {
+        Finding::fail(
+            "app.key",
+            format!("{name} does not contain a client ID"),
+            "Correct the parameter first",
+        )
+    })
 }
 
 async fn credentials(

@@ -49,7 +49,7 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
     };
     report.add(compare(&grant, config));
     let github = GitHub::at(
-        config.api_base.to_string(),
+        &config.api_base.to_string(),
         &settings.host,
         &grant.token,
         settings.diagnostics,

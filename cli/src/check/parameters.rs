@@ -180,7 +180,8 @@ fn private_key(name: &str, parameter: &Value) -> Finding {
     )
 }
 
-async fn key_of(session: &Session, name: &str, report: &mut Report) -> Option<String> {
+/// The customer key that encrypts a parameter. `None` for the key that AWS manages, and if it cannot be read.
+pub async fn key_of(session: &Session, name: &str, report: &mut Report) -> Option<String> {
     let filter =
         json!({ "ParameterFilters": [{ "Key": "Name", "Option": "Equals", "Values": [name] }] });
     match session.ssm("DescribeParameters", &filter).await {

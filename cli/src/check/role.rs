@@ -6,7 +6,7 @@ use super::{
     Subject, not_checked,
     parameters::Encrypted,
     policy,
-    report::{Finding, Report},
+    report::{Finding, Report, Status},
 };
 use crate::aws::{operator::CallError, session::Session};
 
@@ -50,6 +50,31 @@ pub async fn check(
     );
     report.add(nothing_in_excess(session, deployed).await);
     report.add(no_alias(session, deployed).await);
+}
+
+/// Whether IAM lets the role sign with this KMS key. `None` if the operator may not ask.
+pub async fn can_sign(session: &Session, deployed: &Subject, arn: &str) -> Option<bool> {
+    let finding = needs_are_met(session, &[signature(arn)], deployed).await;
+    match finding.status {
+        Status::Pass => Some(true),
+        Status::Fail => Some(false),
+        _ => None,
+    }
+}
+
+fn signature(arn: &str) -> Need {
+    let context = vec![
+        (
+            "kms:SigningAlgorithm",
+            "RSASSA_PKCS1_V1_5_SHA_256".to_owned(),
+        ),
+        ("kms:MessageType", "RAW".to_owned()),
+    ];
+    Need {
+        action: "kms:Sign",
+        resource: arn.to_owned(),
+        context,
+    }
 }
 
 fn needs(
@@ -96,20 +121,7 @@ fn needs(
             });
         }
     }
-    if let Some(arn) = signing_key {
-        let context = vec![
-            (
-                "kms:SigningAlgorithm",
-                "RSASSA_PKCS1_V1_5_SHA_256".to_owned(),
-            ),
-            ("kms:MessageType", "RAW".to_owned()),
-        ];
-        needs.push(Need {
-            action: "kms:Sign",
-            resource: arn.to_owned(),
-            context,
-        });
-    }
+    needs.extend(signing_key.map(signature));
     let stream = deployed.arn_of(
         "logs",
         &format!("log-group:{}:log-stream:check", deployed.log_group),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Subject, not_checked,
     policy::{self, Statement},
-    report::{Finding, Report},
+    report::{Finding, Report, Status},
 };
 use crate::{aws::session::Session, key};
 
@@ -37,11 +37,25 @@ pub async fn check(
             return None;
         }
     };
-    report.add(state(&metadata, id));
-    report.add(kind(&metadata));
+    let (state, kind) = (state(&metadata, id), kind(&metadata));
+    let is_usable = [&state, &kind]
+        .iter()
+        .all(|finding| finding.status == Status::Pass);
+    report.add(state);
+    report.add(kind);
     report.add(expiry(&metadata));
-    report.add(can_sign(session, id).await);
-    report.add(fingerprint(session, id).await);
+    if is_usable {
+        report.add(can_sign(session, id).await);
+        report.add(fingerprint(session, id).await);
+    } else {
+        for id in ["kms.sign", "kms.fingerprint"] {
+            report.add(Finding::skip(
+                id,
+                "the key cannot sign in this state",
+                "Correct the failure above first",
+            ));
+        }
+    }
     let arn = metadata["Arn"].as_str()?.to_owned();
     report.add(key_policy(session, &arn, deployed).await);
     Some(arn)

@@ -66,12 +66,12 @@ pub struct GitHub<'a> {
 impl<'a> GitHub<'a> {
     /// Nothing is sent yet.
     pub fn new(host: &'a Host, token: &'a SecretString, diagnostics: Diagnostics) -> Self {
-        Self::at(host.api(), host, token, diagnostics)
+        Self::at(&host.api(), host, token, diagnostics)
     }
 
     /// GitHub, with its REST API at this URL.
     pub fn at(
-        api: String,
+        api: &str,
         host: &'a Host,
         token: &'a SecretString,
         diagnostics: Diagnostics,

@@ -22,8 +22,7 @@ fn man_page_names_every_command_and_option() {
     let page = Client::new(&["man"]).stdout();
     let plain = page.replace('\\', "");
     let command = built();
-    for subcommand in command.get_subcommands() {
-        let name = subcommand.get_name();
+    for (name, subcommand) in leaves(&command) {
         assert!(
             plain.contains(&format!("COMMAND {}", name.to_uppercase())),
             "{name}"
@@ -113,11 +112,8 @@ fn reference() -> String {
         .unwrap();
     }
     page.push_str(ENVIRONMENT);
-    for subcommand in command
-        .get_subcommands()
-        .filter(|subcommand| subcommand.get_name() != "help")
-    {
-        writeln!(page, "\n## `{}`\n", subcommand.get_name()).unwrap();
+    for (name, subcommand) in leaves(&command) {
+        writeln!(page, "\n## `{name}`\n").unwrap();
         let rendered = subcommand.clone().render_usage().to_string();
         writeln!(
             page,
@@ -157,6 +153,27 @@ fn reference() -> String {
         text = text.replace("\n\n\n", "\n\n");
     }
     format!("{}\n", text.trim_end())
+}
+
+/// The commands that do something, with their whole names.
+fn leaves(command: &Command) -> Vec<(String, &Command)> {
+    let mut found = Vec::new();
+    for subcommand in command
+        .get_subcommands()
+        .filter(|subcommand| subcommand.get_name() != "help")
+    {
+        let name = subcommand.get_name();
+        let below = leaves(subcommand);
+        if below.is_empty() {
+            found.push((name.to_owned(), subcommand));
+        }
+        found.extend(
+            below
+                .into_iter()
+                .map(|(leaf, command)| (format!("{name} {leaf}"), command)),
+        );
+    }
+    found
 }
 
 fn options(command: &Command, global: bool) -> Vec<&Arg> {
@@ -237,7 +254,7 @@ const EXIT_CODES: &str = "
 | code | meaning |
 |---|---|
 | 0 | Success |
-| 1 | Failure |
+| 1 | Failure. `check`: a check failed |
 | 2 | The command line is wrong |
 | 111 | `exec`: there is no token |
 | 126 | `exec`: the command is not executable |

@@ -10,9 +10,11 @@
 mod action;
 mod aws;
 mod cache;
+mod check;
 mod exec;
 mod git;
 mod help;
+mod key;
 mod setup_git;
 mod support;
 mod token;

@@ -2,6 +2,7 @@
 //! [`server`]: a scripted HTTP server, for what only goes wrong at AWS. [`git_server`]: GitHub's web server for git.
 
 pub(crate) mod git_server;
+pub(crate) mod operator;
 pub(crate) mod server;
 
 use std::{

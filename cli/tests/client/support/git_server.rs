@@ -10,8 +10,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use base64ct::{Base64, Encoding as _};
-use serde_json::json;
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::server::{Request, Response, Server};
@@ -29,6 +29,7 @@ type Judge = Arc<dyn Fn(&str) -> Option<Access> + Send + Sync>;
 pub(crate) struct GitServer {
     server: Server,
     judge: Arc<Mutex<Option<Judge>>>,
+    permissions: Arc<Mutex<Option<Value>>>,
     _folder: TempDir,
     bare: PathBuf,
 }
@@ -41,7 +42,12 @@ impl GitServer {
         let judge = Arc::<Mutex<Option<Judge>>>::default();
         let (api, root, decide) = (api.to_owned(), folder.path().to_owned(), Arc::clone(&judge));
         let name = repository.to_ascii_lowercase();
+        let permissions = Arc::<Mutex<Option<Value>>>::default();
+        let of_app = Arc::clone(&permissions);
         let server = Server::start(move |request| {
+            if request.target == "/api/v3/app" {
+                return app(&api, request, of_app.lock().unwrap().clone());
+            }
             if let Some(rest) = request.target.strip_prefix("/api/v3") {
                 return forward(&api, rest, request);
             }
@@ -65,6 +71,7 @@ impl GitServer {
         Self {
             server,
             judge,
+            permissions,
             _folder: folder,
             bare,
         }
@@ -92,6 +99,11 @@ impl GitServer {
         fs::write(folder.join("README.md"), text).unwrap();
         git(folder, &["commit", "-qam", text]);
         git(folder, &["push", "-q", "origin", "main"]);
+    }
+
+    /// The App's permissions, if they differ from those of the installation.
+    pub(crate) fn app_permissions(&self, permissions: Value) {
+        *self.permissions.lock().unwrap() = Some(permissions);
     }
 
     /// Decides about tokens in place of the sandbox's GitHub.
@@ -163,8 +175,44 @@ fn ask(api: &str, token: &str) -> Option<Access> {
     })
 }
 
-/// Passes a request on to the sandbox's REST API.
-fn forward(api: &str, path: &str, request: &Request) -> Response {
+/// `GET /app`. The sandbox authenticates the App where it looks for the installation.
+fn app(api: &str, request: &Request, permissions: Option<Value>) -> Response {
+    let found = forward(
+        api,
+        &format!("/repos/{}/installation", super::REPOSITORY),
+        request,
+    );
+    let body: Value = serde_json::from_slice(&found.body).unwrap_or_default();
+    if ![sandbox::CLIENT_ID, "123456"].contains(&issuer(request).unwrap_or_default().as_str()) {
+        return Response::new(
+            404,
+            json!({ "message": "Integration not found" }).to_string(),
+        );
+    }
+    if found.status == 401 {
+        return found;
+    }
+    let of_installation = if found.status == 200 {
+        body["permissions"].clone()
+    } else {
+        json!({ "metadata": "read" })
+    };
+    let permissions = permissions.unwrap_or(of_installation);
+    let app = json!({ "id": 123_456, "slug": "sandbox-app", "owner": { "login": "octo-org" }, "permissions": permissions });
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+    Response::new(200, app.to_string()).header("date", &date)
+}
+
+/// The issuer of the JWT, unverified.
+fn issuer(request: &Request) -> Option<String> {
+    let claims = request.header("authorization")?.split('.').nth(1)?;
+    let claims: Value =
+        serde_json::from_slice(&Base64UrlUnpadded::decode_vec(claims).ok()?).ok()?;
+    claims["iss"].as_str().map(str::to_owned)
+}
+
+/// Passes a request on to the sandbox.
+pub(crate) fn forward(api: &str, path: &str, request: &Request) -> Response {
     let (host, base) = api
         .strip_prefix("http://")
         .unwrap()
@@ -194,14 +242,12 @@ fn forward(api: &str, path: &str, request: &Request) -> Response {
         .unwrap_or(502);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
     let mut response = Response::new(status, body);
-    if let Some(line) = head
-        .lines()
-        .find(|line| line.to_ascii_lowercase().starts_with("x-github-request-id"))
-    {
-        response = response.header(
-            "x-github-request-id",
-            line.split_once(':').unwrap().1.trim(),
-        );
+    for (name, value) in head.lines().filter_map(|line| line.split_once(": ")) {
+        if !["content-length", "connection", "transfer-encoding"]
+            .contains(&name.to_ascii_lowercase().as_str())
+        {
+            response = response.header(name, value);
+        }
     }
     response
 }

@@ -1,0 +1,556 @@
+//! `key`: the App's private key, into KMS or SSM, without a trace of it anywhere else.
+
+use std::fs;
+
+use sandbox::PrivateKey;
+use serde_json::Value;
+
+use crate::support::{
+    Client, World,
+    operator::{Account, Operator},
+};
+
+fn key() -> PrivateKey {
+    PrivateKey::fresh(2048)
+}
+
+fn openssl_fingerprint(pem: &str) -> String {
+    let openssl =
+        "openssl rsa -pubout -outform DER 2>/dev/null | openssl dgst -sha256 -binary | base64";
+    let output = Client::program("sh")
+        .args(&["-c", openssl])
+        .stdin(pem)
+        .stdout();
+    format!("SHA256:{}", output.trim())
+}
+
+/// The operations of KMS that the client called, in order.
+fn operations(world: &World) -> Vec<String> {
+    let requests = world.sandbox().requests();
+    let targets = requests
+        .iter()
+        .filter_map(|request| request.header("x-amz-target"));
+    targets
+        .filter_map(|target| target.strip_prefix("TrentService."))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn fingerprint_is_the_one_of_openssl() {
+    let key = key();
+    let expected = format!("{}\n", openssl_fingerprint(&key.pem()));
+    assert_eq!(
+        Client::new(&["key", "fingerprint"])
+            .stdin(key.pem())
+            .stdout(),
+        expected
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.pem");
+    fs::write(&file, key.pem().replace('\n', "\r\n")).unwrap();
+    assert_eq!(
+        Client::new(&["key", "fingerprint", file.to_str().unwrap()]).stdout(),
+        expected
+    );
+    let json: Value = serde_json::from_str(
+        &Client::new(&["key", "fingerprint", "--json"])
+            .stdin(key.pem())
+            .stdout(),
+    )
+    .unwrap();
+    assert_eq!(json["fingerprint"], expected.trim());
+    let world = World::with(|scenario| scenario.key(key.clone()));
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+            .stdout(),
+        expected
+    );
+}
+
+#[test]
+fn what_is_no_key_is_reported_and_not_repeated() {
+    for text in [
+        "",
+        "secret",
+        "-----BEGIN PUBLIC KEY-----\nc2VjcmV0\n-----END PUBLIC KEY-----\n",
+        &key().pem()[..500],
+    ] {
+        let stderr = Client::new(&["key", "fingerprint"]).stdin(text).fails(1);
+        assert!(
+            stderr.contains("Download a new one")
+                && !stderr.contains("secret")
+                && !stderr.contains("MII"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn import_creates_a_key_that_signs_for_the_app() {
+    let world = World::new();
+    let key = key();
+    let finished = world
+        .client(&["key", "import", "--alias", "my-app"])
+        .stdin(key.pem())
+        .run();
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (0, ""),
+        "{finished:?}"
+    );
+    assert!(
+        finished
+            .stdout
+            .starts_with("Creating a KMS key. It costs about $1 a month"),
+        "{finished:?}"
+    );
+    assert!(
+        finished.stdout.contains(&openssl_fingerprint(&key.pem())),
+        "{finished:?}"
+    );
+    let arn = finished
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("key:"))
+        .unwrap()
+        .trim()
+        .to_owned();
+    assert!(
+        finished
+            .stdout
+            .contains(&format!("signing_key_arns = [\"{arn}\"]")),
+        "{finished:?}"
+    );
+    assert_eq!(
+        operations(&world),
+        [
+            "CreateKey",
+            "GetParametersForImport",
+            "ImportKeyMaterial",
+            "GetPublicKey",
+            "CreateAlias"
+        ]
+    );
+    for name in [arn.as_str(), "alias/my-app"] {
+        let fingerprint = world
+            .client(&["key", "fingerprint", "--key-id", name])
+            .stdout();
+        assert_eq!(
+            fingerprint.trim(),
+            openssl_fingerprint(&key.pem()),
+            "{name}"
+        );
+    }
+    // The private key left this process wrapped only.
+    let body = key.pem().lines().nth(1).unwrap().to_owned();
+    for request in world.sandbox().requests() {
+        assert!(!String::from_utf8_lossy(&request.body).contains(&body));
+    }
+}
+
+#[test]
+fn import_does_not_expire_and_names_its_purpose() {
+    let world = World::new();
+    world
+        .client(&["key", "import", "--json"])
+        .stdin(key().pem())
+        .stdout();
+    let requests = world.sandbox().requests();
+    let body = |operation: &str| {
+        requests
+            .iter()
+            .find(|request| {
+                request.header("x-amz-target") == Some(&format!("TrentService.{operation}"))
+            })
+            .unwrap()
+            .json()
+    };
+    assert_eq!(
+        body("ImportKeyMaterial")["ExpirationModel"],
+        "KEY_MATERIAL_DOES_NOT_EXPIRE"
+    );
+    let create = body("CreateKey");
+    assert_eq!(
+        (&create["Origin"], &create["KeyUsage"], &create["KeySpec"]),
+        (
+            &"EXTERNAL".into(),
+            &"SIGN_VERIFY".into(),
+            &"RSA_2048".into()
+        )
+    );
+    assert!(
+        create["Description"]
+            .as_str()
+            .unwrap()
+            .contains("GitHub App")
+    );
+    assert_eq!(create["Policy"], Value::Null, "KMS's default key policy");
+}
+
+#[test]
+fn import_uses_an_empty_key() {
+    let key = key();
+    let of_app = key.clone();
+    // KMS accepts only the same material again.
+    let world = World::with(|scenario| {
+        scenario
+            .key(of_app)
+            .kms_key()
+            .kms(|kms| kms.delete_material(sandbox::KMS_KEY_ID))
+    });
+    let import = || {
+        world
+            .client(&["key", "import", "--json", "--key-id", sandbox::KMS_KEY_ID])
+            .stdin(key.pem())
+    };
+    let json: Value = serde_json::from_str(&import().stdout()).unwrap();
+    assert_eq!(json["key_arn"], sandbox::KMS_KEY_ARN);
+    assert_eq!(json["fingerprint"], openssl_fingerprint(&key.pem()));
+    assert!(!operations(&world).contains(&"CreateKey".to_owned()));
+    // Now it is not empty any more.
+    let stderr = import().fails(1);
+    assert!(
+        stderr.contains("its state is Enabled, not PendingImport"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn failed_import_cleans_up_and_says_so() {
+    let world = World::with(|scenario| scenario.deny("kms:ImportKeyMaterial"));
+    let stderr = {
+        let finished = world.client(&["key", "import"]).stdin(key().pem()).run();
+        assert_eq!(finished.code, 1);
+        finished.stderr
+    };
+    assert!(
+        stderr.contains("kms:ImportKeyMaterial: AccessDeniedException"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("is empty, and KMS deletes it in 7 days"),
+        "{stderr}"
+    );
+    assert!(operations(&world).contains(&"ScheduleKeyDeletion".to_owned()));
+
+    let world = World::with(|scenario| {
+        scenario
+            .deny("kms:ImportKeyMaterial")
+            .deny("kms:ScheduleKeyDeletion")
+    });
+    let finished = world.client(&["key", "import"]).stdin(key().pem()).run();
+    assert!(
+        finished
+            .stderr
+            .contains("Continue with --key-id arn:aws:kms:"),
+        "{finished:?}"
+    );
+
+    let world = World::with(|scenario| scenario.deny("kms:CreateAlias"));
+    let finished = world
+        .client(&["key", "import", "--alias", "a"])
+        .stdin(key().pem())
+        .run();
+    assert!(
+        finished
+            .stderr
+            .contains("is enabled and holds the App's key"),
+        "{finished:?}"
+    );
+    assert!(!operations(&world).contains(&"ScheduleKeyDeletion".to_owned()));
+}
+
+#[test]
+fn ssm_gets_a_secure_string_and_is_not_overwritten_by_accident() {
+    let world = World::new();
+    let key = key();
+    let import = |name: &'static str, overwrite: bool| {
+        let mut args = vec!["key", "import", "--ssm", name, "--kms-key-id", "alias/app"];
+        if overwrite {
+            args.push("--overwrite");
+        }
+        world.client(&args).stdin(key.pem())
+    };
+    let printed = import("/new/key", false).stdout();
+    assert!(
+        printed.contains("/new/key (version 1, SecureString)")
+            && printed.contains(&openssl_fingerprint(&key.pem())),
+        "{printed}"
+    );
+    let stderr = import("/new/key", false).fails(1);
+    assert!(stderr.contains("exists. Pass --overwrite"), "{stderr}");
+    import("/new/key", true).stdout();
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--ssm", "/new/key"])
+            .stdout()
+            .trim(),
+        openssl_fingerprint(&key.pem())
+    );
+    let put = world
+        .sandbox()
+        .requests()
+        .into_iter()
+        .find(|request| request.header("x-amz-target") == Some("AmazonSSM.PutParameter"))
+        .unwrap()
+        .json();
+    assert_eq!(
+        (&put["Type"], &put["KeyId"]),
+        (&"SecureString".into(), &"alias/app".into())
+    );
+    // Without the key that encrypts it, AWS's default key would decide who can read it.
+    world
+        .client(&["key", "import", "--ssm", "/x"])
+        .stdin(key.pem())
+        .fails(2);
+}
+
+/// A function whose key is rotated, and the App's new key, which GitHub knows already.
+fn rotatable(kms: bool) -> (World, PrivateKey) {
+    let new = key();
+    let public = new.public();
+    let world = World::with(|scenario| {
+        let scenario = scenario.github(move |github| github.app_mut().keys.push(public));
+        if kms {
+            // The function names the key by its alias.
+            scenario
+                .kms_key()
+                .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", sandbox::KMS_ALIAS)
+        } else {
+            scenario
+        }
+    });
+    (world, new)
+}
+
+fn use_alias(account: &mut Account, signing: &[&str]) {
+    for (name, value) in [
+        ("KMS_KEY_ID", sandbox::KMS_ALIAS.to_owned()),
+        ("CLIENT_ID", sandbox::CLIENT_ID.to_owned()),
+        ("INSTALLATION_ID", sandbox::INSTALLATION_ID.to_string()),
+    ] {
+        account
+            .variables()
+            .insert(format!("GITHUB_TOKEN_BROKER_{name}"), value.into());
+    }
+    let statement =
+        serde_json::json!({ "Effect": "Allow", "Action": "kms:Sign", "Resource": signing });
+    account.role_policy["Statement"]
+        .as_array_mut()
+        .unwrap()
+        .push(statement);
+}
+
+#[test]
+fn rotate_replaces_the_key_in_ssm() {
+    let (world, new) = rotatable(false);
+    let operator = Operator::new(&world);
+    let old = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (0, ""),
+        "{finished:?}"
+    );
+    let steps = [
+        "GitHub accepts the new key",
+        "contains the new key",
+        "the function minted a token with the new key",
+    ];
+    for (line, step) in finished.stdout.lines().zip(steps) {
+        assert!(
+            line.starts_with("done: ") && line.contains(step),
+            "{finished:?}"
+        );
+    }
+    assert!(
+        finished
+            .stdout
+            .contains(&format!("delete the old key ({})", old.trim())),
+        "{finished:?}"
+    );
+    let stored = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    assert_eq!(stored.trim(), openssl_fingerprint(&new.pem()));
+    assert!(!world.is_alive(&world.newest_token()));
+    // Once more: there is nothing to do.
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert!(
+        finished.code == 1 && finished.stderr.contains("contains this key already"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn rotate_changes_nothing_if_github_does_not_know_the_key() {
+    let world = World::new();
+    let operator = Operator::new(&world);
+    let old = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    let stderr = operator
+        .client(&["key", "rotate"])
+        .stdin(key().pem())
+        .fails(1);
+    assert!(
+        stderr.contains("the key does not belong to the App"),
+        "{stderr}"
+    );
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+            .stdout(),
+        old
+    );
+    assert_eq!(world.minted(), 0);
+}
+
+#[test]
+fn rotate_goes_back_if_the_function_cannot_mint() {
+    let (world, new) = rotatable(false);
+    let operator = Operator::new(&world);
+    let old = world
+        .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+        .stdout();
+    world.sandbox().github().installation_mut().suspended = true;
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert_eq!(finished.code, 1);
+    assert!(
+        finished.stderr.contains("InstallationSuspended: ")
+            && finished.stderr.contains("uses the old key again"),
+        "{finished:?}"
+    );
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
+            .stdout(),
+        old
+    );
+}
+
+#[test]
+fn rotate_moves_the_alias_to_a_new_kms_key() {
+    let (world, new) = rotatable(true);
+    let operator = Operator::new(&world);
+    use_alias(
+        &mut operator.account(),
+        &["arn:aws:kms:us-east-1:123456789012:key/*"],
+    );
+    let finished = operator
+        .client(&["key", "rotate", "--json"])
+        .stdin(new.pem())
+        .run();
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (0, ""),
+        "{finished:?}"
+    );
+    let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(
+        (
+            report["done"].as_array().unwrap().len(),
+            report["left"].as_array().unwrap().len()
+        ),
+        (5, 4),
+        "{report:#}"
+    );
+    assert_eq!(report["fingerprint"], openssl_fingerprint(&new.pem()));
+    let alias = world
+        .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+        .stdout();
+    assert_eq!(alias.trim(), openssl_fingerprint(&new.pem()));
+    assert_eq!(world.minted(), 1);
+    assert!(!world.is_alive(&world.newest_token()));
+}
+
+#[test]
+fn rotate_waits_for_the_roles_permission_and_continues() {
+    let (world, new) = rotatable(true);
+    let operator = Operator::new(&world);
+    use_alias(&mut operator.account(), &[sandbox::KMS_KEY_ARN]);
+    let finished = operator
+        .client(&["key", "rotate", "--json"])
+        .stdin(new.pem())
+        .run();
+    assert!(
+        finished.code == 1 && finished.stderr.contains("still uses the old key"),
+        "{finished:?}"
+    );
+    let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let left = report["left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step.as_str().unwrap())
+        .collect::<Vec<_>>();
+    let arn = left[1]
+        .split_whitespace()
+        .find(|word| word.starts_with("arn:"))
+        .unwrap()
+        .to_owned();
+    assert!(
+        left[0].contains(&arn) && left[0].contains("signing_key_arns"),
+        "{left:?}"
+    );
+    assert_ne!(
+        world
+            .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+            .stdout()
+            .trim(),
+        openssl_fingerprint(&new.pem())
+    );
+    // After the apply, the same KMS key is used.
+    use_alias(&mut operator.account(), &[&arn]);
+    let finished = operator
+        .client(&["key", "rotate", "--key-id", &arn])
+        .stdin(new.pem())
+        .run();
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (0, ""),
+        "{finished:?}"
+    );
+    assert!(
+        finished
+            .stdout
+            .contains(&format!("done: {arn} holds the new key")),
+        "{finished:?}"
+    );
+    assert_eq!(
+        operations(&world)
+            .iter()
+            .filter(|operation| *operation == "CreateKey")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn rotate_moves_the_alias_back_if_the_function_cannot_mint() {
+    let (world, new) = rotatable(true);
+    let operator = Operator::new(&world);
+    use_alias(
+        &mut operator.account(),
+        &["arn:aws:kms:us-east-1:123456789012:key/*"],
+    );
+    let old = world
+        .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+        .stdout();
+    world.sandbox().github().installation_mut().suspended = true;
+    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    assert!(
+        finished.code == 1 && finished.stderr.contains("uses the old key again"),
+        "{finished:?}"
+    );
+    assert_eq!(
+        world
+            .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
+            .stdout(),
+        old
+    );
+}
