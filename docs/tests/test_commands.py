@@ -169,7 +169,7 @@ def test_mint_token_fails_with_the_error_of_the_broker(deployment):
     with pytest.raises(AssertionError) as ended:
         deployment.terminal.run("./mint-token; echo went on")
     deployment.set_installation("12345678")
-    assert "exit status 1" in str(ended.value)
+    assert "exit code 1" in str(ended.value)
     assert "InstallationMismatch: GitHub repository installation 12345678 does not match" in str(ended.value)
     assert "went on" not in str(ended.value).split("went on\n", 1)[1], "a failed mint was taken for a token"
 
@@ -260,7 +260,7 @@ def test_command_that_does_not_end_is_a_failure(tmp_path, monkeypatch):
     """It is killed with every process that it started, which would otherwise keep its output open."""
     monkeypatch.setattr(tutorial, "LIMIT", 0.5)
     (tmp_path / "work").mkdir()
-    with pytest.raises(AssertionError, match="exit status -9"):
+    with pytest.raises(AssertionError, match="exit code -9"):
         Reader(tmp_path / "work", dict(os.environ)).run("sleep 3600 | cat")
 
 
