@@ -1,7 +1,7 @@
 //! `github-token-broker`, the command-line client: it invokes the function for a caller, keeps the token out of sight, and
 //! helps an operator to run a broker.
 //!
-//! Input: the command line, the environment, the AWS configuration. Output: what the command was asked for on stdout,
+//! Input: the command line, the environment, the AWS configuration. Output: the result of the command on stdout,
 //! diagnostics on stderr, an exit code.
 //!
 //! The map, in reading order:

@@ -279,7 +279,7 @@ def test_manual_changes_are_drift(workspace, aws, artifact):
     assert root.plan() == {}
 
 
-# The contract's addresses, with other values than this module's: what the published modules left in a state. v1.1.0 has an input for a
+# The contract's addresses, with values that differ from this module's: what the published modules left in a state. v1.1.0 has an input for a
 # function URL, which v2.0.0 removed.
 PUBLISHED = """
 variable "zip" { type = string }

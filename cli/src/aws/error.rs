@@ -23,7 +23,7 @@ pub enum AwsError {
     /// IAM Identity Center wants a new login.
     #[error("the AWS SSO session has expired. Run `aws sso login{}`", profile_flag(.profile.as_deref()))]
     SsoExpired {
-        /// The profile that was asked for.
+        /// The requested profile.
         profile: Option<String>,
     },
     /// The profile does not exist, or is not complete.
@@ -32,7 +32,7 @@ pub enum AwsError {
          with --profile", of_profile(.profile.as_deref())
     )]
     CredentialsInvalid {
-        /// The profile that was asked for.
+        /// The requested profile.
         profile: Option<String>,
         /// The SDK's reason.
         why: String,

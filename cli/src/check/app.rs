@@ -568,7 +568,7 @@ fn excess(wanted: &[(String, String)], app: &BTreeMap<String, String>) -> Findin
     Finding::warn(
         "app.excess",
         format!("the broker does not need {}", more.join(", ")),
-        "Remove them from the App (Permissions & events): whoever has the key has all of them",
+        "Remove them from the App (Permissions & events): anyone who has the key has all of them",
     )
 }
 
@@ -577,7 +577,7 @@ fn selection(installation: &Value) -> Finding {
         return Finding::warn(
             "app.selection",
             "the installation covers all repositories of the account",
-            "Select the one repository: whoever has the key can mint for all of them",
+            "Select the one repository: anyone who has the key can mint for all of them",
         );
     }
     Finding::pass(

@@ -1,7 +1,7 @@
 //! Policy documents of IAM, Lambda and KMS. Pure.
 //!
 //! Input: JSON, in which almost every element can be a text or a list. Output: statements that can be asked. Conditions are not
-//! evaluated: whoever asks must treat a statement with one as "perhaps".
+//! evaluated: the caller must treat a statement with one as "perhaps".
 
 use serde_json::Value;
 

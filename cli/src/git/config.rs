@@ -76,7 +76,7 @@ pub fn entries(host: &Host, repository: &Repository, helper: &str) -> Vec<(Strin
         .collect()
 }
 
-/// Writes the entries for a repository, in place of those of an earlier run. Returns the file.
+/// Writes the entries for a repository, instead of those from an earlier run. Returns the file.
 ///
 /// # Errors
 /// The file cannot be found, read or written.

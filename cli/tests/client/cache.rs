@@ -189,7 +189,7 @@ fn a_cache_of_another_user_is_refused() {
     }
 }
 
-/// Exit 1 with the path; `exec` 111; git is told to stop; `--no-cache` still works.
+/// Exit 1 with the path; `exec` 111; git gets `quit=1`; `--no-cache` still works.
 fn is_refused(world: &World, args: &[&str], path: &Path) {
     let named = path.to_str().unwrap();
     let stderr = world.client(args).fails(1);

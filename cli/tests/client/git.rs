@@ -110,7 +110,7 @@ fn setup_git_makes_plain_git_work() {
 }
 
 #[test]
-fn an_inherited_keychain_is_never_asked_for_the_repository() {
+fn inherited_keychain_is_never_used_for_the_repository() {
     for configured in [true, false] {
         let world = World::new();
         install_keychain(&world, Some("an old token"));

@@ -34,7 +34,7 @@ variable "private_key_pem" {
 }
 
 variable "private_key_version" {
-  description = "Increase it by one whenever `private_key_pem` changes: Terraform cannot see that it changed."
+  description = "Increase it by one whenever `private_key_pem` changes: Terraform does not notice the change."
   type        = number
   default     = 1
 }

@@ -106,7 +106,7 @@ impl GitServer {
         *self.permissions.lock().unwrap() = Some(permissions);
     }
 
-    /// Decides about tokens in place of the sandbox's GitHub.
+    /// Decides about tokens instead of the sandbox's GitHub.
     pub(crate) fn judge(&self, judge: impl Fn(&str) -> Option<Access> + Send + Sync + 'static) {
         *self.judge.lock().unwrap() = Some(Arc::new(judge));
     }
