@@ -1,7 +1,7 @@
 //! One signed request to an AWS service.
 //!
-//! Input: a service, a method, a path and a body. Output: the response, of any status. It sends the request once; the caller that
-//! calls it knows what can be sent again. AWS's library signs.
+//! Input: a service, a method, a path and a body. Output: the response, of any status. It sends the request once; the
+//! caller knows what can be sent again. AWS's library signs.
 
 use std::time::SystemTime;
 
