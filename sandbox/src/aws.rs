@@ -14,12 +14,12 @@ use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::map_response;
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Request};
+use http::header::{CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ use self::kms::Kms;
 use self::query::Form;
 use self::sigv4::{Signature, Signer};
 use self::ssm::Ssm;
+use crate::clock::{self, Clock};
 use crate::lambda::{self, Lambda};
 use crate::lock;
 use crate::net::recorder::Call;
@@ -49,6 +50,8 @@ pub(crate) struct Services {
     pub(crate) kms: Arc<Mutex<Kms>>,
     pub(crate) iam: Arc<Mutex<Iam>>,
     pub(crate) denied_actions: DeniedActions,
+    /// The clock of AWS, as its responses show it.
+    pub(crate) clock: Clock,
     pub(crate) lambda: Arc<Lambda>,
 }
 
@@ -62,13 +65,21 @@ pub(crate) fn router(services: &Services) -> Router {
             Arc::clone(&services.denied_actions),
         ))
         .fallback(async || AwsError::unknown_operation("the sandbox does not serve this path"))
-        .layer(map_response(async |mut response: Response| {
-            let id =
-                HeaderValue::try_from(Uuid::new_v4().to_string()).expect("a UUID is printable");
-            response.headers_mut().insert("x-amzn-requestid", id);
-            response
-        }))
+        .layer(map_response_with_state(services.clock, with_common_headers))
 }
+
+/// Adds what AWS adds to any response.
+async fn with_common_headers(State(clock): State<Clock>, mut response: Response) -> Response {
+    let mut set = |name: HeaderName, text: String| {
+        let value = HeaderValue::try_from(text).expect("IDs and dates are printable");
+        response.headers_mut().insert(name, value);
+    };
+    set(REQUEST_ID, Uuid::new_v4().to_string());
+    set(DATE, clock::http_date(clock.now()));
+    response
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// The kind of call, as far as the function makes it.
 pub(crate) fn classify(headers: &HeaderMap) -> Call {

@@ -4,8 +4,8 @@
 //! Each folder imitates one world. Read them in this order:
 //!
 //! - [`scenario`](Scenario) describes one run of the function, runs it, and checks what must hold in every run.
-//! - `github` is GitHub: its state as plain data, its REST API, its tokens.
-//! - `aws` is AWS: Parameter Store, KMS, and the one place that verifies a signature.
+//! - `github` is GitHub: its state as plain data, its REST API, its tokens, git over HTTP, and the pages that create an App.
+//! - `aws` is AWS: Parameter Store, KMS, IAM and STS, and the one place that verifies a signature.
 //! - `lambda` runs the function as Lambda does: a process, the Runtime API, the Invoke API.
 //! - `net` is the network: servers on loopback whose connections can be delayed, throttled or broken.
 //! - `faults` is what can go wrong with a call, and when.

@@ -14,6 +14,7 @@ use crate::aws::kms::Kms;
 use crate::aws::sigv4::Signer;
 use crate::aws::ssm::Ssm;
 use crate::aws::{self, Services};
+use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::faults::schedule::{Faults, Schedule};
 use crate::github::git::GitRepositories;
@@ -49,6 +50,7 @@ pub(crate) struct InitialState {
     pub(crate) ssm: Ssm,
     pub(crate) kms: Kms,
     pub(crate) iam: Iam,
+    pub(crate) aws_clock: Clock,
 }
 
 /// AWS and GitHub, running. The servers stop when this is dropped.
@@ -86,6 +88,7 @@ impl Sandbox {
             iam: Arc::new(Mutex::new(state.iam)),
             lambda: Arc::default(),
             denied_actions: Arc::default(),
+            clock: state.aws_clock,
         };
         let start = async |port, round_trip, service, router: axum::Router| {
             let expected = ExpectedCalls::default();

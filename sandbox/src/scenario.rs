@@ -23,6 +23,7 @@ use crate::aws::iam::Iam;
 use crate::aws::kms::Kms;
 use crate::aws::sigv4::Signer;
 use crate::aws::ssm::{Parameter, Ssm};
+use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::faults::schedule::{Faults, Schedule};
 use crate::github::GitHub;
@@ -49,6 +50,7 @@ pub struct Scenario {
     pub(crate) function_edits: Vec<DescriptionEdit>,
     pub(crate) function_policy: Option<Value>,
     pub(crate) denied_actions: Vec<String>,
+    pub(crate) aws_clock: Clock,
     pub(crate) payload: Bytes,
     pub(crate) options: ServerOptions,
     pub(crate) faults: Faults,
@@ -78,6 +80,7 @@ impl Default for Scenario {
             function_edits: Vec::new(),
             function_policy: None,
             denied_actions: Vec::new(),
+            aws_clock: Clock::default(),
             payload: Bytes::from_static(b"null"),
             options: ServerOptions::default(),
             faults: Faults::default(),
@@ -217,6 +220,13 @@ impl Scenario {
     #[must_use]
     pub fn function_policy(mut self, policy: Value) -> Self {
         self.function_policy = Some(policy);
+        self
+    }
+
+    /// Moves the clock of AWS, as its responses show it, by this number of seconds.
+    #[must_use]
+    pub fn aws_clock(mut self, seconds: i64) -> Self {
+        self.aws_clock.shift(seconds);
         self
     }
 

@@ -4,6 +4,7 @@
 //! them. Key states follow
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>.
 
+mod alias;
 pub(crate) mod import;
 mod key;
 
@@ -21,6 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::alias::{Alias, alias_arn};
 use self::import::ImportParameters;
 use self::key::{Key, KeyState, Material};
 use super::ACCOUNT;
@@ -47,16 +49,6 @@ pub struct Kms {
     pub clock: Clock,
 }
 
-#[derive(Debug, Clone)]
-struct Alias {
-    region: String,
-    /// With its prefix `alias/`.
-    name: String,
-    key_id: String,
-    created: i64,
-    updated: i64,
-}
-
 impl Kms {
     /// Creates a key with imported material: `EXTERNAL` origin, RSA, for signing.
     pub fn put_key(&mut self, region: &str, key_id: &str, material: &PrivateKey) {
@@ -64,20 +56,6 @@ impl Kms {
         key.material = Some(Material::Rsa(material.clone()));
         key.spec = format!("RSA_{}", import::bits(material));
         self.keys.insert(key_id.to_owned(), key);
-    }
-
-    /// Creates or moves an alias, which begins with `alias/`.
-    pub fn put_alias(&mut self, region: &str, name: &str, key_id: &str) {
-        let now = self.clock.now();
-        self.aliases
-            .retain(|alias| alias.region != region || alias.name != name);
-        self.aliases.push(Alias {
-            region: region.to_owned(),
-            name: name.to_owned(),
-            key_id: key_id.to_owned(),
-            created: now,
-            updated: now,
-        });
     }
 
     /// Disables a key.
@@ -362,77 +340,6 @@ impl Kms {
         }))
     }
 
-    fn change_alias(
-        &mut self,
-        region: &str,
-        operation: &str,
-        input: &Value,
-    ) -> Result<Value, AwsError> {
-        let name = required(input, "AliasName")?;
-        if !name.starts_with("alias/") || name == "alias/" {
-            let message = format!("Alias must start with the prefix \"alias/\": {name}");
-            return Err(AwsError::new("ValidationException", message));
-        }
-        if name.starts_with("alias/aws/") {
-            return Err(AwsError::new("NotAuthorizedException", ""));
-        }
-        let arn = alias_arn(region, name);
-        let existing = self
-            .aliases
-            .iter()
-            .position(|alias| alias.region == region && alias.name == name);
-        let index = match (operation, existing) {
-            ("CreateAlias", Some(_)) => {
-                let message = format!("An alias with the name {arn} already exists");
-                return Err(AwsError::new("AlreadyExistsException", message));
-            }
-            ("CreateAlias", None) => None,
-            (_, None) => {
-                let message = format!("Alias {arn} is not found.");
-                return Err(AwsError::new("NotFoundException", message));
-            }
-            (_, index) => index,
-        };
-        if operation == "DeleteAlias" {
-            self.aliases.remove(index.expect("checked above"));
-            return Ok(Value::Null);
-        }
-        let now = self.clock.now();
-        let target = self.find_by_id(region, required(input, "TargetKeyId")?)?;
-        let usable = [
-            KeyState::Enabled,
-            KeyState::Disabled,
-            KeyState::PendingImport,
-        ];
-        target.expect_state(now, &usable)?;
-        let key_id = target.id.clone();
-        match index.map(|index| &mut self.aliases[index]) {
-            Some(alias) => (alias.key_id, alias.updated) = (key_id, now),
-            None => self.put_alias(region, name, &key_id),
-        }
-        Ok(Value::Null)
-    }
-
-    fn list_aliases(&mut self, region: &str, input: &Value) -> Result<Value, AwsError> {
-        let only = match input["KeyId"].as_str() {
-            Some(key_id) => Some(self.find_by_id(region, key_id)?.id.clone()),
-            None => None,
-        };
-        let listed = self.aliases.iter().filter(|alias| {
-            alias.region == region && only.as_ref().is_none_or(|only| alias.key_id == *only)
-        });
-        let listed = listed.map(|alias| {
-            json!({
-                "AliasName": alias.name,
-                "AliasArn": alias_arn(region, &alias.name),
-                "TargetKeyId": alias.key_id,
-                "CreationDate": alias.created,
-                "LastUpdatedDate": alias.updated,
-            })
-        });
-        Ok(json!({ "Aliases": listed.collect::<Vec<_>>(), "Truncated": false }))
-    }
-
     /// Finds a key by key ID, key ARN, alias name or alias ARN, in this region only.
     fn find(&self, region: &str, key_id: &str) -> Result<&Key, AwsError> {
         let prefix = format!("arn:aws:kms:{region}:{ACCOUNT}:");
@@ -488,10 +395,6 @@ impl Kms {
         key.expect_state(now, &states)?;
         Ok(key)
     }
-}
-
-fn alias_arn(region: &str, name: &str) -> String {
-    format!("arn:aws:kms:{region}:{ACCOUNT}:{name}")
 }
 
 /// The DER of the public key as a `SubjectPublicKeyInfo`.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::demo::client_binary;
 use crate::aws::ssm::Ssm;
+use crate::clock::Clock;
 use crate::faults::schedule::Faults;
 use crate::github::GitHub;
 use crate::github::model::Repository;
@@ -97,6 +98,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
             ssm: Ssm::default(),
             kms: fixtures::kms(&keys[0]),
             iam: fixtures::iam(options.kms),
+            aws_clock: Clock::default(),
         },
         Faults::default(),
         None,

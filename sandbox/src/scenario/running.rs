@@ -313,6 +313,7 @@ fn initial_state(scenario: &mut Scenario) -> InitialState {
         ssm,
         kms,
         iam,
+        aws_clock: scenario.aws_clock,
     }
 }
 

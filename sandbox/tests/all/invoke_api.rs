@@ -48,6 +48,17 @@ async fn response_is_returned_with_the_executed_version() {
 }
 
 #[tokio::test]
+async fn clock_of_aws_can_be_moved() {
+    let running = scripted().aws_clock(-3600).start().await;
+    let response = invoke(&running, "github-token-broker", r#""a""#).await;
+    let date = header(&response, "date").expect("every response has one");
+    let date = httpdate::parse_http_date(date).expect("an HTTP date");
+    let age = std::time::SystemTime::now().duration_since(date);
+    assert!(age.is_ok_and(|age| (3600..3660).contains(&age.as_secs())));
+    running.finish().await;
+}
+
+#[tokio::test]
 async fn missing_payload_reaches_the_function_as_an_empty_object() {
     let running = scripted().start().await;
     let response = invoke(&running, "github-token-broker", "").await;

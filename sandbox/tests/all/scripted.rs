@@ -1,15 +1,11 @@
-//! The scripted function, which Cargo builds as an example next to the tests, and its process.
+//! The scripted function, a binary of this crate, and its process.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The path of the scripted function.
 pub(crate) fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test is a program");
-    let profile = test.ancestors().nth(2);
-    profile
-        .expect("target/<profile>/deps/<test>")
-        .join("examples/scripted_function")
+    PathBuf::from(env!("CARGO_BIN_EXE_scripted_function"))
 }
 
 /// Waits until the process has ended, or is only waiting to be reaped.
