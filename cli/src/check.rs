@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`report`] is what comes out. [`function`]: the function and its environment, parsed by the function's own
 //! code. [`invokers`]: who may invoke it. [`role`]: what its role may do. [`parameters`]: SSM. [`signing_key`]: KMS. [`app`]: the
-//! GitHub App, with `--as-app`. [`mint`]: one real token, with `--mint`. [`policy`] reads policy documents.
+//! GitHub App, with `--as-app`. [`mint`]: one real token, with `--mint`. [`policy`] reads policy documents, [`xml`] IAM's responses.
 
 pub mod app;
 pub mod function;
@@ -16,6 +16,7 @@ pub mod policy;
 pub mod report;
 pub mod role;
 pub mod signing_key;
+pub mod xml;
 
 use broker::{app::credentials::KeySetting, config::Config};
 

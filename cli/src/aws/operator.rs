@@ -19,6 +19,61 @@ use super::{
 };
 use crate::http::Response;
 
+/// The IAM actions that each operator command calls. The book shows them; a test compares them with what the commands send.
+pub const ACTIONS: [(&str, &[&str]); 7] = [
+    (
+        "check",
+        &[
+            "iam:GetAccountAuthorizationDetails",
+            "iam:GetRolePolicy",
+            "iam:ListRolePolicies",
+            "iam:SimulatePrincipalPolicy",
+            "kms:DescribeKey",
+            "kms:GetKeyPolicy",
+            "kms:GetPublicKey",
+            "kms:Sign",
+            "lambda:GetFunctionConfiguration",
+            "lambda:GetPolicy",
+            "ssm:DescribeParameters",
+            "ssm:GetParameters",
+        ],
+    ),
+    ("check --as-app", &["kms:Sign", "ssm:GetParameters"]),
+    ("check --mint", &["lambda:InvokeFunction"]),
+    (
+        "key import",
+        &[
+            "kms:CreateAlias",
+            "kms:CreateKey",
+            "kms:DescribeKey",
+            "kms:GetParametersForImport",
+            "kms:GetPublicKey",
+            "kms:ImportKeyMaterial",
+            "kms:ScheduleKeyDeletion",
+        ],
+    ),
+    ("key import --ssm", &["ssm:PutParameter"]),
+    (
+        "key rotate",
+        &[
+            "iam:SimulatePrincipalPolicy",
+            "kms:CreateKey",
+            "kms:DescribeKey",
+            "kms:GetParametersForImport",
+            "kms:GetPublicKey",
+            "kms:ImportKeyMaterial",
+            "kms:Sign",
+            "kms:UpdateAlias",
+            "lambda:GetFunctionConfiguration",
+            "lambda:InvokeFunction",
+            "ssm:DescribeParameters",
+            "ssm:GetParameter",
+            "ssm:PutParameter",
+        ],
+    ),
+    ("key fingerprint", &["kms:GetPublicKey", "ssm:GetParameter"]),
+];
+
 /// How often a request is sent at most. Only throttled and unsent requests are sent again, and reads after a server error.
 const ATTEMPTS: u32 = 4;
 

@@ -1,9 +1,14 @@
 //! Who may invoke the function: its resource policy, and the policies of the account's identities.
 
+use std::collections::BTreeMap;
+
+use roxmltree::{Document, Node};
+
 use super::{
     Subject, not_checked,
     policy::{self, Statement},
     report::{Finding, Report},
+    xml,
 };
 use crate::aws::session::Session;
 
@@ -34,6 +39,140 @@ pub async fn check(session: &Session, deployed: &Subject, report: &mut Report) {
         ),
         Err(error) => not_checked("function.invokers", &error),
     });
+    report.add(identities(session, deployed).await);
+}
+
+/// The identities of the account whose own policies allow the invocation.
+async fn identities(session: &Session, deployed: &Subject) -> Finding {
+    const ID: &str = "identity.invokers";
+    let (mut details, mut marker) = (Vec::new(), None::<String>);
+    loop {
+        let mut parameters = vec![("MaxItems".to_owned(), "1000".to_owned())];
+        parameters.extend(marker.take().map(|marker| ("Marker".to_owned(), marker)));
+        match session
+            .iam("GetAccountAuthorizationDetails", &parameters)
+            .await
+        {
+            Ok(xml) => {
+                marker = xml::texts(&xml, "Marker").pop();
+                details.push(xml);
+            }
+            Err(error) => return not_checked(ID, &error),
+        }
+        if marker.is_none() {
+            break;
+        }
+    }
+    let Some(found) = identity_policies(&details, deployed) else {
+        return Finding::skip(ID, "IAM's response cannot be read", "Retry");
+    };
+    let names = |list: &[String]| list.join(", ");
+    if !found.broad.is_empty() {
+        return Finding::warn(
+            ID,
+            format!(
+                "the policies of {} allow lambda:InvokeFunction on every function",
+                names(&found.broad)
+            ),
+            format!(
+                "Name the functions that they need: each of them gets tokens for the repository of {}",
+                deployed.name
+            ),
+        );
+    }
+    if found.exact.is_empty() {
+        return Finding::pass(
+            ID,
+            format!(
+                "no identity policy allows it; administrators: {}",
+                found.administrators
+            ),
+        );
+    }
+    Finding::pass(
+        ID,
+        format!(
+            "the policies of {} allow it; administrators: {}",
+            names(&found.exact),
+            found.administrators
+        ),
+    )
+}
+
+/// Who can invoke the function by a policy of their own.
+#[derive(Default)]
+struct Identities {
+    /// With a policy for this function.
+    exact: Vec<String>,
+    /// With a policy for every function.
+    broad: Vec<String>,
+    /// With a policy for every action: how many.
+    administrators: usize,
+}
+
+/// `None` if a response is not XML.
+fn identity_policies(responses: &[String], deployed: &Subject) -> Option<Identities> {
+    let documents: Option<Vec<_>> = responses
+        .iter()
+        .map(|xml| Document::parse(xml).ok())
+        .collect();
+    let documents = documents?;
+    let members = |list: &'static str| {
+        let lists = documents.iter().flat_map(|document| document.descendants());
+        let lists = lists.filter(move |node| node.tag_name().name() == list);
+        lists.flat_map(|node| node.children().filter(Node::is_element))
+    };
+    let managed: BTreeMap<String, String> = members("Policies")
+        .filter_map(|policy| {
+            let versions = xml::child(&policy, "PolicyVersionList")?;
+            let default = versions.children().find(|version| {
+                xml::text(version, "IsDefaultVersion").as_deref() == Some("true")
+            })?;
+            Some((xml::text(&policy, "Arn")?, xml::text(&default, "Document")?))
+        })
+        .collect();
+    let mut found = Identities::default();
+    for list in ["UserDetailList", "GroupDetailList", "RoleDetailList"] {
+        for identity in members(list) {
+            let inline = identity
+                .descendants()
+                .filter(|node| node.tag_name().name() == "PolicyDocument")
+                .filter_map(|node| node.text());
+            let attached = identity
+                .descendants()
+                .filter(|node| node.tag_name().name() == "PolicyArn")
+                .filter_map(|node| node.text());
+            let documents = inline
+                .map(str::to_owned)
+                .chain(attached.filter_map(|arn| managed.get(arn).cloned()));
+            let statements: Vec<_> = documents
+                .flat_map(|document| {
+                    policy::parse(&xml::percent_decoded(&document)).unwrap_or_default()
+                })
+                .collect();
+            let allows = |statement: &&Statement| {
+                statement.is_allow
+                    && statement.covers_action(ACTION)
+                    && statement.covers_resource(&deployed.arn)
+            };
+            let name = xml::text(&identity, "Arn").unwrap_or_default();
+            let allowing: Vec<_> = statements.iter().filter(allows).collect();
+            if allowing
+                .iter()
+                .any(|statement| statement.covers_action("iam:CreateRole"))
+            {
+                found.administrators += 1;
+            } else if allowing
+                .iter()
+                .any(|statement| statement.covers_resource(&format!("{}-other", deployed.arn)))
+            {
+                found.broad.push(name);
+            } else if !allowing.is_empty() {
+                found.exact.push(name);
+            }
+        }
+    }
+    Some(found)
 }
 
 fn resource_policy(statements: &[Statement], deployed: &Subject) -> Finding {

@@ -7,6 +7,7 @@ use super::{
     parameters::Encrypted,
     policy,
     report::{Finding, Report, Status},
+    xml,
 };
 use crate::aws::{operator::CallError, session::Session};
 
@@ -213,17 +214,17 @@ async fn no_alias(session: &Session, deployed: &Subject) -> Finding {
         .to_owned();
     let named = |name: &str| vec![("RoleName".to_owned(), name.to_owned())];
     let list = match session.iam("ListRolePolicies", &named(&role)).await {
-        Ok(xml) => members(&xml, "member"),
+        Ok(xml) => xml::texts(&xml, "member"),
         Err(error) => return not_checked("role.alias", &error),
     };
     for name in list {
         let mut parameters = named(&role);
         parameters.push(("PolicyName".to_owned(), name.clone()));
         let document = match session.iam("GetRolePolicy", &parameters).await {
-            Ok(xml) => members(&xml, "PolicyDocument").pop().unwrap_or_default(),
+            Ok(xml) => xml::texts(&xml, "PolicyDocument").pop().unwrap_or_default(),
             Err(error) => return not_checked("role.alias", &error),
         };
-        let document = percent_decoded(&document);
+        let document = xml::percent_decoded(&document);
         let statements = policy::parse(&document).unwrap_or_default();
         let aliases = statements.iter().filter(|statement| {
             statement.covers_action("kms:Sign") || statement.covers_action("kms:Decrypt")
@@ -253,9 +254,9 @@ async fn simulate(
     parameters: &[(String, String)],
 ) -> Result<Vec<(String, String)>, CallError> {
     let xml = session.iam("SimulatePrincipalPolicy", parameters).await?;
-    let decisions: Vec<_> = members(&xml, "EvalActionName")
+    let decisions: Vec<_> = xml::texts(&xml, "EvalActionName")
         .into_iter()
-        .zip(members(&xml, "EvalDecision"))
+        .zip(xml::texts(&xml, "EvalDecision"))
         .collect();
     if decisions.is_empty() {
         return Err(CallError::Malformed {
@@ -263,28 +264,4 @@ async fn simulate(
         });
     }
     Ok(decisions)
-}
-
-/// The texts of all elements of this name that have no elements in them.
-fn members(xml: &str, name: &str) -> Vec<String> {
-    let Ok(document) = roxmltree::Document::parse(xml) else {
-        return Vec::new();
-    };
-    let nodes = document
-        .descendants()
-        .filter(|node| node.tag_name().name() == name);
-    nodes
-        .filter(|node| !node.children().any(|child| child.is_element()))
-        .filter_map(|node| node.text())
-        .map(str::to_owned)
-        .collect()
-}
-
-/// IAM percent-encodes policy documents.
-fn percent_decoded(text: &str) -> String {
-    let pair = format!("p={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes())
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
 }

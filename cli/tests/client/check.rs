@@ -398,6 +398,46 @@ fn named_callers_are_right_and_doubtful_ones_are_warnings() {
 }
 
 #[test]
+fn identities_that_may_invoke_every_function_are_a_warning() {
+    let world = World::with(narrow);
+    let operator = Operator::new(&world);
+    let found = |policy: Value| {
+        operator.account().identity_policy = json!({ "Statement": policy });
+        findings(operator.client(&["check", "--json"])).1["identity.invokers"].clone()
+    };
+    let allow = |action: &str, resource: &str| json!({ "Effect": "Allow", "Action": action, "Resource": resource });
+    for (policy, status, text) in [
+        (
+            allow("lambda:InvokeFunction", FUNCTION),
+            "pass",
+            "user/octo allow it; administrators: 1",
+        ),
+        (
+            allow("lambda:GetFunction", "*"),
+            "pass",
+            "no identity policy allows it; administrators: 1",
+        ),
+        (
+            allow(
+                "lambda:InvokeFunction",
+                "arn:aws:lambda:us-east-1:123456789012:function:other",
+            ),
+            "pass",
+            "no identity policy",
+        ),
+        (allow("*", "*"), "pass", "administrators: 2"),
+        (
+            allow("lambda:Invoke*", "*"),
+            "warn",
+            "user/octo allow lambda:InvokeFunction on every function",
+        ),
+    ] {
+        let (of, detail) = found(policy);
+        assert!(of == status && detail.contains(text), "{of} {detail}");
+    }
+}
+
+#[test]
 fn short_timeout_is_a_warning() {
     let world = World::with(narrow);
     let operator = Operator::new(&world);
@@ -559,6 +599,7 @@ fn what_the_operator_may_not_see_is_skipped_with_the_reason() {
     for (action, id) in [
         ("lambda:GetFunctionConfiguration", "function.exists"),
         ("lambda:GetPolicy", "function.invokers"),
+        ("iam:GetAccountAuthorizationDetails", "identity.invokers"),
         ("iam:SimulatePrincipalPolicy", "role.permissions"),
         ("iam:ListRolePolicies", "role.alias"),
         ("iam:GetRolePolicy", "role.alias"),

@@ -146,6 +146,11 @@ fn reference() -> String {
             }
         }
     }
+    page.push_str(PERMISSIONS);
+    for (command, actions) in github_token_broker::aws::operator::ACTIONS {
+        let actions: Vec<_> = actions.iter().map(|action| format!("`{action}`")).collect();
+        writeln!(page, "| `{command}` | {} |", actions.join(", ")).unwrap();
+    }
     page.push_str(EXIT_CODES);
     let lines: Vec<_> = page.lines().map(str::trim_end).collect();
     let mut text = lines.join("\n");
@@ -246,6 +251,17 @@ The entry depends on the function, the region, the endpoints, `--role-arn`, the 
 > [!NOTE]
 > The client does not read the AWS configuration if a fresh token is in the cache. If you change the content of a profile, its
 > cached token stays until it expires or you run `revoke`.
+";
+
+const PERMISSIONS: &str = "
+## What an operator must be allowed to do
+
+Callers need `lambda:InvokeFunction` on the function, and nothing else. Operators need these IAM actions; `check` skips what it is
+not allowed to see. `check --as-app` and `check --mint` need those of `check` as well. To read an encrypted parameter, or to write
+one, the identity also needs `kms:Decrypt` or `kms:Encrypt` on its key.
+
+| command | IAM actions |
+|---|---|
 ";
 
 const EXIT_CODES: &str = "

@@ -325,7 +325,7 @@ fn rotatable(kms: bool) -> (World, PrivateKey) {
     (world, new)
 }
 
-fn use_alias(account: &mut Account, signing: &[&str]) {
+pub(crate) fn use_alias(account: &mut Account, signing: &[&str]) {
     for (name, value) in [
         ("KMS_KEY_ID", sandbox::KMS_ALIAS.to_owned()),
         ("CLIENT_ID", sandbox::CLIENT_ID.to_owned()),

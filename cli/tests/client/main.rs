@@ -15,6 +15,7 @@ mod exec;
 mod git;
 mod help;
 mod key;
+mod permissions;
 mod setup_git;
 mod support;
 mod token;

@@ -28,6 +28,8 @@ pub(crate) struct Account {
     pub(crate) resource_policy: Option<Value>,
     /// The only policy of the role.
     pub(crate) role_policy: Value,
+    /// The inline policy of the user `octo`.
+    pub(crate) identity_policy: Value,
     /// How far AWS's clock is ahead of this machine's.
     pub(crate) clock_ahead: Duration,
     /// IAM actions that the operator may not perform.
@@ -83,6 +85,19 @@ impl<'a> Operator<'a> {
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.server.requests()
     }
+
+    /// The IAM actions of all requests so far, except STS's, which needs no permission.
+    pub(crate) fn actions(&self) -> BTreeSet<String> {
+        let actions = self
+            .requests()
+            .iter()
+            .filter_map(action)
+            .collect::<BTreeSet<_>>();
+        actions
+            .into_iter()
+            .filter(|action| !action.starts_with("sts:"))
+            .collect()
+    }
 }
 
 /// A broker as the Terraform module deploys it.
@@ -122,33 +137,46 @@ fn healthy(world: &World) -> Account {
                 "Resource": "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/github-token-broker:*",
             },
         ] }),
+        identity_policy: json!({ "Statement": { "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": FUNCTION } }),
         clock_ahead: Duration::ZERO,
         denied: BTreeSet::new(),
     }
 }
 
+/// The IAM action that a request needs.
+fn action(request: &Request) -> Option<String> {
+    let path = request.target.split('?').next().unwrap_or_default();
+    let form = form(request);
+    let target = request.header("x-amz-target").unwrap_or_default();
+    Some(
+        match (
+            path,
+            form.get("Action").map(String::as_str),
+            target.split_once('.'),
+        ) {
+            (path, ..) if path.ends_with("/configuration") => {
+                "lambda:GetFunctionConfiguration".to_owned()
+            }
+            (path, ..) if path.ends_with("/policy") => "lambda:GetPolicy".to_owned(),
+            (path, ..) if path.ends_with("/invocations") => "lambda:InvokeFunction".to_owned(),
+            (_, Some("GetCallerIdentity"), _) => "sts:GetCallerIdentity".to_owned(),
+            (_, Some(action), _) => format!("iam:{action}"),
+            (_, _, Some(("AmazonSSM", operation))) => format!("ssm:{operation}"),
+            (_, _, Some((_, operation))) => format!("kms:{operation}"),
+            _ => return None,
+        },
+    )
+}
+
+fn form(request: &Request) -> BTreeMap<String, String> {
+    url::form_urlencoded::parse(&request.body)
+        .into_owned()
+        .collect()
+}
+
 fn answer(account: &Account, request: &Request) -> Option<Response> {
     let path = request.target.split('?').next().unwrap_or_default();
-    let body = String::from_utf8_lossy(&request.body).into_owned();
-    let form: BTreeMap<String, String> = url::form_urlencoded::parse(body.as_bytes())
-        .into_owned()
-        .collect();
-    let target = request.header("x-amz-target").unwrap_or_default();
-    let action = match (
-        path,
-        form.get("Action").map(String::as_str),
-        target.split_once('.'),
-    ) {
-        (path, ..) if path.ends_with("/configuration") => {
-            "lambda:GetFunctionConfiguration".to_owned()
-        }
-        (path, ..) if path.ends_with("/policy") => "lambda:GetPolicy".to_owned(),
-        (_, Some("GetCallerIdentity"), _) => "sts:GetCallerIdentity".to_owned(),
-        (_, Some(action), _) => format!("iam:{action}"),
-        (_, _, Some(("AmazonSSM", operation))) => format!("ssm:{operation}"),
-        (_, _, Some((_, operation))) => format!("kms:{operation}"),
-        _ => return None,
-    };
+    let (action, form) = (action(request)?, form(request));
     let is_query = action.starts_with("iam:") || action.starts_with("sts:");
     if account.denied.contains(action.as_str()) {
         return Some(if is_query {
@@ -199,9 +227,40 @@ fn answer(account: &Account, request: &Request) -> Option<Response> {
                 ),
             )
         }
+        "iam:GetAccountAuthorizationDetails" => {
+            authorization_details(account, form.get("Marker").is_some())
+        }
         // SSM, KMS: the sandbox.
         _ => return None,
     })
+}
+
+/// Two pages: a user with `identity_policy`, inline, and an administrator with a managed policy.
+fn authorization_details(account: &Account, is_second_page: bool) -> Response {
+    let encoded = |policy: &Value| {
+        url::form_urlencoded::byte_serialize(policy.to_string().as_bytes())
+            .collect::<String>()
+            .replace('+', "%20")
+    };
+    let everything = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
+    xml(
+        "GetAccountAuthorizationDetails",
+        &if is_second_page {
+            format!(
+                "<IsTruncated>false</IsTruncated><Policies><member><Arn>arn:aws:iam::aws:policy/Admin</Arn><PolicyVersionList>\
+             <member><Document>{}</Document><IsDefaultVersion>true</IsDefaultVersion></member></PolicyVersionList></member></Policies>",
+                encoded(&everything)
+            )
+        } else {
+            format!(
+                "<IsTruncated>true</IsTruncated><Marker>more</Marker><UserDetailList><member><Arn>arn:aws:iam::123456789012:user/octo</Arn>\
+             <UserPolicyList><member><PolicyName>p</PolicyName><PolicyDocument>{}</PolicyDocument></member></UserPolicyList></member>\
+             </UserDetailList><RoleDetailList><member><Arn>arn:aws:iam::123456789012:role/admin</Arn><AttachedManagedPolicies><member>\
+             <PolicyArn>arn:aws:iam::aws:policy/Admin</PolicyArn></member></AttachedManagedPolicies></member></RoleDetailList>",
+                encoded(&account.identity_policy)
+            )
+        },
+    )
 }
 
 /// A small IAM: allow statements with wildcards and `StringEquals`.
