@@ -104,7 +104,7 @@ check: $(VENV)/packaging ## Check formatting, lints, module layers, style, licen
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	PATH=$(VENV)/bin:$$PATH cargo deny --locked --workspace check --hide-inclusion-graph licenses bans sources
 	PATH=$(VENV)/bin:$$PATH cargo deny --locked --manifest-path broker/Cargo.toml --exclude-dev check --hide-inclusion-graph bans
-	$(VENV)/bin/zizmor --offline --no-progress --persona auditor .github
+	$(VENV)/bin/zizmor --offline --no-progress --persona auditor .github action
 
 # Not part of `check`: it needs the advisory database from the network, and can fail although nothing changed here.
 .PHONY: advisories
