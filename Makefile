@@ -38,7 +38,8 @@ soak: build ## Invoke one process 20,000 times, with faults and freezes: no toke
 # The packages of this machine's architecture are built for the row on their size.
 .PHONY: bench
 bench: build $(if $(SHORT),,package) ## Measure speed and size (PEER=FILE: another program next to ours; SHORT=1: only check that the bench works)
-	cargo run --locked --quiet $(if $(SHORT),,--release) --package bench --bin bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
+	cargo build --locked $(if $(SHORT),--workspace --bins,--release --package github-token-broker --bin github-token-broker)
+	cargo run --locked --quiet $(if $(SHORT),--workspace,--release --package bench) --bin bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 
 # A build of its own, with the symbols and frame pointers that perf needs. perf samples the whole machine: if it followed
@@ -103,7 +104,7 @@ check: $(VENV)/packaging ## Check formatting, lints, module layers, style, licen
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	PATH=$(VENV)/bin:$$PATH cargo deny --locked --workspace check --hide-inclusion-graph licenses bans sources
 	PATH=$(VENV)/bin:$$PATH cargo deny --locked --manifest-path broker/Cargo.toml --exclude-dev check --hide-inclusion-graph bans
-	$(VENV)/bin/zizmor --offline --no-progress --persona auditor .github
+	$(VENV)/bin/zizmor --offline --no-progress --persona auditor .github action
 
 # Not part of `check`: it needs the advisory database from the network, and can fail although nothing changed here.
 .PHONY: advisories

@@ -45,7 +45,8 @@ COMMON_ERRORS = {
 }
 # Bodies that GitHub sends for errors that an operation's description does not list.
 BASIC_ERROR = "urn:github#/components/schemas/basic-error"
-# What the function and the client must send to GitHub with every request.
+# What the function and the client must send to GitHub with every request. Other clients have their own choice.
+USER_AGENT = "github-token-broker"
 GITHUB_HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
 SERVICES = {"AmazonSSM": "ssm", "TrentService": "kms"}
 
@@ -87,7 +88,8 @@ class GitHub:
         response = exchange["response"]
         status = response["status"]
         deviations = []
-        for name, value in GITHUB_HEADERS.items():
+        is_ours = exchange["request"]["headers"].get("user-agent", "").startswith(USER_AGENT)
+        for name, value in GITHUB_HEADERS.items() if is_ours else []:
             if exchange["request"]["headers"].get(name) != value:
                 deviations.append(f"request: the header {name} is {exchange['request']['headers'].get(name)!r}")
         body = exchange["request"]["body"]
@@ -297,7 +299,7 @@ def self_test(github, aws):
         "canned": False,
         "method": "POST",
         "path": "/app/installations/1/access_tokens",
-        "request": {"headers": GITHUB_HEADERS | {"content-type": "application/json"}, "body": '{"permissions":{"contents":"read"}}'},
+        "request": {"headers": GITHUB_HEADERS | {"content-type": "application/json", "user-agent": USER_AGENT}, "body": '{"permissions":{"contents":"read"}}'},
         "response": {
             "status": 201,
             "headers": {"x-github-request-id": "1"},
@@ -348,7 +350,7 @@ def self_test(github, aws):
         (github, mint, "response", "body", '{"token":"t"}', "expires_at"),
         (github, mint, "response", "status", 200, "no response 200"),
         (github, mint, "response", "headers", {}, "x-github-request-id"),
-        (github, mint, "request", "headers", {}, "header accept"),
+        (github, mint, "request", "headers", {"user-agent": USER_AGENT}, "header accept"),
         (aws, sign, "request", "body", '{"KeyId":"a","Message":"YQ==","Algorithm":"x"}', "Algorithm"),
         (aws, sign, "request", "body", '{"KeyId":"a","Message":"not base64!","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_256"}', "blob"),
         (aws, sign, "request", "body", '{"KeyId":"a","Message":"YQ==","SigningAlgorithm":"NONE"}', "not one of"),

@@ -13,8 +13,6 @@ use tempfile::TempDir;
 use crate::cpu::of_finished_children;
 use crate::statistics::{median, ms};
 
-const NAME: &str = "github-token-broker";
-
 /// Medians, in milliseconds.
 pub(crate) struct Client {
     pub(crate) cached_token: f64,
@@ -48,6 +46,7 @@ impl Client {
             environment: vec![
                 ("AWS_ENDPOINT_URL", running.aws_url()),
                 ("AWS_REGION", "us-east-1".into()),
+                ("AWS_DEFAULT_REGION", "us-east-1".into()), // for version 1 of the AWS CLI
                 ("AWS_ACCESS_KEY_ID", "testing".into()),
                 ("AWS_SECRET_ACCESS_KEY", "testing".into()),
                 ("GH_HOST", host.to_owned()),
@@ -117,6 +116,7 @@ impl World {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let program = command.get_program().to_string_lossy().into_owned();
         let began = Instant::now();
         let mut process = command.spawn().expect("the program starts");
         let mut input = process.stdin.take().expect("stdin is a pipe");
@@ -127,7 +127,7 @@ impl World {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success(),
-            "{NAME} {}: {errors}",
+            "{program} {}: {errors}",
             arguments.join(" ")
         );
         took
