@@ -118,6 +118,13 @@ pub enum Command {
     /// Prints repository, permissions, expiry, the token's hash as GitHub's audit log names it, and the bot's login.
     Whoami,
 
+    /// Create a GitHub App for one repository, with its key in KMS
+    ///
+    /// Opens a page that creates the App on GitHub with exactly the permissions that the broker needs. The App's private key goes
+    /// from GitHub straight into KMS: it is never on a disk. Then the command waits until you install the App on the repository,
+    /// and prints the Terraform configuration. A KMS key costs about $1 a month.
+    Setup(Setup),
+
     /// Check a broker, and say what is wrong with it
     ///
     /// Prints one line for each check, and changes nothing. With --json, each check has a stable ID. The exit code is 1 if a
@@ -186,6 +193,34 @@ pub struct SetupGit {
     pub remove: bool,
 
     /// The repository that the function is configured for
+    #[arg(value_name = "OWNER/REPO")]
+    pub repository: String,
+}
+
+/// Arguments of `setup`.
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// Create the App for your own account. Otherwise it belongs to the organization OWNER
+    #[arg(long)]
+    pub user: bool,
+
+    /// The App's name, which is unique on GitHub [default: OWNER-REPO-broker]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// A permission that tokens have, such as contents=read. Can be repeated
+    #[arg(long = "permission", value_name = "NAME=LEVEL", default_value = "contents=read", value_parser = permission)]
+    pub permissions: Vec<(String, String)>,
+
+    /// Print the page's URL, and do not open a browser
+    #[arg(long)]
+    pub no_browser: bool,
+
+    /// How long to wait for you on GitHub
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub patience: Duration,
+
+    /// The repository that tokens are for
     #[arg(value_name = "OWNER/REPO")]
     pub repository: String,
 }
@@ -284,6 +319,21 @@ pub struct Revoke {
     /// Revoke the token on standard input instead of the cached one
     #[arg(long)]
     pub stdin: bool,
+}
+
+/// `contents=read`. The function checks names and levels no further than that; GitHub does.
+fn permission(text: &str) -> Result<(String, String), String> {
+    let is_name =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    match text.split_once('=') {
+        Some((name, level)) if is_name(name) && ["read", "write", "admin"].contains(&level) => {
+            Ok((name.to_owned(), level.to_owned()))
+        }
+        _ => Err(
+            "a permission is NAME=LEVEL, such as contents=read; the level is read, write or admin"
+                .to_owned(),
+        ),
+    }
 }
 
 /// A name that a shell can read: git's helper inside the command is a line of shell.

@@ -7,6 +7,7 @@ mod git_credential;
 mod key;
 mod man;
 mod revoke;
+mod setup;
 mod setup_git;
 mod token;
 mod version;
@@ -34,6 +35,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Exec(arguments) => return exec::run(&settings, &arguments),
         Command::GitCredential(arguments) => return git_credential::run(&settings, &arguments),
         Command::Check(arguments) => return check::run(&settings, &arguments),
+        Command::Setup(arguments) => setup::run(&settings, &arguments),
         Command::Key(arguments) => key::run(&settings, &arguments),
         Command::Token => token::run(&settings),
         Command::SetupGit(command) => setup_git::run(&settings, &arguments.options, &command),

@@ -8,6 +8,7 @@ use crate::{
     git::config::ConfigError,
     github::client::GitHubError,
     key::KeyError,
+    manifest::ManifestError,
     response::ResponseError,
 };
 
@@ -43,6 +44,9 @@ pub enum Error {
     /// The App's key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A new App.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// Git's configuration.
     #[error(transparent)]
     Git(#[from] ConfigError),

@@ -14,7 +14,8 @@
 //! - [`aws`]: credentials, signed calls, `Invoke`, GitHub Actions OIDC. [`http`] is the one HTTP client.
 //! - [`github`]: the host rules, and the two calls that the client makes with a token.
 //! - [`git`]: git's credential protocol and git's configuration.
-//! - [`check`]: what is right and wrong with a broker. [`key`]: the App's key, into KMS or SSM.
+//! - [`check`]: what is right and wrong with a broker. [`key`]: the App's key, into KMS or SSM. [`manifest`]: a new App,
+//!   by a page on loopback.
 //! - [`output`]: stderr, progress and `--verbose`. [`error`]: every failure and its exit code.
 //!
 //! Invariant: a token appears on stdout if the user asked for it, in the environment of a child process, and in the cache.
@@ -36,6 +37,7 @@ pub mod git;
 pub mod github;
 pub mod http;
 pub mod key;
+pub mod manifest;
 pub mod output;
 pub mod response;
 pub mod settings;

@@ -20,7 +20,19 @@ use super::{
 use crate::http::Response;
 
 /// The IAM actions that each operator command calls. The book shows them; a test compares them with what the commands send.
-pub const ACTIONS: [(&str, &[&str]); 7] = [
+pub const ACTIONS: [(&str, &[&str]); 8] = [
+    (
+        "setup",
+        &[
+            "kms:CreateKey",
+            "kms:DescribeKey",
+            "kms:GetParametersForImport",
+            "kms:GetPublicKey",
+            "kms:ImportKeyMaterial",
+            "kms:ScheduleKeyDeletion",
+            "kms:Sign",
+        ],
+    ),
     (
         "check",
         &[

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     aws::{operator::CallError, session::Session},
     http::{HttpClient, HttpError},
+    output::Diagnostics,
     settings::Settings,
 };
 
@@ -53,13 +54,18 @@ pub enum Signer {
     },
 }
 
-/// GitHub, as the App sees it.
-struct AsApp<'a> {
+/// Calls GitHub with a JWT.
+struct Caller {
     http: HttpClient,
     base: String,
     jwt: SecretString,
+    diagnostics: Diagnostics,
+}
+
+/// GitHub, as the App sees it.
+struct AsApp<'a> {
+    caller: Caller,
     config: &'a Config,
-    settings: &'a Settings,
 }
 
 /// Checks the App.
@@ -80,11 +86,13 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
     };
     let base = config.api_base.to_string().trim_end_matches('/').to_owned();
     let github = AsApp {
-        http: HttpClient::new(TIMEOUT),
-        base,
-        jwt,
+        caller: Caller {
+            http: HttpClient::new(TIMEOUT),
+            base,
+            jwt,
+            diagnostics: settings.diagnostics,
+        },
         config,
-        settings,
     };
     let Some(app) = github.app(&client_id, report).await else {
         return;
@@ -102,6 +110,42 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
     report.add(github.rate_limit().await);
 }
 
+/// The App's installation on a repository. `None` if there is none yet.
+///
+/// # Errors
+/// GitHub does not accept the key, or there is no answer: the finding says why.
+pub async fn find_installation(
+    api: &str,
+    client_id: &ClientId,
+    signer: &Signer,
+    repository: &str,
+    settings: &Settings,
+) -> Result<Option<u64>, Finding> {
+    let jwt = jwt(client_id, signer).await?;
+    let base = api.trim_end_matches('/').to_owned();
+    let github = Caller {
+        http: HttpClient::new(TIMEOUT),
+        base,
+        jwt,
+        diagnostics: settings.diagnostics,
+    };
+    let answer = github
+        .get(&format!("/repos/{repository}/installation"))
+        .await;
+    let answer =
+        answer.map_err(|error| Finding::skip("app.installation", error.to_string(), "Retry"))?;
+    match answer.status {
+        StatusCode::OK => Ok(answer.body["id"].as_u64()),
+        // Not installed yet; or not yet known to all of GitHub's servers, which takes a few seconds.
+        StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Ok(None),
+        status => Err(Finding::fail(
+            "app.installation",
+            format!("GitHub answered HTTP {status}"),
+            "Retry",
+        )),
+    }
+}
+
 /// Whether GitHub accepts this key for the App.
 ///
 /// # Errors
@@ -116,11 +160,13 @@ pub async fn verify_key(
     let jwt = jwt(&client_id, signer).await?;
     let base = config.api_base.to_string().trim_end_matches('/').to_owned();
     let github = AsApp {
-        http: HttpClient::new(TIMEOUT),
-        base,
-        jwt,
+        caller: Caller {
+            http: HttpClient::new(TIMEOUT),
+            base,
+            jwt,
+            diagnostics: settings.diagnostics,
+        },
         config,
-        settings,
     };
     let mut report = Report::default();
     if github.app(&client_id, &mut report).await.is_some() {
@@ -253,9 +299,9 @@ async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, Find
                 "MessageType": "RAW",
                 "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256",
             });
-            let signed: Result<Value, CallError> = session.kms("Sign", &request).await;
-            let signed = signed.map_err(|error| not_checked("app.key", &error))?;
-            signed["Signature"]
+            let answer: Result<Value, CallError> = session.kms("Sign", &request).await;
+            let answer = answer.map_err(|error| not_checked("app.key", &error))?;
+            answer["Signature"]
                 .as_str()
                 .and_then(|text| Base64::decode_vec(text).ok())
         }
@@ -299,7 +345,7 @@ impl Answer {
     }
 }
 
-impl AsApp<'_> {
+impl Caller {
     async fn get(&self, path: &str) -> Result<Answer, HttpError> {
         use secrecy::ExposeSecret as _;
         let url = format!("{}{path}", self.base);
@@ -307,7 +353,7 @@ impl AsApp<'_> {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.jwt.expose_secret()))
             .map_err(|_| invalid())?;
         bearer.set_sensitive(true);
-        self.settings.diagnostics.detail(format!("GET {url}"));
+        self.diagnostics.detail(format!("GET {url}"));
         let request = Request::builder()
             .method(Method::GET)
             .uri(&url)
@@ -325,10 +371,12 @@ impl AsApp<'_> {
             body,
         })
     }
+}
 
+impl AsApp<'_> {
     /// Whether key and client ID belong together. The App, if so.
     async fn app(&self, client_id: &ClientId, report: &mut Report) -> Option<Value> {
-        let answer = match self.get("/app").await {
+        let answer = match self.caller.get("/app").await {
             Ok(answer) => answer,
             Err(error) => {
                 report.add(Finding::fail(
@@ -409,7 +457,7 @@ impl AsApp<'_> {
             repository.owner(),
             repository.name()
         );
-        let answer = match self.get(&path).await {
+        let answer = match self.caller.get(&path).await {
             Ok(answer) => answer,
             Err(error) => {
                 report.add(Finding::skip(
@@ -462,7 +510,7 @@ impl AsApp<'_> {
     }
 
     async fn rate_limit(&self) -> Finding {
-        let remaining = match self.get("/rate_limit").await {
+        let remaining = match self.caller.get("/rate_limit").await {
             Ok(answer) => answer.body["resources"]["core"]["remaining"].as_u64(),
             Err(_) => None,
         };

@@ -1,7 +1,7 @@
 //! `key`: the App's private key, from a PEM into KMS or SSM.
 
 mod fingerprint;
-mod import;
+pub(super) mod import;
 mod rotate;
 
 use std::{

@@ -160,7 +160,7 @@ fn text_has_one_line_for_each_check_and_the_remedies() {
     assert_eq!(finished.code, 1);
     let (_, found) = findings(operator.client(&["check", "--json"]));
     for (id, (status, _)) in &found {
-        let word = if ["fail", "warn"].contains(&status.as_str()) {
+        let shown = if ["fail", "warn"].contains(&status.as_str()) {
             status.to_uppercase()
         } else {
             status.clone()
@@ -170,7 +170,7 @@ fn text_has_one_line_for_each_check_and_the_remedies() {
             .lines()
             .find(|line| line.split_whitespace().nth(1) == Some(id));
         assert!(
-            line.is_some_and(|line| line.starts_with(&format!("{word}  "))),
+            line.is_some_and(|line| line.starts_with(&format!("{shown}  "))),
             "{id}: {}",
             finished.stdout
         );
@@ -210,7 +210,7 @@ fn remove_statement(account: &mut Account, index: usize) {
         .remove(index);
 }
 
-fn allow(account: &mut Account, principal: Value, condition: Option<Value>) {
+fn allow(account: &mut Account, principal: &Value, condition: Option<Value>) {
     let mut statement = json!({ "Effect": "Allow", "Principal": principal, "Action": "lambda:InvokeFunction", "Resource": FUNCTION });
     if let Some(condition) = condition {
         statement["Condition"] = condition;
@@ -317,13 +317,13 @@ const OF_THE_ACCOUNT: &[Case] = &[
     ),
     (
         "anyone may invoke",
-        |account| allow(account, "*".into(), None),
+        |account| allow(account, &"*".into(), None),
         &["function.invokers"],
         "anyone in any AWS account",
     ),
     (
         "anyone may invoke, as a list",
-        |account| allow(account, json!({ "AWS": ["*"] }), None),
+        |account| allow(account, &json!({ "AWS": ["*"] }), None),
         &["function.invokers"],
         "anyone in any AWS account",
     ),
@@ -357,7 +357,7 @@ fn named_callers_are_right_and_doubtful_ones_are_warnings() {
     let world = World::with(narrow);
     let operator = Operator::new(&world);
     let status = |principal: Value, condition: Option<Value>| {
-        allow(&mut operator.account(), principal, condition);
+        allow(&mut operator.account(), &principal, condition);
         let (code, found) = findings(operator.client(&["check", "--json"]));
         assert_eq!(code, 0, "{found:#?}");
         found["function.invokers"].clone()
@@ -453,7 +453,7 @@ fn short_timeout_is_a_warning() {
 fn a_clock_that_is_off_is_a_warning() {
     let world = World::with(narrow);
     let operator = Operator::new(&world);
-    operator.account().clock_ahead = std::time::Duration::from_secs(180);
+    operator.account().clock_ahead = std::time::Duration::from_mins(3);
     let (code, found) = findings(operator.client(&["check", "--json"]));
     assert_eq!((code, ids(&found, "warn")), (0, vec!["clock".to_owned()]));
     assert!(found["clock"].1.contains("Synchronize"), "{found:#?}");

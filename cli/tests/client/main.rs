@@ -16,6 +16,7 @@ mod git;
 mod help;
 mod key;
 mod permissions;
+mod setup;
 mod setup_git;
 mod support;
 mod token;

@@ -88,7 +88,10 @@ async fn empty_key(session: &Session, id: &str, spec: &str) -> Result<String, Er
     Err(KeyError::Unsuitable { arn, why }.into())
 }
 
-async fn create_key(session: &Session, spec: &str) -> Result<String, Error> {
+pub(in crate::commands) async fn create_key(
+    session: &Session,
+    spec: &str,
+) -> Result<String, Error> {
     let request = json!({
         "KeySpec": spec,
         "KeyUsage": "SIGN_VERIFY",
@@ -102,12 +105,16 @@ async fn create_key(session: &Session, spec: &str) -> Result<String, Error> {
     })?)
 }
 
-async fn import_into(
+/// What KMS gives for one import: its wrapping key, and a token that is valid for a day.
+pub(in crate::commands) struct ImportParameters {
+    wrapping_key: Vec<u8>,
+    token: Value,
+}
+
+pub(in crate::commands) async fn import_parameters(
     session: &Session,
     arn: &str,
-    key: &AppKey,
-    alias: Option<&str>,
-) -> Result<(), Error> {
+) -> Result<ImportParameters, Error> {
     let request = json!({
         "KeyId": arn,
         "WrappingAlgorithm": "RSA_AES_KEY_WRAP_SHA_256",
@@ -117,11 +124,24 @@ async fn import_into(
     let wrapping_key = parameters["PublicKey"]
         .as_str()
         .and_then(|text| Base64::decode_vec(text).ok());
-    let material = key.wrap(&wrapping_key.ok_or(KeyError::Wrapping)?)?;
+    let wrapping_key = wrapping_key.ok_or(KeyError::Wrapping)?;
+    Ok(ImportParameters {
+        wrapping_key,
+        token: parameters["ImportToken"].clone(),
+    })
+}
+
+/// Imports the key, and proves that KMS holds it.
+pub(in crate::commands) async fn import_material(
+    session: &Session,
+    arn: &str,
+    parameters: &ImportParameters,
+    key: &AppKey,
+) -> Result<(), Error> {
     let request = json!({
         "KeyId": arn,
-        "ImportToken": parameters["ImportToken"],
-        "EncryptedKeyMaterial": Base64::encode_string(&material),
+        "ImportToken": parameters.token,
+        "EncryptedKeyMaterial": Base64::encode_string(&key.wrap(&parameters.wrapping_key)?),
         "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
     });
     session.kms("ImportKeyMaterial", &request).await?;
@@ -131,12 +151,23 @@ async fn import_into(
     let public = public["PublicKey"]
         .as_str()
         .and_then(|text| Base64::decode_vec(text).ok());
-    if public.as_deref() != Some(key.public.as_slice()) {
-        return Err(KeyError::Different {
-            arn: arn.to_owned(),
-        }
-        .into());
+    if public.as_deref() == Some(key.public.as_slice()) {
+        return Ok(());
     }
+    Err(KeyError::Different {
+        arn: arn.to_owned(),
+    }
+    .into())
+}
+
+async fn import_into(
+    session: &Session,
+    arn: &str,
+    key: &AppKey,
+    alias: Option<&str>,
+) -> Result<(), Error> {
+    let parameters = import_parameters(session, arn).await?;
+    import_material(session, arn, &parameters, key).await?;
     if let Some(alias) = alias {
         let name = if alias.starts_with("alias/") {
             alias.to_owned()
@@ -154,7 +185,12 @@ async fn import_into(
 }
 
 /// Leaves no empty key of ours behind, and says what is left.
-async fn clean_up(session: &Session, arn: &str, is_new: bool, error: Error) -> Error {
+pub(in crate::commands) async fn clean_up(
+    session: &Session,
+    arn: &str,
+    is_new: bool,
+    error: Error,
+) -> Error {
     let state = session.kms("DescribeKey", &json!({ "KeyId": arn })).await;
     let state = state
         .ok()

@@ -167,14 +167,14 @@ impl Rotation<'_> {
         self.verify(&signer).await?;
         log.done(format!("KMS signs with the new key, {arn}"))?;
         let Some(alias) = alias_of(id.as_str()) else {
-            log.left(format!("in Terraform: signing_key_arns = [\"{old_arn}\", \"{arn}\"], and {arn} as the function's KMS key"));
+            log.left(format!("in Terraform: signing_key_arns = [\"{arn}\", \"{old_arn}\"]: the function signs with the first one"));
             log.left("apply, then run `github-token-broker check --mint`");
             log.left(format!("delete the old key ({old_fingerprint}) on the App's settings page, and schedule the deletion of {old_arn}"));
             return Ok(None);
         };
         if role::can_sign(&self.session, &self.deployed, &arn).await == Some(false) {
             log.left(format!(
-                "in Terraform: signing_key_arns = [\"{old_arn}\", \"{arn}\"], then apply"
+                "in Terraform: signing_key_arns = [\"{arn}\", \"{old_arn}\"], then apply"
             ));
             log.left(format!(
                 "continue: github-token-broker key rotate --key-id {arn} < NEW.pem"

@@ -30,6 +30,7 @@ pub(crate) struct GitServer {
     server: Server,
     judge: Arc<Mutex<Option<Judge>>>,
     permissions: Arc<Mutex<Option<Value>>>,
+    conversion: Arc<Mutex<Option<Value>>>,
     _folder: TempDir,
     bare: PathBuf,
 }
@@ -44,7 +45,17 @@ impl GitServer {
         let name = repository.to_ascii_lowercase();
         let permissions = Arc::<Mutex<Option<Value>>>::default();
         let of_app = Arc::clone(&permissions);
+        let conversion = Arc::<Mutex<Option<Value>>>::default();
+        let once = Arc::clone(&conversion);
         let server = Server::start(move |request| {
+            if request.target == "/api/v3/app-manifests/c0de/conversions" {
+                assert_eq!(request.method, "POST");
+                // A code is good for one conversion.
+                return match once.lock().unwrap().take() {
+                    Some(app) => Response::new(201, app.to_string()),
+                    None => Response::new(404, json!({ "message": "Not Found" }).to_string()),
+                };
+            }
             if request.target == "/api/v3/app" {
                 return app(&api, request, of_app.lock().unwrap().clone());
             }
@@ -72,6 +83,7 @@ impl GitServer {
             server,
             judge,
             permissions,
+            conversion,
             _folder: folder,
             bare,
         }
@@ -104,6 +116,11 @@ impl GitServer {
     /// The App's permissions, if they differ from those of the installation.
     pub(crate) fn app_permissions(&self, permissions: Value) {
         *self.permissions.lock().unwrap() = Some(permissions);
+    }
+
+    /// What the code `c0de` is converted into, once.
+    pub(crate) fn conversion(&self, app: Value) {
+        *self.conversion.lock().unwrap() = Some(app);
     }
 
     /// Decides about tokens instead of the sandbox's GitHub.

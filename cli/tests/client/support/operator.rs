@@ -228,7 +228,7 @@ fn answer(account: &Account, request: &Request) -> Option<Response> {
             )
         }
         "iam:GetAccountAuthorizationDetails" => {
-            authorization_details(account, form.get("Marker").is_some())
+            authorization_details(account, form.contains_key("Marker"))
         }
         // SSM, KMS: the sandbox.
         _ => return None,
