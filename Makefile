@@ -18,7 +18,7 @@ build: ## Build target/release/bootstrap
 
 .PHONY: demo
 demo: build ## See it work without an account: a token, rejections, a timeline (KMS=1: sign with a KMS key; SERVE=1: keep the sandbox up until Ctrl-C)
-	cargo build --locked --package sandbox --bin sandbox
+	cargo build --locked --package sandbox --bin sandbox --package github-token-broker --bin github-token-broker
 	$(TARGET_DIR)/debug/sandbox $(if $(SERVE),serve,demo) $(if $(KMS),--kms)
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ release-check: ## Check that the tag is the version in Cargo.toml, and that the 
 	grep -q '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no entry for $(VERSION)" >&2; exit 1; }
 
 # Prints `true` or `false`, or `none` if the release does not exist. A published release is never changed.
-IS_DRAFT = $$($(GH) release view v$(VERSION) --json isDraft --jq .isDraft || echo none)
+IS_DRAFT = $$(out=$$($(GH) release view v$(VERSION) --json isDraft --jq .isDraft 2>&1) || case "$$out" in *"release not found"*) out=none ;; *) echo "$$out" >&2; exit 1 ;; esac; echo "$$out")
 IS_PUBLISHED = { echo "v$(VERSION) is published already. Raise the version" >&2; exit 1; }
 
 .PHONY: release-draft

@@ -26,14 +26,6 @@ async fn secrets_are_wiped_when_an_invocation_is_over() {
     assert_eq!(copies_after(Scenario::default()).await, none);
 }
 
-/// With KMS, no private key enters the process, not even for the time of a signature.
-#[tokio::test]
-async fn private_key_is_never_in_memory_with_kms() {
-    let scenario = Scenario::default().kms_key().tls();
-    let copies = copies_after(scenario).await;
-    assert_eq!((copies.key, copies.jwt), (0, 0));
-}
-
 /// rustls decrypts a record in place, in a connection buffer that it reuses for the next record. The last response of each
 /// host stays there until the next one arrives or the connection closes. Nothing else remains.
 #[tokio::test]
