@@ -1,8 +1,11 @@
 //! GitHub's JSON: an App, an installation, a token, a repository, with every field that GitHub's OpenAPI description requires.
 
+use std::collections::BTreeMap;
+
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::GitHub;
@@ -14,9 +17,10 @@ use crate::clock;
 const REPOSITORY: &str = include_str!("repository.json");
 
 /// A response with this JSON body.
-pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
+pub(crate) fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
     let content_type = [(CONTENT_TYPE, "application/json; charset=utf-8")];
-    (status, content_type, body.to_string()).into_response()
+    let body = serde_json::to_string(body).expect("it can be written as JSON");
+    (status, content_type, body).into_response()
 }
 
 pub(crate) fn app(github: &GitHub, app: &App) -> Value {
@@ -64,18 +68,29 @@ pub(crate) fn installation(github: &GitHub, installation: &Installation) -> Valu
     })
 }
 
-pub(crate) fn token(github: &GitHub, token: &Token) -> Value {
-    let mut body = json!({
-        "token": token.value,
-        "expires_at": clock::rfc3339(token.expires_at),
-        "permissions": token.permissions,
-        "repository_selection": selection(token.repository_ids.as_deref()),
-    });
-    if token.repository_ids.is_some() {
+/// The response to a mint, with its fields in GitHub's order: what stays in a client's buffers depends on it.
+#[derive(Serialize)]
+pub(crate) struct TokenBody<'a> {
+    token: &'a str,
+    expires_at: String,
+    permissions: &'a BTreeMap<String, String>,
+    repository_selection: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repositories: Option<Vec<Value>>,
+}
+
+pub(crate) fn token<'a>(github: &GitHub, token: &'a Token) -> TokenBody<'a> {
+    let repositories = token.repository_ids.as_ref().map(|_| {
         let accessible = github.accessible(token).into_iter();
-        body["repositories"] = accessible.map(repository).collect();
+        accessible.map(repository).collect()
+    });
+    TokenBody {
+        token: &token.value,
+        expires_at: clock::rfc3339(token.expires_at),
+        permissions: &token.permissions,
+        repository_selection: selection(token.repository_ids.as_deref()),
+        repositories,
     }
-    body
 }
 
 pub(crate) fn repository_list(github: &GitHub, token: &Token, per_page: usize) -> Value {
