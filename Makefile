@@ -39,7 +39,7 @@ soak: build ## Invoke one process 20,000 times, with faults and freezes: no toke
 .PHONY: bench
 bench: build $(if $(SHORT),,package) ## Measure speed and size (PEER=FILE: another program next to ours; SHORT=1: only check that the bench works)
 	cargo build --locked $(if $(SHORT),--workspace --bins,--release --package github-token-broker --bin github-token-broker)
-	cargo run --locked --quiet $(if $(SHORT),--workspace,--release --package bench) --bin bench -- $(if $(SHORT),--short) $(if $(PEER),--peer $(PEER))
+	$(if $(SHORT),$(TARGET_DIR)/debug/bench --short,cargo run --locked --quiet --release --package bench --bin bench --) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 
 # A build of its own, with the symbols and frame pointers that perf needs. perf samples the whole machine: if it followed

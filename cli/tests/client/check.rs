@@ -89,11 +89,7 @@ fn healthy_broker_is_green() {
         (0, vec![], vec![]),
         "{found:#?}"
     );
-    assert_eq!(
-        ids(&found, "skip"),
-        ["app.rate_limit", "function.code"],
-        "{found:#?}"
-    );
+    assert_eq!(ids(&found, "skip"), ["function.code"], "{found:#?}");
     assert!(
         found["aws.identity"]
             .1

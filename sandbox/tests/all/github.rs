@@ -32,7 +32,10 @@ async fn call(
         .header("content-type", "application/json")
         .header("user-agent", "github-token-broker")
         .header("x-github-api-version", "2022-11-28")
-        .body(Bytes::from(body.to_string()))
+        .body(match body {
+            Value::Null => Bytes::new(),
+            body => Bytes::from(body.to_string()),
+        })
         .expect("a request");
     let response = sandbox::send(request).await.expect("GitHub responds");
     let body = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
