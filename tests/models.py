@@ -5,6 +5,8 @@
   function's host names with them, so the tests need no AWS SDK.
 - broker/src/scope/permissions.txt: GitHub's permissions of an App and their levels, by its OpenAPI description. They are for
   hints only: GitHub decides what is valid.
+- broker/src/proof/tests/schemas.json: GitHub's schemas of the two responses that prove a token. A property test generates
+  responses from them.
 
 Input: the OpenAPI description. `--write` updates the files; without it, a difference is an error: a vendor has changed its model.
 """
@@ -45,18 +47,56 @@ def permissions(description):
         yield f"{name} {' '.join(permission['enum'])}\n"
 
 
+# The parts of a schema that say which values it allows.
+CONSTRAINTS = {"type", "enum", "format", "nullable", "required", "properties", "items"}
+
+
+def schemas(description):
+    model = json.loads(pathlib.Path(description).read_text())
+    components, paths = model["components"]["schemas"], model["paths"]
+
+    def constraints(schema):
+        while "$ref" in schema:
+            schema = components[schema["$ref"].rpartition("/")[2]]
+        kept = {name: value for name, value in schema.items() if name in CONSTRAINTS}
+        for part in map(constraints, schema.get("allOf", [])):
+            properties = kept.get("properties", {}) | part.get("properties", {})
+            required = kept.get("required", []) + part.get("required", [])
+            kept |= part | {"properties": properties, "required": required}
+        if "properties" in kept:
+            kept["properties"] = {name: constraints(value) for name, value in kept["properties"].items()}
+        if "items" in kept:
+            kept["items"] = constraints(kept["items"])
+        return kept
+
+    operations = {
+        "mint": ("/app/installations/{installation_id}/access_tokens", "post", "201"),
+        "list_repositories": ("/installation/repositories", "get", "200"),
+    }
+    found = {
+        call: constraints(paths[path][method]["responses"][status]["content"]["application/json"]["schema"])
+        for call, (path, method, status) in operations.items()
+    }
+    yield json.dumps(found, indent=1) + "\n"
+
+
 def main():
     description, *options = sys.argv[1:]
     failed = 0
-    for name, lines in (("aws/endpoints.txt", endpoints()), ("scope/permissions.txt", permissions(description))):
+    files = {
+        "aws/endpoints.txt": endpoints(),
+        "scope/permissions.txt": permissions(description),
+        "proof/tests/schemas.json": schemas(description),
+    }
+    for name, lines in files.items():
         path, text = SOURCES / name, "".join(lines)
         if options == ["--write"]:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         agrees = path.is_file() and path.read_text() == text
         failed += not agrees
-        print(f"{'ok    ' if agrees else 'FAILED'} {path.name}: {text.count(chr(10)) - 1} lines{'' if agrees else '; run this with --write'}")
-    print(f"{2 - failed} passed, {failed} failed")
+        print(f"{'ok    ' if agrees else 'FAILED'} {path.name}: {text.count(chr(10))} lines{'' if agrees else '; run this with --write'}")
+    print(f"{len(files) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -11,9 +11,9 @@ use tokio::{task::yield_now, time::timeout};
 
 use super::{
     Call,
-    error::{GitHubError, Rejection, ResponseError, date},
+    error::{GitHubError, Rejection, ResponseError},
     request::{ApiRequest, ApiResponse},
-    responses::{AccessibleRepositories, Installation, Minted},
+    responses::{AccessibleRepositories, Installation},
     token::{ConfirmedInstallation, GrantedToken, InstallationToken},
 };
 use crate::{
@@ -113,16 +113,8 @@ impl<'a> GitHub<'a> {
             .send(Call::Mint, Method::POST, &path, jwt.secret(), body)
             .await;
         let granted = response.and_then(|response| {
-            let token = response.parse::<Minted>().and_then(|minted| {
-                let token = minted.token.and_then(InstallationToken::parse);
-                token.ok_or(GitHubError::Unexpected(ResponseError::NoToken))
-            });
-            let token = token.inspect_err(|_| record.orphaned_token_possible = true)?;
-            Ok(GrantedToken {
-                token,
-                grant: response.parse().unwrap_or_default(),
-                date: date(&response.headers),
-            })
+            let granted = GrantedToken::parse(&response);
+            granted.inspect_err(|_| record.orphaned_token_possible = true)
         });
         let granted = granted.map_err(|error| match error {
             GitHubError::Rejected {

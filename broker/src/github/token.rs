@@ -6,7 +6,11 @@ use aws_lc_rs::digest;
 use base64ct::{Base64, Encoding};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::responses::Grant;
+use super::{
+    error::{GitHubError, ResponseError, date},
+    request::ApiResponse,
+    responses::{Grant, Minted},
+};
 use crate::{app::InstallationId, scope::Permissions};
 
 /// The repository's installation according to GitHub, which is also the configured one.
@@ -42,19 +46,40 @@ impl InstallationToken {
 
 /// A token that GitHub minted, with everything that GitHub said about it. Nothing is proven yet.
 pub struct GrantedToken {
-    pub(super) token: InstallationToken,
-    pub(super) grant: Grant,
-    pub(super) date: Option<SystemTime>,
+    token: InstallationToken,
+    grant: Grant,
+    date: Option<SystemTime>,
 }
 
 impl GrantedToken {
+    /// Reads the response to a mint. A part of it that cannot be read, except for the token, counts as missing.
+    ///
+    /// # Errors
+    /// There is no usable token in it.
+    pub(super) fn parse(response: &ApiResponse) -> Result<Self, GitHubError> {
+        let token = response.parse::<Minted>()?.token;
+        let token = token.and_then(InstallationToken::parse);
+        Ok(Self {
+            token: token.ok_or(GitHubError::Unexpected(ResponseError::NoToken))?,
+            grant: response.parse().unwrap_or_default(),
+            date: date(&response.headers),
+        })
+    }
+
+    /// What [`Self::parse`] makes of a JSON body, granted at `date`.
     #[cfg(test)]
-    pub(crate) fn for_tests(grant: Grant, date: SystemTime) -> Self {
-        Self {
-            token: InstallationToken(SecretString::from("ghs_test")),
-            grant,
+    pub(crate) fn from_json(body: String, date: SystemTime) -> Result<Self, GitHubError> {
+        let mut response = ApiResponse {
+            body: body.into(),
+            ..ApiResponse::default()
+        };
+        let json = http::HeaderValue::from_static("application/json");
+        response.headers.insert(http::header::CONTENT_TYPE, json);
+        let granted = Self::parse(&response)?;
+        Ok(Self {
             date: Some(date),
-        }
+            ..granted
+        })
     }
 
     /// The token, to ask GitHub about it or to revoke it.
