@@ -56,7 +56,7 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 		perf report --input $(PERF)/$$load.perf --comms bootstrap --stdio --children --call-graph none --sort symbol --percent-limit 1; \
 	done
 
-OPENAPI := $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
+OPENAPI := $(VENV)/node/node_modules/@octokit/openapi/generated
 .PHONY: test-fidelity
 test-fidelity: $(VENV)/test ## Use the sandbox with Octokit and boto3, and compare all exchanges of a test run with GitHub's and AWS's own models
 	cargo build --locked --workspace --bins

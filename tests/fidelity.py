@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Compares the sandbox's exchanges with the vendors' own models: GitHub's OpenAPI description, and botocore's service models.
+"""Compares the sandbox's exchanges with the vendors' own models: GitHub's OpenAPI descriptions, and botocore's service models.
 
-Input: a file with one exchange on each line, which the sandbox writes while tests run (SANDBOX_EXCHANGES=FILE). Output: each
+Input: a file with one exchange on each line, which the sandbox writes while tests run (SANDBOX_EXCHANGES=FILE), and the folder
+of GitHub's descriptions. What is served below /api/v3 must follow the descriptions of github.com and of each release of GitHub
+Enterprise Server, because a caller there can be of either. Output: each
 distinct deviation with an example, and `N passed, N failed`; one test is one kind of exchange, such as `GitHub POST
 /app/installations/{installation_id}/access_tokens -> 201`. It checks the requests of the function and the client, and the
 responses of the sandbox, including errors. A response that a fault or a test has changed on purpose is not checked.
@@ -58,6 +60,7 @@ class GitHub:
     """GitHub's OpenAPI description."""
 
     def __init__(self, path):
+        self.name = path.stem
         # With a name of its own, the description can be referred to from each of its schemas.
         self.description = json.loads(path.read_text().replace('"#/components/', '"urn:github#/components/'))
         resource = Resource(contents=self.description, specification=DRAFT4)
@@ -86,7 +89,7 @@ class GitHub:
         path = urllib.parse.urlsplit(exchange["path"]).path
         found = [o for o in self.operations if o[2] == exchange["method"] and o[0].fullmatch(path)]
         if not found:
-            return f"GitHub {exchange['method']} {path}", ["GitHub has no such operation"]
+            return f"{self.name} {exchange['method']} {path}", ["GitHub has no such operation"]
         _, template, method, operation = found[0]
         response = exchange["response"]
         status = response["status"]
@@ -108,7 +111,7 @@ class GitHub:
             deviations += [f"request {text}" for text in self.deviations(content["schema"], json.loads(body))]
         if not exchange["canned"]:
             deviations += [f"response {text}" for text in self.check_response(operation, status, response)]
-        return f"GitHub {method} {template} -> {outcome(exchange)}", deviations
+        return f"{self.name} {method} {template} -> {outcome(exchange)}", deviations
 
     def check_response(self, operation, status, response):
         documented = self.resolve(operation["responses"].get(str(status), {}))
@@ -375,15 +378,19 @@ def self_test(github, aws):
 
 
 def main():
-    github, aws = GitHub(pathlib.Path(sys.argv[2])), Aws()
+    descriptions = pathlib.Path(sys.argv[2])
+    aws, github = Aws(), GitHub(descriptions / "api.github.com.json")
+    enterprise = [GitHub(path) for path in sorted(descriptions.glob("ghes-?.??.json"))]
+    vendors = {"aws": [aws], "github": [github], "github-enterprise": [github, *enterprise]}
     self_test(github, aws)
     kinds, number = collections.defaultdict(dict), 0
     for line in pathlib.Path(sys.argv[1]).read_text().splitlines():
         exchange = json.loads(line)
         number += 1
-        kind, deviations = (github if exchange["service"] == "github" else aws).check(exchange)
-        if deviations is not None:
-            kinds[kind] |= {text: exchange for text in deviations}
+        for vendor in vendors[exchange["service"]]:
+            kind, deviations = vendor.check(exchange)
+            if deviations is not None:
+                kinds[kind] |= {text: exchange for text in deviations}
     for kind, deviations in sorted(kinds.items()):
         print("FAILED" if deviations else "ok    ", kind)
         for text, exchange in sorted(deviations.items()):

@@ -3,12 +3,12 @@
 
 - broker/src/aws/endpoints.txt: AWS's host names for SSM and KMS, by botocore's endpoint rules. A unit test compares the
   function's host names with them, so the tests need no AWS SDK.
-- broker/src/scope/permissions.txt: GitHub's permissions of an App and their levels, by its OpenAPI description. They are for
-  hints only: GitHub decides what is valid.
+- broker/src/scope/permissions.txt: GitHub's permissions of an App and their levels, on github.com or GitHub Enterprise Server, by
+  its OpenAPI descriptions. They are for hints only: GitHub decides what is valid.
 - broker/src/proof/tests/schemas.json: GitHub's schemas of the two responses that prove a token. A property test generates
   responses from them.
 
-Input: the OpenAPI description. `--write` updates the files; without it, a difference is an error: a vendor has changed its model.
+Input: the folder of the OpenAPI descriptions. `--write` updates the files; without it, a difference is an error: a vendor has changed its model.
 """
 
 import json
@@ -40,10 +40,10 @@ def endpoints():
                     yield f"{service} {region} {int(fips)} {int(dual_stack)} {url.removeprefix('https://')}\n"
 
 
-def permissions(description):
-    yield "# Permission and its levels. tests/models.py writes this file from GitHub's OpenAPI description.\n"
-    schema = json.loads(pathlib.Path(description).read_text())["components"]["schemas"]["app-permissions"]
-    for name, permission in sorted(schema["properties"].items()):
+def permissions(github, enterprise):
+    yield "# Permission and its levels. tests/models.py writes this file from GitHub's OpenAPI descriptions.\n"
+    schemas = [description["components"]["schemas"]["app-permissions"]["properties"] for description in (*enterprise, github)]
+    for name, permission in sorted({name: value for schema in schemas for name, value in schema.items()}.items()):
         yield f"{name} {' '.join(permission['enum'])}\n"
 
 
@@ -51,9 +51,8 @@ def permissions(description):
 CONSTRAINTS = {"type", "enum", "format", "nullable", "required", "properties", "items"}
 
 
-def schemas(description):
-    model = json.loads(pathlib.Path(description).read_text())
-    components, paths = model["components"]["schemas"], model["paths"]
+def schemas(github):
+    components, paths = github["components"]["schemas"], github["paths"]
 
     def constraints(schema):
         while "$ref" in schema:
@@ -81,12 +80,14 @@ def schemas(description):
 
 
 def main():
-    description, *options = sys.argv[1:]
+    folder, *options = sys.argv[1:]
+    github = json.loads((pathlib.Path(folder) / "api.github.com.json").read_text())
+    enterprise = [json.loads(path.read_text()) for path in pathlib.Path(folder).glob("ghes-?.??.json")]
     failed = 0
     files = {
         "aws/endpoints.txt": endpoints(),
-        "scope/permissions.txt": permissions(description),
-        "proof/tests/schemas.json": schemas(description),
+        "scope/permissions.txt": permissions(github, enterprise),
+        "proof/tests/schemas.json": schemas(github),
     }
     for name, lines in files.items():
         path, text = SOURCES / name, "".join(lines)

@@ -77,8 +77,12 @@ impl ApiResponse {
         if !is_json(content_type) {
             return Err(GitHubError::Unexpected(ResponseError::NotJson));
         }
-        serde_json::from_slice(&self.body)
-            .map_err(|_| GitHubError::Unexpected(ResponseError::UnknownSchema))
+        // serde also reads a struct from a list of its members. No response of GitHub is one.
+        let is_object = self.body.trim_ascii_start().starts_with(b"{");
+        let parsed = is_object.then(|| serde_json::from_slice(&self.body).ok());
+        parsed
+            .flatten()
+            .ok_or(GitHubError::Unexpected(ResponseError::UnknownSchema))
     }
 }
 
@@ -93,6 +97,26 @@ fn is_json(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::github::responses::Minted;
+
+    #[test]
+    fn response_is_an_object() {
+        let parse = |body: &'static str| {
+            let mut response = ApiResponse {
+                body: Bytes::from_static(body.as_bytes()),
+                ..ApiResponse::default()
+            };
+            response.headers.insert(header::CONTENT_TYPE, JSON);
+            response
+                .parse::<Minted>()
+                .map(|minted| minted.token.is_some())
+        };
+        assert_eq!(parse(r#" {"token":"ghs_test"}"#), Ok(true));
+        for body in [r#"["ghs_test"]"#, r#""ghs_test""#, "null", "", "{"] {
+            let unknown = GitHubError::Unexpected(ResponseError::UnknownSchema);
+            assert_eq!(parse(body), Err(unknown), "{body}");
+        }
+    }
 
     #[test]
     fn json_types_are_recognized() {

@@ -38,7 +38,7 @@ pub(crate) const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratel
 pub(crate) type SharedGitHub = Arc<Mutex<GitHub>>;
 
 /// The path of the API on GitHub Enterprise Server. The client also uses it for every loopback host.
-const ENTERPRISE: &str = "/api/v3";
+pub(crate) const ENTERPRISE: &str = "/api/v3";
 
 /// GitHub: its API below the base path, which is empty or `/api/v3`, GraphQL, and git. With an empty base path, the API is
 /// also below `/api/v3`.

@@ -137,8 +137,11 @@ impl Gateway {
             Service::Aws(_) => exchange::write("aws", path, request, response, fault.is_some()),
             Service::GitHub(base_path) => {
                 if github::routes::matched_api_path(base_path, request).is_some() {
-                    let path = path.strip_prefix("/api/v3").unwrap_or(path);
-                    exchange::write("github", path, request, response, fault.is_some());
+                    let (service, path) = match path.strip_prefix(github::routes::ENTERPRISE) {
+                        Some(path) => ("github-enterprise", path),
+                        None => ("github", path),
+                    };
+                    exchange::write(service, path, request, response, fault.is_some());
                 }
             }
         }
