@@ -4,6 +4,7 @@
 //! Invariant: certificates are always verified, and redirects are never followed.
 
 pub mod client;
+mod limited_read;
 pub mod no_proxy;
 pub mod tls;
 

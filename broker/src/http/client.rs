@@ -13,7 +13,6 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -32,14 +31,13 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::Mutex,
     time::{Instant, timeout},
 };
 use tower_service::Service;
 
-use super::{HttpError, NetworkSettings, no_proxy};
+use super::{HttpError, NetworkSettings, limited_read::LimitedRead, no_proxy};
 
 /// It has no version suffix: users filter GitHub's audit log and CloudTrail by this name.
 pub const USER_AGENT: HeaderValue = HeaderValue::from_static("github-token-broker");
@@ -194,11 +192,10 @@ impl HostClient {
         let stream = timeout(CONNECT_LIMIT, self.handshake())
             .await
             .unwrap_or(Err(HttpError::Connect))?;
-        Ok(TokioIo::new(LimitedRead {
-            stream: TokioIo::new(stream),
-            limit: self.response_limit,
-            left: self.response_limit,
-        }))
+        Ok(TokioIo::new(LimitedRead::new(
+            TokioIo::new(stream),
+            self.response_limit,
+        )))
     }
 
     async fn handshake(&self) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, HttpError> {
@@ -341,71 +338,6 @@ async fn drive<T>(
 async fn connect<S: Service<Uri>>(mut connector: S, origin: &Uri) -> Result<S::Response, S::Error> {
     poll_fn(|context| connector.poll_ready(context)).await?;
     connector.call(origin.clone()).await
-}
-
-/// A stream that fails once more than `limit` bytes were read for one response.
-struct LimitedRead<S> {
-    stream: S,
-    limit: usize,
-    left: usize,
-}
-
-impl<S> LimitedRead<S> {
-    fn with_fresh_limit(self) -> Self {
-        Self {
-            left: self.limit,
-            ..self
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for LimitedRead<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let read = buffer.filled().len() - before;
-        match self.left.checked_sub(read) {
-            Some(left) => {
-                self.left = left;
-                poll
-            }
-            None => Poll::Ready(Err(io::Error::other("the response is too long"))),
-        }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedRead<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 /// The head of a response and its body.
