@@ -11,7 +11,7 @@ use sandbox::Scenario;
 use tempfile::TempDir;
 
 use crate::cpu::of_finished_children;
-use crate::statistics::{median, ms};
+use crate::statistics::{as_f64, median, ms};
 
 /// Medians, in milliseconds.
 pub(crate) struct Client {
@@ -83,18 +83,13 @@ impl Client {
 
         let [token, git, exec, plain, aws] =
             [token, git, exec, plain, aws].map(|samples| median(samples.into_iter().map(ms)));
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a program is far below 2^52 bytes"
-        )]
-        let size = file.len() as f64 / 1e6;
         Some(Self {
             cached_token: token,
             git_credential: git,
             exec_adds: exec - plain,
             uncached_cpu: ms(uncached),
             aws_lambda_invoke: aws,
-            size,
+            size: as_f64(file.len()) / 1e6,
         })
     }
 }

@@ -64,10 +64,6 @@ struct Plan {
     processes: usize,
     /// Invocations of each of them. F is measured after each round.
     warm: usize,
-    /// Invocations of one long-lived process.
-    long: usize,
-    /// How many of those, the last ones, alternate with a fresh process.
-    alternating: usize,
     /// Runs of each command of the client.
     client: usize,
 }
@@ -80,8 +76,6 @@ const FULL: Plan = Plan {
     warm_after_start: 4,
     processes: 25,
     warm: 100,
-    long: 20_000,
-    alternating: 1_000,
     client: 50,
 };
 const SHORT: Plan = Plan {
@@ -89,8 +83,6 @@ const SHORT: Plan = Plan {
     warm_after_start: 1,
     processes: 1,
     warm: 4,
-    long: 8,
-    alternating: 4,
     client: 1,
 };
 
@@ -125,7 +117,6 @@ async fn run(options: &Options) -> ExitCode {
     let key = measure::rsa_key();
     start(&mut programs, share.as_ref().ok(), &plan, &key).await;
     invoke(&mut programs, &plan, &key).await;
-    live_long(&mut programs[0], &plan).await;
     // The short form uses the client that the tests use; its speed does not matter.
     let profile = if options.short { "debug" } else { "release" };
     let target = binary.ancestors().nth(2).unwrap_or(&binary);
@@ -220,22 +211,4 @@ async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
             plan.processes
         );
     }
-}
-
-/// One process for as long as one can live, and at the end a fresh one next to it: the machine's own speed changes over time.
-async fn live_long(program: &mut Program, plan: &Plan) {
-    let mut old = Process::start(&program.subject).await;
-    for number in 1..=plan.long - plan.alternating {
-        program.long.push(old.invoke().await);
-        if number % 2_000 == 0 {
-            println!("{number} of {} invocations of one process", plan.long);
-        }
-    }
-    let mut fresh = Process::start(&program.subject).await;
-    for _ in 0..plan.alternating {
-        program.long.push(old.invoke().await);
-        program.fresh.push(fresh.invoke().await);
-    }
-    old.finish().await;
-    fresh.finish().await;
 }

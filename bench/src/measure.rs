@@ -59,7 +59,6 @@ pub(crate) struct Start {
 pub(crate) struct Invocation {
     pub(crate) cpu: Duration,
     pub(crate) requests: usize,
-    pub(crate) resident_kib: u64,
     pub(crate) peak_memory_kib: u64,
 }
 
@@ -147,12 +146,10 @@ impl Process {
     pub(crate) async fn invoke(&mut self) -> Invocation {
         let outcome = minted(self.running.invoke("null").await);
         self.running.clear_history();
-        let pid = pid_of(&self.running);
-        let used = cpu::of_process(pid);
+        let used = cpu::of_process(pid_of(&self.running));
         Invocation {
             cpu: used.saturating_sub(std::mem::replace(&mut self.used, used)),
             requests: outcome.requests.len(),
-            resident_kib: resident_kib(pid),
             peak_memory_kib: outcome.peak_memory,
         }
     }
@@ -220,11 +217,4 @@ fn connections(outcome: &Outcome) -> usize {
         })
         .collect();
     connections.len()
-}
-
-fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|text| text.split_whitespace().next()?.parse().ok());
-    number.expect("the kernel reports the memory of a process")
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::measure::{Invocation, RoundTrips, Start, Subject};
-use crate::statistics::{mean, median, ms};
+use crate::statistics::{as_f64, mean, median, ms};
 
 /// The conditions of a start: round-trip times, and whether it has 128 MB's share of a core from the end of init on.
 pub(crate) const CONDITIONS: [(RoundTrips, bool); 4] = [
@@ -53,9 +53,6 @@ pub(crate) struct Program {
     pub(crate) long_after_init: Vec<Duration>,
     pub(crate) warm: Vec<Invocation>,
     pub(crate) warm_cpu: InSignatures,
-    /// One long-lived process, and the fresh process that its last invocations alternated with.
-    pub(crate) long: Vec<Invocation>,
-    pub(crate) fresh: Vec<Invocation>,
 }
 
 impl Program {
@@ -75,8 +72,6 @@ impl Program {
             long_after_init: Vec::new(),
             warm: Vec::new(),
             warm_cpu: InSignatures::default(),
-            long: Vec::new(),
-            fresh: Vec::new(),
         }
     }
 
@@ -105,42 +100,20 @@ impl Program {
     }
 
     /// The peak of all runs, in MB.
-    #[expect(clippy::cast_precision_loss, reason = "it is far below 2^52 bytes")]
     pub(crate) fn peak_memory(&self) -> f64 {
         let starts = self.starts.iter().flatten().map(|one| one.peak_memory_kib);
-        let all = self
-            .warm
-            .iter()
-            .chain(&self.long)
-            .map(|one| one.peak_memory_kib);
-        starts.chain(all).max().unwrap_or_default() as f64 * 1024.0 / 1e6
+        let warm = self.warm.iter().map(|one| one.peak_memory_kib);
+        as_f64(starts.chain(warm).max().unwrap_or_default()) * 1024.0 / 1e6
     }
 
     /// The fewest and the most requests of an invocation, and the most connections.
     pub(crate) fn requests(&self) -> (usize, usize, usize) {
         let starts = || self.starts.iter().flatten();
-        let all = self.warm.iter().chain(&self.long).map(|one| one.requests);
+        let all = self.warm.iter().map(|one| one.requests);
         let all: Vec<_> = starts().map(|one| one.requests).chain(all).collect();
         let connections = starts().map(|one| one.connections).max();
         let bounds = all.iter().min().zip(all.iter().max()).unwrap_or((&0, &0));
         (*bounds.0, *bounds.1, connections.unwrap_or_default())
-    }
-
-    /// The CPU time of the old process relative to the fresh one, and by how many KiB it grew after its buffers had settled.
-    pub(crate) fn growth(&self) -> (f64, u64) {
-        const SETTLED: usize = 1_000;
-        let late = &self.long[self.long.len() - self.fresh.len()..];
-        let ratios = late
-            .iter()
-            .zip(&self.fresh)
-            .map(|(old, fresh)| ms(old.cpu) / ms(fresh.cpu));
-        let resident = |some: &[Invocation]| some.iter().map(|one| one.resident_kib).max();
-        let young = SETTLED.min(self.long.len() / 4);
-        let before = resident(&self.long[young..2 * young]);
-        let grown = resident(late)
-            .unwrap_or_default()
-            .saturating_sub(before.unwrap_or_default());
-        (median(ratios), grown)
     }
 
     /// The steps of a start in order, each with its median: the start of the process, what the function logs, the rest.

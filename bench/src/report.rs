@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::ROUND;
 use crate::client::Client;
 use crate::program::{InSignatures, Program};
-use crate::statistics::{median, ms};
+use crate::statistics::{as_f64, median, ms};
 
 const PAGE: &str = "docs/src/explanation/performance.md";
 const BEGIN: &str = "<!-- make bench writes from here -->\n";
@@ -206,216 +205,146 @@ const KMS: Limits = Limits {
 };
 
 fn rows(programs: &[Program], client: Option<&Client>, dist: &Path) -> Vec<Row> {
-    let mut table = Table {
-        programs: with_ssm(programs),
-        path: "",
-        rows: Vec::new(),
-    };
-    table.path_rows(&SSM);
-    table.size("zip, arm64", &dist.join("github-token-broker.zip"));
-    table.size("zip, x86_64", &dist.join("github-token-broker-x86_64.zip"));
-    let target = "CPU <= 1.1 x a fresh process, memory < 1 MiB more";
-    table.row(
-        "growth of one process over 20,000 invocations",
-        target.into(),
-        |program| {
-            let ((value, grown), number) = (program.growth(), program.long.len());
-            let text = format!("{value:.2} x a fresh one, {grown} KiB more, over {number}");
-            let pass = (number >= 20_000).then_some(value <= 1.1 && grown < 1024);
-            (number > 0).then_some(Figure { text, value, pass })
-        },
-    );
-    (table.programs, table.path) = (&programs[programs.len() - 1..], "KMS: ");
-    table.path_rows(&KMS);
-    (table.programs, table.path) = (with_ssm(programs), "");
-    table.client_rows(client);
-    let mut rows = table.rows;
+    let (ours, kms) = (&programs[..1], &programs[programs.len() - 1..]);
+    let mut rows = path_rows(with_ssm(programs), "", &SSM);
+    for (architecture, suffix) in [("arm64", ""), ("x86_64", "-x86_64")] {
+        let size = size(&dist.join(format!("github-token-broker{suffix}.zip")));
+        let figure = |_: &Program| at_most(3.0, size, format!("{size:.2} MB"));
+        rows.push(Row::new(
+            &format!("zip, {architecture}"),
+            "<= 3.0 MB",
+            ours,
+            figure,
+        ));
+    }
+    rows.extend(path_rows(kms, "KMS: ", &KMS));
+    for (what, limit, unit, value) in client.into_iter().flat_map(client_figures) {
+        let figure = |_: &Program| at_most(limit, value, format!("{value:.3} {unit}"));
+        let target = format!("<= {limit} {unit}");
+        rows.push(Row::new(&format!("client: {what}"), &target, ours, figure));
+    }
     for row in &mut rows {
         row.found.resize_with(programs.len() - 1, || None);
     }
     rows
 }
 
-struct Table<'a> {
-    programs: &'a [Program],
-    /// What the names of the rows begin with.
-    path: &'static str,
-    rows: Vec<Row>,
+impl Row {
+    fn new(
+        what: &str,
+        target: &str,
+        programs: &[Program],
+        figure: impl Fn(&Program) -> Option<Figure>,
+    ) -> Self {
+        let found: Vec<_> = programs.iter().map(figure).collect();
+        Self {
+            what: what.to_owned(),
+            target: target.to_owned(),
+            pass: found.first().and_then(|figure| figure.as_ref()?.pass),
+            found,
+        }
+    }
 }
 
-impl Table<'_> {
-    fn row(
-        &mut self,
-        what: &'static str,
-        target: String,
-        figure: impl Fn(&Program) -> Option<Figure>,
-    ) {
-        let found: Vec<_> = self.programs.iter().map(figure).collect();
-        let pass = found[0].as_ref().and_then(|figure| figure.pass);
-        let what = format!("{}{what}", self.path);
-        self.rows.push(Row {
-            what,
-            target,
-            found,
-            pass,
-        });
-    }
-
-    fn in_signatures(
-        &mut self,
-        what: &'static str,
-        limit: f64,
-        figure: fn(&Program) -> &InSignatures,
-    ) {
-        self.row(what, format!("<= {limit:.2} F"), |program| {
+/// The rows that each way to sign has.
+fn path_rows(programs: &[Program], path: &str, limits: &Limits) -> Vec<Row> {
+    let row = |what: &str, target: &str, figure: &dyn Fn(&Program) -> Option<Figure>| {
+        Row::new(&format!("{path}{what}"), target, programs, figure)
+    };
+    let in_signatures = |what, (slow, fast), figure: fn(&Program) -> &InSignatures| {
+        let limit = allowance(figure(&programs[0]).signature(), slow, fast);
+        row(what, &format!("<= {limit:.2} F"), &|program| {
             let (ratio, cpu) = (figure(program).ratio(), figure(program).cpu());
             at_most(limit, ratio, format!("{ratio:.2} F ({cpu:.2} ms)"))
-        });
-    }
-
-    fn in_time(
-        &mut self,
-        what: &'static str,
-        target: &str,
-        limit: f64,
-        figure: fn(&Program) -> f64,
-    ) {
-        self.row(what, format!("<= {target} = {limit:.0} ms"), |program| {
+        })
+    };
+    let in_time = |what, target, limit, figure: fn(&Program) -> f64| {
+        row(what, &format!("<= {target} = {limit:.0} ms"), &|program| {
             at_most(limit, figure(program), format!("{:.1} ms", figure(program)))
-        });
-    }
-
-    /// The rows that each way to sign has.
-    fn path_rows(&mut self, limits: &Limits) {
-        let ours = &self.programs[0];
-        let allowed = |f: f64, (slow, fast): (f64, f64)| allowance(f, slow, fast);
-        let warm = allowed(ours.warm_cpu.signature(), limits.warm);
-        let start = allowed(ours.start_cpu.signature(), limits.start);
-        self.in_signatures(
+        })
+    };
+    let what = "first invocation after init with 128 MB's share, no delays, connections open";
+    let first = row(what, "<= 1.5 x a warm one", &|program| {
+        let (first, warm, ratios) = program.first_and_warm();
+        let ratio = median(ratios);
+        let text = format!("{ratio:.2} x ({first:.1} ms, warm {warm:.1} ms)");
+        at_most(1.5, ratio, text)
+    });
+    let requests = row(
+        REQUESTS,
+        "exactly 3, on at most 2 connections",
+        &|program| {
+            let (fewest, most, connections) = program.requests();
+            Some(Figure {
+                text: format!("{fewest} to {most} on {connections}"),
+                value: as_f64(most as u64),
+                pass: Some((fewest, most) == (3, 3) && connections <= 2),
+            })
+        },
+    );
+    let memory = row("peak memory", "<= 12 MB", &|program| {
+        let peak = program.peak_memory();
+        at_most(12.0, peak, format!("{peak:.1} MB"))
+    });
+    let late = "first invocation long after init (connections open), 50 ms to both hosts";
+    let usual = "start to first response, 4 ms to AWS and G = 20 ms, full CPU";
+    let limited = "the same, with 128 MB's share from the end of init on";
+    vec![
+        in_signatures(
             "warm invocation, CPU of the whole process",
-            warm,
+            limits.warm,
             |program| &program.warm_cpu,
-        );
-        self.in_signatures(
+        ),
+        in_signatures(
             "start of the process to the first response, CPU",
-            start,
+            limits.start,
             |program| &program.start_cpu,
-        );
-        let what = "first invocation after init with 128 MB's share, no delays, connections open";
-        self.row(what, "<= 1.5 x a warm one".into(), |program| {
-            let (first, warm, ratios) = program.first_and_warm();
-            let ratio = median(ratios.iter().copied());
-            at_most(
-                1.5,
-                ratio,
-                format!("{ratio:.2} x ({first:.1} ms, warm {warm:.1} ms)"),
-            )
-        });
-        let what = "start to first response, 4 ms to AWS and G = 20 ms, full CPU";
-        self.in_time(what, "4 G + 10 ms", 90.0, |program| {
+        ),
+        first,
+        in_time(usual, "4 G + 10 ms", 90.0, |program| {
             program.of_start(2, |one| one.to_response)
-        });
-        let what = "the same, with 128 MB's share from the end of init on";
-        self.in_time(what, "4 G + 12 ms", 92.0, |program| {
+        }),
+        in_time(limited, "4 G + 12 ms", 92.0, |program| {
             program.of_start(3, |one| one.to_response)
-        });
-        let what = "first invocation long after init (connections open), 50 ms to both hosts";
-        self.in_time(what, limits.late.0, limits.late.1, |program| {
+        }),
+        in_time(late, limits.late.0, limits.late.1, |program| {
             median(program.long_after_init.iter().copied().map(ms))
-        });
-        self.row(
-            REQUESTS,
-            "exactly 3, on at most 2 connections".into(),
-            |program| {
-                let (fewest, most, connections) = program.requests();
-                #[expect(clippy::cast_precision_loss, reason = "a few requests")]
-                let value = most as f64;
-                let pass = Some((fewest, most) == (3, 3) && connections <= 2);
-                Some(Figure {
-                    text: format!("{fewest} to {most} on {connections}"),
-                    value,
-                    pass,
-                })
-            },
-        );
-        self.row("peak memory", "<= 12 MB".into(), |program| {
-            at_most(
-                12.0,
-                program.peak_memory(),
-                format!("{:.1} MB", program.peak_memory()),
-            )
-        });
-    }
+        }),
+        requests,
+        memory,
+    ]
+}
 
-    fn client_rows(&mut self, client: Option<&Client>) {
-        self.client(
-            "client: cached `token`, wall",
+/// What is measured of the client, with its limits.
+fn client_figures(client: &Client) -> [(&'static str, f64, &'static str, f64); 6] {
+    let ratio = client.cached_token / client.aws_lambda_invoke;
+    [
+        ("cached `token`, wall", 5.0, "ms", client.cached_token),
+        (
+            "cached `git-credential get`, wall",
             5.0,
             "ms",
-            client.map(|client| client.cached_token),
-        );
-        self.client(
-            "client: cached `git-credential get`, wall",
-            5.0,
-            "ms",
-            client.map(|client| client.git_credential),
-        );
-        self.client(
-            "client: `exec` adds, wall",
-            8.0,
-            "ms",
-            client.map(|client| client.exec_adds),
-        );
-        self.client(
-            "client: uncached `token`, CPU",
-            60.0,
-            "ms",
-            client.map(|client| client.uncached_cpu),
-        );
-        let ratio = client.map(|client| client.cached_token / client.aws_lambda_invoke);
-        self.client(
-            "client: cached `token` relative to `aws lambda invoke`, wall",
+            client.git_credential,
+        ),
+        ("`exec` adds, wall", 8.0, "ms", client.exec_adds),
+        ("uncached `token`, CPU", 60.0, "ms", client.uncached_cpu),
+        (
+            "cached `token` relative to `aws lambda invoke`, wall",
             0.02,
             "x",
             ratio,
-        );
-        self.client(
-            "client: size of the program",
-            14.0,
-            "MB",
-            client.map(|client| client.size),
-        );
-    }
+        ),
+        ("size of the program", 14.0, "MB", client.size),
+    ]
+}
 
-    /// A row about the client, which no other program has.
-    fn client(&mut self, what: &'static str, limit: f64, unit: &str, value: Option<f64>) {
-        self.row(what, format!("<= {limit} {unit}"), |program| {
-            let value = value.filter(|_| program.name == "ours")?;
-            at_most(limit, value, format!("{value:.3} {unit}"))
-        });
-    }
-
-    /// A package that is older than the build might be of other sources.
-    fn size(&mut self, what: &'static str, package: &Path) {
-        let modified = |path: &Path| {
-            path.metadata()
-                .and_then(|file| file.modified())
-                .unwrap_or(SystemTime::UNIX_EPOCH)
-        };
-        let is_new = modified(package) >= modified(&sandbox::binary_under_test());
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a package is far below 2^52 bytes"
-        )]
-        let size = package
-            .metadata()
-            .ok()
-            .filter(|_| is_new)
-            .map(|file| file.len() as f64 / 1e6);
-        self.row(what, "<= 3.0 MB".into(), |program| {
-            let size = size.filter(|_| program.name == "ours")?;
-            at_most(3.0, size, format!("{size:.2} MB"))
-        });
+/// The size of a package in MB, or NaN. A package that is older than the build might be of other sources.
+fn size(package: &Path) -> f64 {
+    let modified = |path: &Path| path.metadata().and_then(|file| file.modified());
+    let built = modified(&sandbox::binary_under_test()).ok();
+    match package.metadata() {
+        Ok(file) if modified(package).ok() >= built => as_f64(file.len()) / 1e6,
+        _ => f64::NAN,
     }
 }
 

@@ -18,6 +18,12 @@ pub(crate) fn mean(samples: &[Duration]) -> Duration {
     sum.checked_div(number).unwrap_or_default()
 }
 
+/// A size or a number of requests. Both are far below 2^52.
+#[expect(clippy::cast_precision_loss, reason = "it is far below 2^52")]
+pub(crate) fn as_f64(number: u64) -> f64 {
+    number as f64
+}
+
 /// A duration in milliseconds.
 pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
