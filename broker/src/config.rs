@@ -5,7 +5,7 @@
 pub mod env;
 pub mod parse;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use http::Uri;
@@ -47,12 +47,6 @@ pub struct Config {
     pub network: NetworkSettings,
     /// The CloudWatch namespace of the metrics. `None` means that no metrics are written.
     pub metrics_namespace: Option<String>,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Config") // it contains the role's credentials and possibly a proxy's
-    }
 }
 
 impl Config {

@@ -382,7 +382,11 @@ fn new_values_are_checked() {
 fn name_with_owner_is_explained() {
     let hints = |variable: &'static str, value: &'static str| -> Vec<_> {
         let lookup = move |name: &str| (name == variable).then(|| value.to_owned());
-        Config::from_lookup(lookup).unwrap_err().hints().collect()
+        Config::from_lookup(lookup)
+            .map(drop)
+            .unwrap_err()
+            .hints()
+            .collect()
     };
     let name = "GITHUB_TOKEN_BROKER_REPOSITORY_NAME";
     for value in [
@@ -443,7 +447,7 @@ fn port_is_from_1_to_65535() {
 #[test]
 fn terraform_inputs_are_named_once() {
     let lookup = |name: &str| name.ends_with("_PARAM").then(|| "no path".to_owned());
-    let error = Config::from_lookup(lookup).unwrap_err();
+    let error = Config::from_lookup(lookup).map(drop).unwrap_err();
     assert_eq!(
         error.terraform_inputs(),
         ["repository_owner", "repository_name", "ssm_parameter_paths"]

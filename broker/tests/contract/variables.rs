@@ -13,7 +13,10 @@ const PAGE: &str = "docs/src/reference/environment-variables.md";
 
 #[test]
 fn page_on_variables_has_names_requirements_and_defaults_in_order() {
-    let missing = Config::from_lookup(|_| None).unwrap_err().to_string();
+    let missing = Config::from_lookup(|_| None)
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     let from_code: Vec<_> = VARIABLES
         .iter()
         .map(|variable| {
