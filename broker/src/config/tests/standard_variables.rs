@@ -181,3 +181,25 @@ fn explicit_endpoint_excludes_fips_and_dual_stack() {
         assert_eq!(rejected("AWS_ENDPOINT_URL", value), problem);
     }
 }
+
+/// Half of a pair of keys is a mistake in the configuration, not a reason to ask the container endpoint.
+#[test]
+fn container_credentials_are_used_only_without_static_keys() {
+    let container = (
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "http://169.254.170.2/v2/credentials",
+    );
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let without = |unset: &[&'static str]| {
+        let unset: Vec<_> = unset.iter().map(|name| (*name, "")).collect();
+        config(&[&[container], unset.as_slice()].concat())
+    };
+    let source = without(&keys).unwrap().aws_credentials;
+    assert!(matches!(*source, CredentialSource::Container(_)));
+    let source = without(&[]).unwrap().aws_credentials;
+    assert!(matches!(*source, CredentialSource::Fixed(_)));
+    for key in keys {
+        let error = without(&[key]).map(drop).unwrap_err();
+        assert_eq!(error, format!("{key} is required"));
+    }
+}
