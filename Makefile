@@ -70,7 +70,7 @@ test-fidelity: $(VENV)/test ## Use the sandbox with Octokit and boto3, and compa
 mutants: build $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in small ways, and check that a test fails (FILE=...: only that file)
 	PATH=$(TOOLS)/bin:$$PATH PROPTEST_CASES=64 BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/release/bootstrap \
 		CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/mutants CARGO_PROFILE_DEV_DEBUG=0 \
-		cargo mutants --package broker --timeout 120 --output $(abspath $(TARGET_DIR)) $(if $(FILE),--file $(FILE))
+		cargo mutants --package broker --timeout 120 --output $(abspath $(TARGET_DIR)) $(if $(FILE),--re '^$(FILE)')
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
