@@ -13,7 +13,7 @@ rig.clean_environment()
 def _moto():
     aws = rig.Aws()
     yield aws
-    aws.server.stop()
+    aws.stop()
 
 
 @pytest.fixture
@@ -38,12 +38,7 @@ def version(request) -> str:
 def workspace(aws, releases, tmp_path):
     """Creates root modules, with the newest schemas by default: only the main path is tested with both versions."""
 
-    made = []
-
     def make(version: str = rig.VERSIONS[-1], name: str = "root", installed: bool = False, record: Path | None = None) -> rig.Workspace:
-        made.append(rig.Workspace(tmp_path / name, aws, version, releases, installed, record))
-        return made[-1]
+        return rig.Workspace(tmp_path / name, aws, version, releases, installed, record)
 
-    yield make
-    for root in made:
-        root.close()
+    return make

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 
@@ -27,21 +28,43 @@ PARTS = {
     "test_tutorial": "the tutorial and two how-tos, run from their pages",
 }
 
+# tests/run.py counts the lines that begin with `ok`.
+OUTCOMES = {"passed": "ok     ", "failed": "FAILED ", "skipped": "skipped"}
+
 MISSING = """Terraform: not run. Neither `terraform` nor `tofu` is on PATH (1.7 or newer, for the tests' mocks).
 Install Terraform ("Install Terraform" on its vendor's site) or OpenTofu ("Installing OpenTofu" on opentofu.org), or name one:
 TERRAFORM=/path/to/tofu make test-terraform
 0 passed, {failed} failed"""
 
 
+# The tests of these files share what the first of them created, so that one worker runs them in order.
+IN_ORDER = ("test_tutorial", "test_foreign_signatures")
+
+
+class Scheduler(LoadScopeScheduling):
+    """Gives a worker one test at a time, or a file of `IN_ORDER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return file if Path(file).stem in IN_ORDER else nodeid
+
+
 class Summary:
-    """Counts each test once, by its file."""
+    """Counts each test once, by its file, and prints it."""
 
     def __init__(self):
         self.counts = Counter()
 
     def pytest_runtest_logreport(self, report):
         if report.when == "call" or report.failed or report.skipped:
+            print(f"{OUTCOMES[report.outcome]} {report.nodeid.removeprefix('terraform/tests/')}", flush=True)
             self.counts[Path(report.location[0]).stem, report.outcome] += 1
+
+    def pytest_report_teststatus(self, report):
+        return report.outcome, "", ""  # `pytest_runtest_logreport` prints a line
+
+    def pytest_xdist_make_scheduler(self, config, log):
+        return Scheduler(config, log)
 
     def pytest_collectreport(self, report):
         if report.failed:
@@ -65,7 +88,8 @@ def main() -> int:
         return 1 if in_ci else 0
     os.environ["TERRAFORM"] = tool
     summary = Summary()
-    status = pytest.main(["-q", "-p", "no:cacheprovider", "--show-capture=no", str(TESTS), *sys.argv[1:]], [summary])
+    workers = ["--numprocesses", str(os.cpu_count()), "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    status = pytest.main(["-q", "-p", "no:cacheprovider", "--show-capture=no", *workers, str(TESTS), *sys.argv[1:]], [summary])
     summary.print()
     return int(status)
 

@@ -144,7 +144,7 @@ def write_example(root: rig.Workspace, name: str) -> None:
     assert main.count('source = "../.." # outside this repository: ') == main.count('module "')
     for path in folder.glob("*.tf"):
         (root.folder / path.name).write_text(path.read_text().replace('"../.."', f'"{rig.MODULE}"'))
-    root.run("init", "-input=false")
+    root.init()
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -347,7 +347,7 @@ def test_a_state_of_the_published_module_is_taken_over(workspace, aws, artifact,
         f'provider "aws" {{ region = "{rig.REGION}" }}\n'
         f'module "broker" {{\n source = "{folder}"\n zip = "{zip_file}"\n}}\n'
     )
-    root.run("init", "-input=false")
+    root.init()
     root.apply()
     logs, iam = aws.client("logs"), aws.client("iam")
     logs.create_log_stream(logGroupName="/aws/lambda/broker", logStreamName="past")
