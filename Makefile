@@ -28,7 +28,7 @@ demo: build ## See it work without an account: a token, rejections, a timeline (
 .PHONY: test test-release
 test: build $(VENV)/test ## Test the product. Changes nothing outside this folder, except for download caches
 	python3 tests/run.py product
-test-release: ## Test the packages, the steps of a release, and that builds are reproducible
+test-release: ## Test the packages, the steps of a release, reproducible builds, and the rest of the Terraform module
 	python3 tests/run.py release
 
 .PHONY: soak
@@ -247,10 +247,10 @@ $(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
 # The program of `make build` in a zip: these tests need no SBOM, and no second build.
 TEST_ZIPS := $(abspath $(TARGET_DIR))/test-zips
 .PHONY: test-terraform
-test-terraform: build $(VENV)/terraform $(VENV)/packaging $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: with the real provider)
+test-terraform: build $(VENV)/terraform $(VENV)/packaging $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (SLOW=1: the slower tests instead; PROVIDER=registry: with the real provider)
 	cargo build --locked --workspace --bins
 	$(PYTHON) packaging/package.py --into $(TEST_ZIPS) --program $(TARGET_DIR)/release/bootstrap $(HOST_ARCH)
-	TEST_ZIPS=$(TEST_ZIPS) PROVIDER=$(PROVIDER) $(PYTHON) terraform/tests/run.py
+	TEST_ZIPS=$(TEST_ZIPS) PROVIDER=$(PROVIDER) SLOW=$(SLOW) $(PYTHON) terraform/tests/run.py
 
 # --- The book ------------------------------------------------------------------------------------------------------
 

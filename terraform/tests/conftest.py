@@ -28,9 +28,13 @@ def releases(tmp_path: Path) -> rig.Releases:
     return rig.Releases(tmp_path)
 
 
-@pytest.fixture(params=rig.VERSIONS)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: `make test-release` runs it, not `make test`")
+
+
+@pytest.fixture(params=[*(pytest.param(version, marks=pytest.mark.slow) for version in rig.VERSIONS[:-1]), rig.VERSIONS[-1]])
 def version(request) -> str:
-    """Each version of the provider's schemas."""
+    """Each version of the provider's schemas; the older one only in the slow tests."""
     return request.param
 
 

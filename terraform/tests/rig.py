@@ -145,6 +145,7 @@ class Workspace:
         self.environment = {
             "PATH": f"{releases.bin}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
+            "TMPDIR": tempfile.gettempdir(),
             "GH_RELEASES": str(releases.folder),
             "GH_LOG": str(releases.log),
             "AWS_ENDPOINT_URL": aws.url,
@@ -301,7 +302,7 @@ class RunningProvider:
     def __init__(self, version: str, url: str):
         self.process = subprocess.Popen(
             [sys.executable, str(STAND_IN), "--reattach"],
-            env={"PATH": os.environ["PATH"], "STANDIN_VERSION": version, "AWS_ENDPOINT_URL": url, **CREDENTIALS},
+            env={"PATH": os.environ["PATH"], "TMPDIR": tempfile.gettempdir(), "STANDIN_VERSION": version, "AWS_ENDPOINT_URL": url, **CREDENTIALS},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

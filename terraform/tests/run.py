@@ -1,4 +1,4 @@
-"""Runs the Terraform tests: `make test-terraform`. The last lines are a summary for each part and `N passed, N failed`.
+"""Runs the Terraform tests: `make test-terraform`, and with SLOW=1 the ones that are marked as slow. The last lines are a summary for each part and `N passed, N failed`.
 
 `make` installs everything except Terraform or OpenTofu itself. If neither is there, this prints how to get one. With CI=true, that is a
 failure; on a developer's machine it is not.
@@ -14,6 +14,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
+# The tests' own folders, which pytest keeps until the next run.
+FOLDER = Path(os.environ.get("CARGO_TARGET_DIR", TESTS.parents[1] / "target")) / "tmp" / "terraform"
 
 # What each test file covers, in the order of the summary.
 PARTS = {
@@ -88,8 +90,10 @@ def main() -> int:
         return 1 if in_ci else 0
     os.environ["TERRAFORM"] = tool
     summary = Summary()
+    chosen = "slow" if os.environ.get("SLOW") else "not slow"
+    options = ["-q", "-p", "no:cacheprovider", "--show-capture=no", "-m", chosen, "--basetemp", str(FOLDER)]
     workers = ["--numprocesses", str(os.cpu_count()), "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    status = pytest.main(["-q", "-p", "no:cacheprovider", "--show-capture=no", *workers, str(TESTS), *sys.argv[1:]], [summary])
+    status = pytest.main([*options, *workers, str(TESTS), *sys.argv[1:]], [summary])
     summary.print()
     return int(status)
 
