@@ -25,6 +25,10 @@ demo: build ## See it work without an account: a token, rejections, a timeline (
 
 # tests/run.py runs each suite, counts its tests, and fails if a suite runs no test. `make browser` and `make cross-tools`
 # install what it reports as missing.
+# The debug builds of all programs. With `--tests`, cargo chooses the same features as `cargo test --workspace` does: without it, tokio and all
+# crates above it would be compiled twice.
+BUILD_DEBUG := cargo build --locked --workspace --bins --tests
+
 .PHONY: test test-release
 test: build $(VENV)/test ## Test the product. Changes nothing outside this folder, except for download caches
 	python3 tests/run.py product
@@ -38,7 +42,7 @@ soak: build ## Invoke one process 20,000 times, with faults and freezes: no toke
 # The packages of this machine's architecture are built for the row on their size.
 .PHONY: bench
 bench: build $(if $(SHORT),,package) ## Measure speed and size (PEER=FILE: another program next to ours; SHORT=1: only check that the bench works)
-	cargo build --locked $(if $(SHORT),--workspace --bins,--release --package github-token-broker --bin github-token-broker)
+	$(if $(SHORT),$(BUILD_DEBUG),cargo build --locked --release --package github-token-broker --bin github-token-broker)
 	$(if $(SHORT),$(TARGET_DIR)/debug/bench --short,cargo run --locked --quiet --release --package bench --bin bench --) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 
@@ -59,7 +63,7 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 OPENAPI := $(VENV)/node/node_modules/@octokit/openapi/generated/api.github.com.json
 .PHONY: test-fidelity
 test-fidelity: $(VENV)/test ## Use the sandbox with Octokit and boto3, and compare all exchanges of a test run with GitHub's and AWS's own models
-	cargo build --locked --workspace --bins
+	$(BUILD_DEBUG)
 	SANDBOX_EXCHANGES=$(abspath $(TARGET_DIR))/exchanges.jsonl $(PYTHON) tests/clients.py
 	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(OPENAPI)
 	$(PYTHON) tests/models.py $(OPENAPI)
@@ -248,7 +252,7 @@ $(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
 TEST_ZIPS := $(abspath $(TARGET_DIR))/test-zips
 .PHONY: test-terraform
 test-terraform: build $(VENV)/terraform $(VENV)/packaging $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (SLOW=1: the slower tests instead; PROVIDER=registry: with the real provider)
-	cargo build --locked --workspace --bins
+	$(BUILD_DEBUG)
 	$(PYTHON) packaging/package.py --into $(TEST_ZIPS) --program $(TARGET_DIR)/release/bootstrap $(HOST_ARCH)
 	TEST_ZIPS=$(TEST_ZIPS) PROVIDER=$(PROVIDER) SLOW=$(SLOW) $(PYTHON) terraform/tests/run.py
 
@@ -270,7 +274,7 @@ $(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform
 
 .PHONY: test-book
 test-book: build docs $(VENV)/docs ## Test the book: links, commands, and each page in a browser
-	cargo build --locked --workspace --bins
+	$(BUILD_DEBUG)
 	$(PYTHON) -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
 
 # The driver must have the version of the browser. GitHub's x86_64 runners have Chrome; Ubuntu's packages have other names.
