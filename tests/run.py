@@ -13,6 +13,7 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -159,6 +160,9 @@ def run_lane(suites: list[tuple[Suite, pathlib.Path]]) -> None:
 
 
 def main() -> int:
+    # A shell lets its background jobs ignore these, and then the tests of the client's signals would wait forever.
+    for ignored in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(ignored, signal.default_int_handler)
     suites = {"product": PRODUCT, "release": RELEASE}[sys.argv[1]]
     logs = TARGET.absolute() / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,8 @@ class Summary:
             self.counts[Path(report.location[0]).stem, report.outcome] += 1
 
     def pytest_report_teststatus(self, report):
-        return report.outcome, "", ""  # `pytest_runtest_logreport` prints a line
+        counted = report.when == "call" or not report.passed
+        return report.outcome if counted else "", "", ""  # `pytest_runtest_logreport` prints a line
 
     def pytest_xdist_make_scheduler(self, config, log):
         return Scheduler(config, log)
