@@ -275,7 +275,7 @@ $(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform
 .PHONY: test-book
 test-book: build docs $(VENV)/docs ## Test the book: links, commands, and each page in a browser
 	$(BUILD_DEBUG)
-	$(PYTHON) -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
+	$(PYTHON) -m pytest -q -p no:cacheprovider --numprocesses 2 --dist loadfile --rootdir docs/tests docs/tests
 
 # The driver must have the version of the browser. GitHub's x86_64 runners have Chrome; Ubuntu's packages have other names.
 .PHONY: browser

@@ -20,7 +20,7 @@ FOLDER = Path(os.environ.get("CARGO_TARGET_DIR", TESTS.parents[1] / "target")) /
 # What each test file covers, in the order of the summary.
 PARTS = {
     "test_agreement": "the module agrees with the function, the pages and the examples",
-    "test_mocks": "terraform test with mocks (inputs, grants, alarms, function), both schemas",
+    "test_mocks": "terraform test with mocks: inputs, grants, alarms, function",
     "test_lifecycle": "create, no drift, update, replace, take over, destroy",
     "test_artifact": "release, local and S3 zips; the pin",
     "test_bad_input": "bad input is rejected, nothing is half-created",
@@ -91,6 +91,7 @@ def main() -> int:
         return 1 if in_ci else 0
     os.environ["TERRAFORM"] = tool
     summary = Summary()
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
     chosen = "slow" if os.environ.get("SLOW") else "not slow"
     options = ["-q", "-p", "no:cacheprovider", "--show-capture=no", "-m", chosen, "--basetemp", str(FOLDER)]
     workers = ["--numprocesses", str(os.cpu_count()), "-W", "ignore::pytest.PytestAssertRewriteWarning"]
