@@ -101,6 +101,7 @@ class Progress:
 
 
 PROGRESS = Progress()
+INTERRUPTED = threading.Event()
 
 
 def run(suite: Suite, log: pathlib.Path) -> None:
@@ -150,6 +151,8 @@ def started_with(folder: str) -> Iterator[str]:
 
 def run_lane(suites: list[tuple[Suite, pathlib.Path]]) -> None:
     for suite, log in suites:
+        if INTERRUPTED.is_set():
+            return
         PROGRESS.print(f"{suite.name}: {' '.join(suite.command)}")
         if not suite.programs or any(map(shutil.which, suite.programs)):
             run(suite, log)
@@ -180,8 +183,12 @@ def main() -> int:
     lanes = [threading.Thread(target=run_lane, args=([one for one in logged if one[0].lane == lane],)) for lane in (1, 2)]
     for lane in lanes:
         lane.start()
-    for lane in lanes:
-        lane.join()
+    try:
+        for lane in lanes:
+            lane.join()
+    except KeyboardInterrupt:  # Ctrl-C ends the running suites too
+        INTERRUPTED.set()
+        raise
 
     print(f"\nSuites, slowest first (their output is in {logs}):")
     for suite in sorted(suites, key=lambda suite: -suite.seconds):
