@@ -25,10 +25,14 @@ demo: build ## See it work without an account: a token, rejections, a timeline (
 
 # tests/run.py runs each suite, counts its tests, and fails if a suite runs no test. `make browser` and `make cross-tools`
 # install what it reports as missing.
+# The debug builds of all programs. With `--tests`, cargo chooses the same features as `cargo test --workspace` does: without it, tokio and all
+# crates above it would be compiled twice.
+BUILD_DEBUG := cargo build --locked --workspace --bins --tests
+
 .PHONY: test test-release
 test: build $(VENV)/test ## Test the product. Changes nothing outside this folder, except for download caches
 	python3 tests/run.py product
-test-release: ## Test the packages, the steps of a release, and that builds are reproducible
+test-release: ## Test the packages, the steps of a release, reproducible builds, and the rest of the Terraform module
 	python3 tests/run.py release
 
 .PHONY: soak
@@ -38,7 +42,7 @@ soak: build ## Invoke one process 20,000 times, with faults and freezes: no toke
 # The packages of this machine's architecture are built for the row on their size.
 .PHONY: bench
 bench: build $(if $(SHORT),,package) ## Measure speed and size (PEER=FILE: another program next to ours; SHORT=1: only check that the bench works)
-	cargo build --locked $(if $(SHORT),--workspace --bins,--release --package github-token-broker --bin github-token-broker)
+	$(if $(SHORT),$(BUILD_DEBUG),cargo build --locked --release --package github-token-broker --bin github-token-broker)
 	$(if $(SHORT),$(TARGET_DIR)/debug/bench --short,cargo run --locked --quiet --release --package bench --bin bench --) $(if $(PEER),--peer $(PEER))
 bench: ARCH = $(HOST_ARCH)
 
@@ -59,7 +63,7 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 OPENAPI := $(VENV)/node/node_modules/@octokit/openapi/generated
 .PHONY: test-fidelity
 test-fidelity: $(VENV)/test ## Use the sandbox with Octokit and boto3, and compare all exchanges of a test run with GitHub's and AWS's own models
-	cargo build --locked --workspace --bins
+	$(BUILD_DEBUG)
 	SANDBOX_EXCHANGES=$(abspath $(TARGET_DIR))/exchanges.jsonl $(PYTHON) tests/clients.py
 	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(OPENAPI)
 	$(PYTHON) tests/models.py $(OPENAPI)
@@ -250,10 +254,10 @@ $(VENV)-checkov/installed: terraform/tests/requirements-checkov.txt
 # The program of `make build` in a zip: these tests need no SBOM, and no second build.
 TEST_ZIPS := $(abspath $(TARGET_DIR))/test-zips
 .PHONY: test-terraform
-test-terraform: build $(VENV)/terraform $(VENV)/packaging $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (PROVIDER=registry: with the real provider)
-	cargo build --locked --workspace --bins
+test-terraform: build $(VENV)/terraform $(VENV)/packaging $(VENV)-checkov/installed ## Test the Terraform module and run the tutorial (SLOW=1: the slower tests instead; PROVIDER=registry: with the real provider)
+	$(BUILD_DEBUG)
 	$(PYTHON) packaging/package.py --into $(TEST_ZIPS) --program $(TARGET_DIR)/release/bootstrap $(HOST_ARCH)
-	TEST_ZIPS=$(TEST_ZIPS) PROVIDER=$(PROVIDER) $(PYTHON) terraform/tests/run.py
+	TEST_ZIPS=$(TEST_ZIPS) PROVIDER=$(PROVIDER) SLOW=$(SLOW) $(PYTHON) terraform/tests/run.py
 
 # --- The book ------------------------------------------------------------------------------------------------------
 
@@ -273,8 +277,8 @@ $(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform
 
 .PHONY: test-book
 test-book: build docs $(VENV)/docs ## Test the book: links, commands, and each page in a browser
-	cargo build --locked --workspace --bins
-	$(PYTHON) -m pytest -q -p no:cacheprovider --rootdir docs/tests docs/tests
+	$(BUILD_DEBUG)
+	$(PYTHON) -m pytest -q -p no:cacheprovider --numprocesses 2 --dist loadfile --rootdir docs/tests docs/tests
 
 # The driver must have the version of the browser. GitHub's x86_64 runners have Chrome; Ubuntu's packages have other names.
 .PHONY: browser

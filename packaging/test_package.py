@@ -218,7 +218,7 @@ def run(program, cpu, architecture, expected):
         program, which = emulated, ["--", *(word for test in MEASURING for word in ("--skip", test))]
     said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
     check(said == expected, f"{architecture}: --version prints {said!r}")
-    blackbox = ["cargo", "test", "--locked", "--quiet", "--package", "broker", "--test", "blackbox", *which]
+    blackbox = ["cargo", "test", "--locked", "--quiet", "--workspace", "--test", "blackbox", *which]
     tested = subprocess.run(blackbox, env=os.environ | {"BROKER_UNDER_TEST": str(program)}, stdout=subprocess.PIPE, text=True)
     passed = int((re.search(r"^test result: ok\. (\d+) passed", tested.stdout, re.MULTILINE) or ["", 0])[1])
     check(tested.returncode == 0 and passed > 5, f"{architecture}: {passed} black-box tests pass with {program.name}")

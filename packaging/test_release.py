@@ -4,6 +4,7 @@ Input: the Makefile. Output: a line for each check, and `N passed, N failed`. Th
 files in a folder. It accepts whatever GitHub accepts, so that these checks have to notice what must not happen.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -23,6 +24,8 @@ given, release = sys.argv[1:], json.loads((home / "release.json").read_text())
 (home / "calls").open("a").write(" ".join(given) + "\\n")
 match given[:2]:
     case ["release", "view"]:
+        if (home / "offline").exists():
+            sys.exit("error connecting to api.github.com")
         if not release:
             sys.exit("release not found")
         print(json.dumps(release["isDraft"]))
@@ -70,6 +73,13 @@ class Repository:
     def forget(self):
         (self.home / "calls").write_text("")
 
+    @contextlib.contextmanager
+    def offline(self):
+        """`gh` cannot reach GitHub."""
+        (self.home / "offline").touch()
+        yield
+        (self.home / "offline").unlink()
+
     def calls(self, command):
         return [line for line in (self.home / "calls").read_text().splitlines() if line.startswith(command)]
 
@@ -112,6 +122,10 @@ def main():
         check(not release.make("release-draft", tag="v1;true") and not release.calls(""), "a tag that is a command is rejected")
         check(not release.make("release-check", "VERSION=9.9.9", tag="v9.9.9"), "a version without an entry in the changelog is rejected")
         check(not release.make("release-publish", sums=sums) and not release.calls("release upload"), "nothing is published without a draft")
+        with release.offline():
+            made = release.make("release-draft") or release.make("release-publish", sums=sums)
+            check(not made and release.calls("release view") and not release.calls("release create"), "without a network, no release is created")
+            check("error connecting to api.github.com" in release.printed, "the network failure is reported, not a missing release")
         check(release.make("release-draft") and release.release()["isDraft"], "the release begins as a draft")
         check(release.release()["tag"] == f"v{VERSION}" and len(release.release()["notes"]) > 20, "its notes are those of the changelog")
         check("--verify-tag" in release.calls("release create")[0], "gh does not create a tag")
@@ -121,6 +135,9 @@ def main():
             release.forget()
             check(not release.make("release-publish", sums=sums) and not release.calls("release upload"), f"without {lost}, nothing is uploaded")
         check(release.release()["isDraft"], "the draft stays a draft")
+        with release.offline():
+            release.forget()
+            check(not release.make("release-publish", sums=sums) and not release.calls("release upload"), "without a network, nothing is uploaded")
         (release.home / "signed").write_text(" ".join(SIGNED))
         check(not release.make("release-publish") and not release.calls("release upload"), "without the checksums of the build jobs, nothing is uploaded")
         check(release.make("release-publish", sums=sums) and not release.release()["isDraft"], "with all of them, the release is published")

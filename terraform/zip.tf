@@ -11,18 +11,26 @@
 
 locals {
   # `try`: a missing zip must not block `destroy`, which evaluates this too.
-  zip_base64 = local.is_local ? try(filebase64(var.lambda_artifact.lambda_zip_path), "") : ""
-  zip_digits = trim(local.zip_base64, "=")
-
+  zip_base64  = local.is_local ? try(filebase64(var.lambda_artifact.lambda_zip_path), "") : ""
   base64_bits = { for value in range(64) : substr(local.base64_digits, value, 1) => format("%06b", value) }
 
-  # Parts of the zip as text: a space and two hex digits for each byte. 6,000 base64 digits are 4,500 bytes, enough for the directory
-  # of a zip with a few dozen entries; the program's first bytes are in the 900 that follow its offset.
-  zip_directory = join("", [for byte in regexall(".{8}", join("", [
-    for digit in split("", substr(local.zip_digits, max(0, floor(length(local.zip_digits) / 4) * 4 - 6000), -1)) : local.base64_bits[digit] if digit != ""
+  # The zip in pieces of 400 base64 digits, 300 bytes. `substr` and `length` take a second on the whole text; `regexall` is fast.
+  zip_pieces = regexall("[^=]{1,400}", local.zip_base64)
+  zip_count  = length(local.zip_pieces)
+
+  # Parts of the zip as text: a space and two hex digits for each byte. The last two pieces are enough for the directory of a zip with a
+  # few entries, and 17 for a few dozen. The program's first bytes are in the 900 that follow its offset.
+  zip_tail = join("", [for byte in regexall(".{8}", join("", [
+    for digit in split("", join("", slice(local.zip_pieces, max(0, local.zip_count - 2), local.zip_count))) : local.base64_bits[digit] if digit != ""
   ])) : format(" %02x", parseint(byte, 2))])
+  zip_before_tail = join("", [for byte in regexall(".{8}", join("", [
+    for digit in split("", join("", slice(local.zip_pieces, max(0, local.zip_count - (local.zip_tail_is_enough ? 2 : 17)), max(0, local.zip_count - 2)))) : local.base64_bits[digit] if digit != ""
+  ])) : format(" %02x", parseint(byte, 2))])
+  zip_directory = "${local.zip_before_tail}${local.zip_tail}"
+
+  zip_first = min(floor(local.zip_offset / 300), local.zip_count)
   zip_program = [for byte in regexall(".{8}", join("", [
-    for digit in split("", substr(local.zip_digits, floor(local.zip_offset / 3) * 4, 1200)) : local.base64_bits[digit] if digit != ""
+    for digit in split("", join("", slice(local.zip_pieces, local.zip_first, min(local.zip_first + 4, local.zip_count)))) : local.base64_bits[digit] if digit != ""
   ])) : parseint(byte, 2)]
 
   # --- The directory, at the end of the zip --------------------------------------------------------------------------
@@ -34,8 +42,11 @@ locals {
   ), null)
 
   # The record that ends the directory (signature PK 5 6) says how many bytes the directory has; are they all in view?
-  zip_end        = try(regex("^(?P<before>.*) 50 4b 05 06(?: ..){8} (?P<size>.. .. .. ..)", local.zip_directory), null)
-  zip_is_in_view = try(parseint(join("", reverse(split(" ", local.zip_end.size))), 16) <= length(local.zip_end.before) / 3, false)
+  zip_end_pattern    = "^(?P<before>.*) 50 4b 05 06(?: ..){8} (?P<size>.. .. .. ..)"
+  zip_tail_end       = try(regex(local.zip_end_pattern, local.zip_tail), null)
+  zip_tail_is_enough = try(parseint(join("", reverse(split(" ", local.zip_tail_end.size))), 16) <= length(local.zip_tail_end.before) / 3, false)
+  zip_end            = try(regex(local.zip_end_pattern, local.zip_directory), null)
+  zip_is_in_view     = try(parseint(join("", reverse(split(" ", local.zip_end.size))), 16) <= length(local.zip_end.before) / 3, false)
 
   zip_has_bootstrap = local.zip_entry != null ? true : local.zip_is_in_view ? false : null
 
@@ -50,7 +61,7 @@ locals {
   # --- The first bytes of the program --------------------------------------------------------------------------------
 
   # The entry's own header is 30 bytes and two fields of variable length, then comes the data.
-  zip_header = try(slice(local.zip_program, local.zip_offset % 3, length(local.zip_program)), [])
+  zip_header = try(slice(local.zip_program, local.zip_offset - 300 * local.zip_first, length(local.zip_program)), [])
   zip_data   = try(slice(local.zip_header, 30 + local.zip_header[26] + 256 * (local.zip_header[27] + local.zip_header[29]) + local.zip_header[28], length(local.zip_header)), [])
 
   # DEFLATE packs from the least significant bit of each byte. The first block's type: 0 stored, 1 fixed codes, 2 dynamic codes.
@@ -87,16 +98,19 @@ locals {
 
   # --- The first codes of the data -----------------------------------------------------------------------------------
 
-  deflate_trees = try(local.deflate_type == 2 ? {
-    literals  = slice(local.deflate_expanded, 0, local.deflate_sizes.literals)
-    distances = slice(local.deflate_expanded, local.deflate_sizes.literals, local.deflate_wanted)
-    } : {
-    literals  = [for symbol in range(288) : symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8]
-    distances = [for symbol in range(30) : 5]
+  # Without codes, there is nothing to decode: without a local zip, a plan must not spend time here.
+  deflate_trees = try({
+    literals = (local.deflate_type == 2 ? slice(local.deflate_expanded, 0, local.deflate_sizes.literals) :
+    local.deflate_type == 1 ? [for symbol in range(288) : symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8] : [])
+    distances = (local.deflate_type == 2 ? slice(local.deflate_expanded, local.deflate_sizes.literals, local.deflate_wanted) :
+    local.deflate_type == 1 ? [for symbol in range(30) : 5] : [])
   }, { literals = [], distances = [] })
   deflate_groups = { for name, lengths in local.deflate_trees : name => { for symbol, length in lengths : length => symbol... if length > 0 } }
+  deflate_firsts = { for name, groups in local.deflate_groups : name => { for size, _ in groups :
+    size => sum([for k in range(size) : length(try(groups[k], [])) * pow(2, size - k)])
+  } }
   deflate_codes = try({ for name, groups in local.deflate_groups : name => merge([for size, symbols in groups : { for rank, symbol in symbols :
-    symbol => format("%0${size}b", rank + sum([for k in range(size) : length(try(groups[k], [])) * pow(2, size - k)]))
+    symbol => format("%0${size}b", rank + local.deflate_firsts[name][size])
   }]...) }, { literals = {}, distances = {} })
   deflate_distance = join("|", [for symbol, code in local.deflate_codes.distances : "${code}.{${max(0, floor(symbol / 2) - 1)}}"])
   deflate_data     = try(substr(local.deflate_bits, local.deflate_type == 1 ? 3 : 17 + 3 * local.deflate_sizes.lengths + sum([for token in slice(local.deflate_tokens, 0, local.deflate_used) : length(token.bits)]), 600), "")

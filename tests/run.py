@@ -3,21 +3,30 @@
 
 Input: the name of a set of suites. With CI=true, a missing program is a failure, except for the arm64 cross build. Output:
 the progress of each suite, the whole output of a suite that fails, then one line for each suite, the slowest first, and
-`N passed, N failed`. The status is 0 only if each suite passed and ran at least one test.
+`N passed, N failed`. The status is 0 only if each suite passed, ran at least one test, and left no process and no temporary file behind.
+Suites run in two lanes at once: many tests wait for a timeout or a backoff, and others need the CPU.
 """
 
+import contextlib
 import os
 import pathlib
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 CARGO_TEST = ["cargo", "test", "--locked", "--workspace", "--no-fail-fast"]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+
+# Most of these tests wait for the sandbox's faults, so that many of them can run at once.
+WAITING = ["--", "--test-threads", str(max(8, 4 * (os.cpu_count() or 1)))]
 
 TERRAFORM = "install Terraform or OpenTofu 1.6 or newer"
 CROSS_TOOLS = "on a Debian x86_64 machine, `make cross-tools` installs what it needs"
@@ -30,6 +39,8 @@ class Suite:
     # One of these programs is needed; `remedy` says how to get it.
     programs: tuple[str, ...] = ()
     remedy: str = ""
+    # The suites of one lane run one after another.
+    lane: int = 1
     passed: int = 0
     failed: int = 0
     seconds: float = 0.0
@@ -39,21 +50,22 @@ class Suite:
 
 PRODUCT = [
     Suite("pure logic and properties", [*CARGO_TEST, "--lib", "--bins"]),
-    Suite("types that must not compile", ["cargo", "test", "--locked", "--package", "broker", "--doc"]),
+    Suite("types that must not compile", [*CARGO_TEST, "--doc"]),
     Suite("code, docs and Terraform agree", [*CARGO_TEST, "--test", "contract", "--test", "entropy"]),
     Suite("fuzz corpora", [*CARGO_TEST, "--test", "corpora"]),
-    Suite("black box, in the sandbox", [*CARGO_TEST, "--test", "blackbox"]),
+    Suite("black box, in the sandbox", [*CARGO_TEST, "--test", "blackbox", *WAITING]),
     Suite("the sandbox", [*CARGO_TEST, "--test", "all"]),
-    Suite("the client, with real git", [*CARGO_TEST, "--test", "client"]),
+    Suite("the client, with real git", [*CARGO_TEST, "--test", "client", *WAITING]),
     Suite("black box, with moto and the AWS CLI", [*CARGO_TEST, "--test", "moto"]),
     Suite("sandbox, vendors' clients and models", ["make", "test-fidelity"]),
     Suite("bench, short form", ["make", "bench", "SHORT=1"]),
-    Suite("Terraform module and tutorial", ["make", "test-terraform"], ("terraform", "tofu"), TERRAFORM),
+    Suite("Terraform module and tutorial", ["make", "test-terraform"], ("terraform", "tofu"), TERRAFORM, lane=2),
 ]
 RELEASE = [
     Suite("packages, and the steps of a release", ["make", "test-package"]),
-    Suite("packages of the client", ["make", "test-package-client"]),
     Suite("reproducible builds", ["make", "test-reproducible"]),
+    Suite("Terraform module, slower tests", ["make", "test-terraform", "SLOW=1"], ("terraform", "tofu"), TERRAFORM, lane=2),
+    Suite("packages of the client", ["make", "test-package-client"], lane=2),
 ]
 if platform.machine() == "x86_64":
     RELEASE.append(Suite("arm64: cross build, under qemu", ["make", "test-package", "ARCH=arm64"], ("aarch64-linux-gnu-gcc",), CROSS_TOOLS))
@@ -68,11 +80,36 @@ FINISHED = re.compile(r"^(test \S.* \.\.\. ok|ok     )")
 HEARTBEAT_SECONDS = 30
 
 
+class Progress:
+    """One line at the bottom of a terminal, or a line now and then without one."""
+
+    def __init__(self):
+        self.lock, self.running, self.shown = threading.Lock(), {}, {}
+
+    def print(self, text: str) -> None:
+        with self.lock:
+            print(f"\r\x1b[K{text}" if sys.stdout.isatty() else text, flush=True)
+
+    def update(self, suite: Suite, seconds: float, finished: int, line: str) -> None:
+        with self.lock:
+            self.running[suite.lane] = f"{suite.name}: {seconds:.0f} s, {finished} tests"
+            if sys.stdout.isatty():
+                print(f"\r\x1b[K    {' | '.join(self.running.values())}"[: shutil.get_terminal_size().columns], end="", flush=True)
+            elif seconds - self.shown.get(suite.name, 0) > HEARTBEAT_SECONDS:
+                self.shown[suite.name] = seconds
+                print(f"    {self.running[suite.lane]}: {line.strip()[:80]}", flush=True)
+
+
+PROGRESS = Progress()
+INTERRUPTED = threading.Event()
+
+
 def run(suite: Suite, log: pathlib.Path) -> None:
     """Runs a suite with its output in `log`, shows its progress, and fills in what it counted."""
-    began, shown, finished = time.monotonic(), time.monotonic(), 0
+    began, finished = time.monotonic(), 0
+    folder = tempfile.mkdtemp(prefix="suite-")
     with log.open("w", encoding="utf-8") as output, subprocess.Popen(
-        suite.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        suite.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=os.environ | {"TMPDIR": folder}
     ) as process:
         for line in process.stdout:
             output.write(line)
@@ -83,23 +120,52 @@ def run(suite: Suite, log: pathlib.Path) -> None:
                     suite.failed += int(found["failed"])
             if (at := line.find("budget: ")) >= 0:
                 suite.budget.append(line[at:].rstrip())
-            now = time.monotonic()
-            if sys.stdout.isatty() or now - shown > HEARTBEAT_SECONDS:
-                shown = now
-                text = f"    {now - began:4.0f} s, {finished} tests: {line.strip()[:80]}"
-                print(f"\r\x1b[K{text}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
-    if sys.stdout.isatty():
-        print("\r\x1b[K", end="")
+            PROGRESS.update(suite, time.monotonic() - began, finished, line)
     suite.seconds = time.monotonic() - began
-    if process.returncode and not suite.failed:
-        suite.failed = 1  # it ended before it could count: a build error, for example
+    left = left_behind(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    if left or (process.returncode and not suite.failed):
+        suite.failed += 1  # it ended before it could count (a build error, for example), or it did not clean up
     suite.verdict = "ok" if suite.passed and not suite.failed else "FAILED"
-    print(f"    {suite.verdict}: {suite.passed} passed, {suite.failed} failed in {suite.seconds:.0f} s", flush=True)
+    PROGRESS.print(f"    {suite.verdict}: {suite.name}: {suite.passed} passed, {suite.failed} failed in {suite.seconds:.0f} s")
     if suite.verdict == "FAILED":
-        print(log.read_text(encoding="utf-8"), flush=True)
+        PROGRESS.print("\n".join([log.read_text(encoding="utf-8"), *(f"{suite.name} left this behind: {what}" for what in left)]))
+
+
+def left_behind(folder: str) -> list[str]:
+    """The files in a suite's temporary folder, and the processes that inherited the folder's name. A process that was just killed gets a
+    few seconds to end."""
+    for _ in range(50):
+        if not (processes := list(started_with(folder))):
+            break
+        time.sleep(0.1)
+    return sorted(map(str, pathlib.Path(folder).iterdir())) + processes
+
+
+def started_with(folder: str) -> Iterator[str]:
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"TMPDIR={folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                yield f"process {process.name}: {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode(errors='replace')}"
+
+
+def run_lane(suites: list[tuple[Suite, pathlib.Path]]) -> None:
+    for suite, log in suites:
+        if INTERRUPTED.is_set():
+            return
+        PROGRESS.print(f"{suite.name}: {' '.join(suite.command)}")
+        if not suite.programs or any(map(shutil.which, suite.programs)):
+            run(suite, log)
+            continue
+        PROGRESS.print(f"    not run: {suite.remedy}")
+        if os.environ.get("CI") == "true" and suite.remedy is not CROSS_TOOLS:
+            suite.failed, suite.verdict = 1, "FAILED"
 
 
 def main() -> int:
+    # A shell lets its background jobs ignore these, and then the tests of the client's signals would wait forever.
+    for ignored in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(ignored, signal.default_int_handler)
     suites = {"product": PRODUCT, "release": RELEASE}[sys.argv[1]]
     logs = TARGET.absolute() / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -113,14 +179,16 @@ def main() -> int:
         if subprocess.run([*CARGO_TEST, "--no-run"]).returncode:
             return 1
         print(f"    compiled in {time.monotonic() - began:.0f} s", flush=True)
-    for number, suite in enumerate(suites, 1):
-        print(f"[{number}/{len(suites)}] {suite.name}: {' '.join(suite.command)}", flush=True)
-        if not suite.programs or any(map(shutil.which, suite.programs)):
-            run(suite, logs / f"{sys.argv[1]}-{number}.log")
-            continue
-        print(f"    not run: {suite.remedy}", flush=True)
-        if os.environ.get("CI") == "true" and suite.remedy is not CROSS_TOOLS:
-            suite.failed, suite.verdict = 1, "FAILED"
+    logged = [(suite, logs / f"{sys.argv[1]}-{number}.log") for number, suite in enumerate(suites, 1)]
+    lanes = [threading.Thread(target=run_lane, args=([one for one in logged if one[0].lane == lane],)) for lane in (1, 2)]
+    for lane in lanes:
+        lane.start()
+    try:
+        for lane in lanes:
+            lane.join()
+    except KeyboardInterrupt:  # Ctrl-C ends the running suites too
+        INTERRUPTED.set()
+        raise
 
     print(f"\nSuites, slowest first (their output is in {logs}):")
     for suite in sorted(suites, key=lambda suite: -suite.seconds):

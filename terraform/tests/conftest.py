@@ -13,7 +13,7 @@ rig.clean_environment()
 def _moto():
     aws = rig.Aws()
     yield aws
-    aws.server.stop()
+    aws.stop()
 
 
 @pytest.fixture
@@ -28,9 +28,13 @@ def releases(tmp_path: Path) -> rig.Releases:
     return rig.Releases(tmp_path)
 
 
-@pytest.fixture(params=rig.VERSIONS)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: `make test-release` runs it, not `make test`")
+
+
+@pytest.fixture(params=[*(pytest.param(version, marks=pytest.mark.slow) for version in rig.VERSIONS[:-1]), rig.VERSIONS[-1]])
 def version(request) -> str:
-    """Each version of the provider's schemas."""
+    """Each version of the provider's schemas; the older one only in the slow tests."""
     return request.param
 
 
@@ -38,12 +42,7 @@ def version(request) -> str:
 def workspace(aws, releases, tmp_path):
     """Creates root modules, with the newest schemas by default: only the main path is tested with both versions."""
 
-    made = []
-
     def make(version: str = rig.VERSIONS[-1], name: str = "root", installed: bool = False, record: Path | None = None) -> rig.Workspace:
-        made.append(rig.Workspace(tmp_path / name, aws, version, releases, installed, record))
-        return made[-1]
+        return rig.Workspace(tmp_path / name, aws, version, releases, installed, record)
 
-    yield make
-    for root in made:
-        root.close()
+    return make

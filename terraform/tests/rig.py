@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -71,26 +72,43 @@ moto.awslambda.models.LambdaFunction = FunctionWithLogging
 
 
 class Aws:
-    """moto on a free port, in this process, so that both end together."""
+    """moto on a free port, in this process, so that both end together. It also keeps what all tests share: clients, providers, and the
+    folders of installed modules."""
 
     def __init__(self):
+        self.clients, self.providers = {}, {}
+        self.modules, self.folder = {}, tempfile.TemporaryDirectory()
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self.server.start()
         host, port = self.server.get_host_and_port()
         self.url = f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        for provider in self.providers.values():
+            provider.stop()
+        self.folder.cleanup()
+        self.server.stop()
 
     def reset(self) -> None:
         """Empties the account."""
         requests.post(f"{self.url}/moto-api/reset", timeout=60).raise_for_status()
 
     def client(self, service: str):
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        if service not in self.clients:  # each one takes a tenth of a second to make
+            self.clients[service] = boto3.client(
+                service,
+                endpoint_url=self.url,
+                region_name=REGION,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+        return self.clients[service]
+
+    def provider(self, version: str) -> "RunningProvider":
+        """The stand-in with the schemas of that version. It keeps running, which saves its start for each test."""
+        if version not in self.providers:
+            self.providers[version] = RunningProvider(version, self.url)
+        return self.providers[version]
 
     def function(self, name: str = "broker") -> dict:
         return self.client("lambda").get_function(FunctionName=name)["Configuration"]
@@ -114,24 +132,27 @@ class Failed(Exception):
 class Workspace:
     """A root module in a folder, run with one version of the provider.
 
-    The stand-in keeps running between commands, which saves its start-up. With `installed`, the tool finds it in a mirror, checks its
-    version and launches it, as it does for users.
+    The stand-in keeps running, and all tests share it. With `installed`, the tool finds it in a mirror, checks its version and launches it,
+    as it does for users. Otherwise there is nothing to install except for the modules, and their folder is copied from an earlier `init`
+    of the same modules.
     """
 
     def __init__(self, folder: Path, aws: Aws, version: str, releases: "Releases", installed: bool = False, record: Path | None = None):
-        self.folder, self.aws, self.version, self.provider = folder, aws, version, None
+        self.folder, self.aws, self.version, self.provider, self.record = folder, aws, version, None, record
         folder.mkdir(parents=True, exist_ok=True)
         home = folder.parent / f"{folder.name}.home"
         home.mkdir(exist_ok=True)
         self.environment = {
             "PATH": f"{releases.bin}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
+            "TMPDIR": tempfile.gettempdir(),
             "GH_RELEASES": str(releases.folder),
             "GH_LOG": str(releases.log),
             "AWS_ENDPOINT_URL": aws.url,
             "AWS_EC2_METADATA_DISABLED": "true",
             "CHECKPOINT_DISABLE": "1",
             "TF_IN_AUTOMATION": "1",
+            "GOGC": "400",  # Terraform spends a quarter of its time on the garbage of a small heap
             **CREDENTIALS,
         }
         if FROM_REGISTRY:
@@ -139,8 +160,6 @@ class Workspace:
             PLUGINS.mkdir(parents=True, exist_ok=True)
         else:
             self.environment["STANDIN_VERSION"] = version
-        if record:
-            self.environment["STANDIN_CALLS"] = str(record)
         # Tests this version, whatever versions the configuration allows.
         (folder / "version_override.tf").write_text(
             "terraform {\n required_providers {\n aws = {\n"
@@ -149,14 +168,8 @@ class Workspace:
         if installed and not FROM_REGISTRY:
             self.environment |= mirror(home, version)
         elif not FROM_REGISTRY:
-            self.provider, self.environment["TF_REATTACH_PROVIDERS"] = running_provider(folder, self.environment)
-
-    def close(self) -> None:
-        """Ends the provider, if this harness started it."""
-        if self.provider:
-            self.provider.stdin.close()
-            self.provider.wait(timeout=60)
-            self.provider.stdout.close()
+            self.provider = aws.provider(version)
+            self.environment["TF_REATTACH_PROVIDERS"] = self.provider.address
 
     def write(self, arguments: str, name: str = "broker", more: str = "") -> None:
         """Writes a root module with one broker. `arguments` are HCL lines in addition to the three required ones."""
@@ -176,10 +189,28 @@ output "broker" {{
 }}
 {more}
 """)
+        self.init()
+
+    def init(self) -> None:
+        """Installs the modules, and the provider if it is `installed`."""
+        if self.provider is None:
+            self.run("init", "-input=false")
+            return
+        calls = [re.findall(r'module "(\w+)" {\s*source += "(.*?)"', path.read_text()) for path in self.folder.glob("*.tf")]
+        modules, installed = tuple(sorted(sum(calls, []))), self.folder / ".terraform" / "modules"
+        if modules in self.aws.modules:
+            shutil.rmtree(installed, ignore_errors=True)
+            shutil.copytree(self.aws.modules[modules], installed, symlinks=True)
+            return
         self.run("init", "-input=false")
+        if installed.exists():
+            kept = Path(self.aws.folder.name) / str(len(self.aws.modules))
+            self.aws.modules[modules] = shutil.copytree(installed, kept, symlinks=True)
 
     def run(self, *arguments: str) -> str:
         """Runs one command of the tool; returns its output, or raises `Failed` with it."""
+        if self.provider:
+            self.provider.serve(self.folder, self.record)
         done = subprocess.run(
             [TOOL, *arguments, "-no-color"],
             cwd=self.folder,
@@ -265,17 +296,29 @@ def tool_version() -> tuple[int, ...]:
     return tuple(map(int, shown["terraform_version"].split("-")[0].split(".")))
 
 
-def running_provider(folder: Path, environment: dict) -> tuple[subprocess.Popen, str]:
-    """Starts the stand-in in `folder`; returns it and its TF_REATTACH_PROVIDERS value. It ends when its input closes."""
-    process = subprocess.Popen(
-        [sys.executable, str(STAND_IN), "--reattach"],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return process, process.stdout.readline()
+class RunningProvider:
+    """The stand-in as a process that outlives the commands of the tool. It ends when its input closes."""
+
+    def __init__(self, version: str, url: str):
+        self.process = subprocess.Popen(
+            [sys.executable, str(STAND_IN), "--reattach"],
+            env={"PATH": os.environ["PATH"], "TMPDIR": tempfile.gettempdir(), "STANDIN_VERSION": version, "AWS_ENDPOINT_URL": url, **CREDENTIALS},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.address = self.process.stdout.readline()  # the value of TF_REATTACH_PROVIDERS
+
+    def serve(self, folder: Path, record: Path | None) -> None:
+        """From now on, relative paths are in `folder`, and the calls are recorded in `record`, if there is one."""
+        self.process.stdin.write(json.dumps({"folder": str(folder), "record": str(record or "")}) + "\n")
+        self.process.stdin.flush()
+        self.process.stdout.readline()
+
+    def stop(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+        self.process.stdout.close()
 
 
 def mirror(folder: Path, version: str) -> dict:
@@ -299,8 +342,8 @@ def mirror(folder: Path, version: str) -> dict:
 
 
 def write_zip(path: Path, content: str = "one", name: str = "bootstrap") -> Path:
-    """Writes a zip with one executable; the same content gives the same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    """Writes a zip with one executable; the same content gives the same bytes. It is not compressed: the module reads that faster."""
+    with zipfile.ZipFile(path, "w") as archive:
         entry = zipfile.ZipInfo(name)
         entry.external_attr = 0o755 << 16
         archive.writestr(entry, f"#!/bin/sh\necho {content}\n")

@@ -144,7 +144,7 @@ def write_example(root: rig.Workspace, name: str) -> None:
     assert main.count('source = "../.." # outside this repository: ') == main.count('module "')
     for path in folder.glob("*.tf"):
         (root.folder / path.name).write_text(path.read_text().replace('"../.."', f'"{rig.MODULE}"'))
-    root.run("init", "-input=false")
+    root.init()
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -156,6 +156,7 @@ def test_an_example_is_complete_and_valid(workspace, version, example):
     assert json.loads(root.run("validate", "-json"))["valid"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_applies_without_drift_and_is_destroyed(workspace, aws, releases, tmp_path, example):
     releases.publish("v1.1.0")
@@ -219,6 +220,7 @@ def private_key(aws: rig.Aws) -> tuple[str, str]:
     return parameter["Type"], parameter["Value"]
 
 
+@pytest.mark.slow
 def test_the_kms_example_creates_an_empty_key_that_only_the_broker_signs_with(workspace, aws, releases):
     releases.publish("v1.1.0")
     root = workspace()
@@ -243,6 +245,7 @@ SUBJECTS = {
 SUBJECTS["both"] = SUBJECTS["ids"] + SUBJECTS["names"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", SUBJECTS)
 def test_the_github_actions_example_trusts_the_chosen_form_of_the_subject(workspace, aws, releases, form):
     releases.publish("v1.1.0")
@@ -272,6 +275,7 @@ def test_the_github_actions_example_rejects_a_wildcard(workspace, releases, ref)
         root.plan()
 
 
+@pytest.mark.slow
 def test_two_scopes_are_two_brokers(workspace, aws, releases):
     releases.publish("v1.1.0")
     root = workspace()
@@ -289,6 +293,7 @@ def test_two_scopes_are_two_brokers(workspace, aws, releases):
         client.get_policy(FunctionName="github-token-broker-write")
 
 
+@pytest.mark.slow
 def test_the_stand_in_calls_only_loopback(workspace, tmp_path):
     if rig.FROM_REGISTRY:
         pytest.skip("this run tests the registry's provider")

@@ -106,6 +106,7 @@ def tamper(root: rig.Workspace, tampered: str) -> None:
         zip_file.with_name("verified.sha256").write_text(f"{digest}  {zip_file.name}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tampered", TAMPERED)
 def test_a_replaced_download_is_never_deployed_if_the_hash_is_pinned(workspace, releases, tampered):
     folder = releases.publish("v1.1.0")
@@ -121,6 +122,7 @@ def test_a_replaced_download_is_never_deployed_if_the_hash_is_pinned(workspace, 
     assert root.plan() == {}
 
 
+@pytest.mark.slow
 def test_a_download_that_is_replaced_between_plan_and_apply_is_reported(workspace, releases):
     """The provider reads the file after the plan was made; only Lambda can tell what it was given."""
     folder = releases.publish("v1.1.0")
@@ -134,6 +136,7 @@ def test_a_download_that_is_replaced_between_plan_and_apply_is_reported(workspac
         root.run("apply", "-input=false", "plan")
 
 
+@pytest.mark.slow
 def test_code_that_was_replaced_in_aws_is_reported_in_each_mode(workspace, aws, releases, bucket, tmp_path):
     """The AWS provider ignores this since 5.51: its plan would be empty."""
     path = rig.write_zip(tmp_path / "broker.zip")
@@ -158,6 +161,7 @@ def test_code_that_was_replaced_in_aws_is_reported_in_each_mode(workspace, aws, 
         assert root.plan() == {}, mode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["uppercase", "a carriage return", "a star", "./ before the name", "more lines"])
 def test_checksums_of_each_notation_are_accepted_and_downloaded_once(workspace, releases, change):
     folder = releases.publish("v1.1.0")
@@ -185,6 +189,7 @@ SHA256SUMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHA256SUMS)
 def test_sha256sum_of_each_system_is_understood(workspace, releases, kind):
     releases.publish("v1.1.0")
@@ -197,6 +202,7 @@ def test_sha256sum_of_each_system_is_understood(workspace, releases, kind):
     assert root.aws.function()
 
 
+@pytest.mark.slow
 def test_shasum_is_used_if_there_is_no_sha256sum(workspace, releases, tmp_path):
     releases.publish("v1.1.0")
     root = workspace()
@@ -262,6 +268,7 @@ def s3_artifact(version_id: str = "", sha256: str = "") -> str:
     return f'lambda_artifact = {{ lambda_source_s3 = {{ bucket = "zips", key = "broker.zip"{version} }}{pinned} }}'
 
 
+@pytest.mark.slow
 def test_an_object_in_s3_redeploys_by_its_version(workspace, bucket, tmp_path):
     path = rig.write_zip(tmp_path / "broker.zip", "one")
     root = workspace()
@@ -278,6 +285,7 @@ def test_an_object_in_s3_redeploys_by_its_version(workspace, bucket, tmp_path):
     assert root.outputs()["deployed_version"] == f"s3://zips/broker.zip?versionId={second}"
 
 
+@pytest.mark.slow
 def test_an_object_in_s3_is_compared_with_the_pin_before_the_update(workspace, bucket, tmp_path, version):
     path = rig.write_zip(tmp_path / "broker.zip", "one")
     good = sha256(path)
@@ -300,6 +308,7 @@ def test_an_object_in_s3_is_compared_with_the_pin_before_the_update(workspace, b
     assert root.aws.left() == {}
 
 
+@pytest.mark.slow
 def test_an_object_whose_checksum_is_of_another_kind_cannot_be_pinned(workspace, aws, bucket, tmp_path):
     """function.tftest.hcl has an object that was uploaded in parts, which moto answers differently from AWS."""
     path = rig.write_zip(tmp_path / "broker.zip")
@@ -312,6 +321,7 @@ def test_an_object_whose_checksum_is_of_another_kind_cannot_be_pinned(workspace,
     assert aws.left() == {}, "something was half-created"
 
 
+@pytest.mark.slow
 def test_an_object_that_is_replaced_between_plan_and_apply_is_reported(workspace, bucket, tmp_path):
     """Without a version ID, Lambda reads what is there at that moment."""
     path = rig.write_zip(tmp_path / "broker.zip", "one")
@@ -328,6 +338,7 @@ def test_an_object_that_is_replaced_between_plan_and_apply_is_reported(workspace
         client.get_policy(FunctionName="broker")  # the permissions wait for the comparison
 
 
+@pytest.mark.slow
 def test_an_object_can_be_uploaded_in_the_same_apply(workspace, bucket, tmp_path):
     """The version ID is unknown at plan time, so the object is read during the apply."""
     path = rig.write_zip(tmp_path / "broker.zip", "one")
@@ -340,6 +351,7 @@ def test_an_object_can_be_uploaded_in_the_same_apply(workspace, bucket, tmp_path
     assert root.plan() == {}
 
 
+@pytest.mark.slow
 def test_destroy_works_without_the_object_if_nothing_is_refreshed(workspace, aws, bucket, tmp_path):
     """Terraform reads data sources before a destroy, too; the README names this option."""
     path = rig.write_zip(tmp_path / "broker.zip")
@@ -352,6 +364,7 @@ def test_destroy_works_without_the_object_if_nothing_is_refreshed(workspace, aws
     assert aws.left() == {}
 
 
+@pytest.mark.slow
 def test_destroy_works_although_a_check_fails(workspace, aws, bucket, tmp_path):
     path = rig.write_zip(tmp_path / "broker.zip")
     root = workspace()

@@ -115,6 +115,7 @@ def calls(workspace, aws, tmp_path) -> list[dict]:
     return [call for call in map(json.loads, recorded.read_text().splitlines()) if call["service"] != "sts"]
 
 
+@pytest.mark.slow
 def test_the_deployers_policy_is_what_the_calls_need(calls):
     assert len(calls) > 100
     checks = {check for call in calls for check in needed(call)}

@@ -94,7 +94,6 @@ def patterns(_moto, tmp_path_factory) -> dict:
         root.apply()
         (shown,) = logs.describe_metric_filters(logGroupName="cloudtrail")["metricFilters"]
         found[name] = shown["filterPattern"]
-    root.close()
     return found
 
 

@@ -14,6 +14,7 @@ def artifact(tmp_path) -> str:
     return f'lambda_artifact = {{ lambda_zip_path = "{path}" }}'
 
 
+@pytest.mark.parametrize("version", rig.VERSIONS)
 def test_exactly_four_resources_are_created_and_destroyed(workspace, aws, artifact, version):
     root = workspace(version, installed=True)
     root.write(artifact)
@@ -211,6 +212,7 @@ def test_ids_can_be_known_only_after_apply(workspace, aws, artifact):
     assert root.plan() == {}
 
 
+@pytest.mark.slow
 def test_a_role_that_was_deleted_by_hand_needs_a_new_function(workspace, aws, artifact, version):
     """Lambda cannot decrypt the environment then: its grant is for the ID of the deleted role. Terraform does not treat a resource that
     is created again as a trigger (`replace_triggered_by`), so the troubleshooting page names this command."""
@@ -234,6 +236,7 @@ BY_HAND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", BY_HAND)
 def test_a_resource_that_was_deleted_by_hand_is_created_again(workspace, aws, artifact, address):
     root = workspace()
@@ -254,6 +257,7 @@ def test_a_changed_role_does_not_replace_the_function(workspace, artifact):
     assert set(map(tuple, root.plan().values())) == {("update",)}
 
 
+@pytest.mark.slow
 def test_a_new_name_is_a_new_broker(workspace, aws, artifact):
     root = workspace()
     root.write(artifact)
@@ -333,6 +337,7 @@ TAKEN_OVER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("published", TAKEN_OVER)
 def test_a_state_of_the_published_module_is_taken_over(workspace, aws, artifact, releases, tmp_path, version, published):
     releases.publish("v1.1.0", "new")
@@ -347,7 +352,7 @@ def test_a_state_of_the_published_module_is_taken_over(workspace, aws, artifact,
         f'provider "aws" {{ region = "{rig.REGION}" }}\n'
         f'module "broker" {{\n source = "{folder}"\n zip = "{zip_file}"\n}}\n'
     )
-    root.run("init", "-input=false")
+    root.init()
     root.apply()
     logs, iam = aws.client("logs"), aws.client("iam")
     logs.create_log_stream(logGroupName="/aws/lambda/broker", logStreamName="past")

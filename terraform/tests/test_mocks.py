@@ -18,7 +18,7 @@ def test_every_run_passes(workspace, version):
         ignore=shutil.ignore_patterns("*.py", "provider", "examples", ".terraform*", "__pycache__"),
         dirs_exist_ok=True,
     )
-    root.run("init", "-input=false")
+    root.init()
     files = list((rig.MODULE / "tests").glob("*.tftest.hcl"))
     output = root.run("test")
     passed, failed = map(int, re.search(r"(\d+) passed, (\d+) failed", output).groups())

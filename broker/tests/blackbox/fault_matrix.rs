@@ -213,7 +213,7 @@ async fn every_fault_of_every_call_ends_in_a_token_or_a_typed_error() {
                 run_as_expected(row, call, expected).await,
             )
         })
-        .buffered(6)
+        .buffered(24)
         .collect()
         .await;
 

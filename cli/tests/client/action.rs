@@ -1,7 +1,8 @@
 //! The scripts of the GitHub Actions action, started as a runner starts them.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -231,15 +232,13 @@ fn failed_revocation_is_a_warning() {
     );
 }
 
-/// A release whose client is the program under test, and a `gh` that downloads from it.
+/// A release whose client runs the program under test, and a `gh` that downloads from it. To pack the program itself would take seconds.
 fn release(job: &Job, checksums: &str, attested: bool) -> PathBuf {
     let folder = job.folder.path().join("release");
     fs::create_dir_all(folder.join("github-token-broker")).unwrap();
-    fs::copy(
-        BINARY,
-        folder.join("github-token-broker/github-token-broker"),
-    )
-    .unwrap();
+    let client = folder.join("github-token-broker/github-token-broker");
+    fs::write(&client, format!("#!/bin/sh\nexec '{BINARY}' \"$@\"\n")).unwrap();
+    fs::set_permissions(&client, Permissions::from_mode(0o755)).unwrap();
     let archive = folder.join("archive.tar.gz");
     let tar = [
         "-czf",

@@ -146,6 +146,8 @@ async fn frozen_function_ends_with_the_sandbox_program_by_any_signal() {
             .args(["serve", "--describe"])
             .arg(&described)
             .env("BROKER_UNDER_TEST", scripted::binary())
+            // A killed sandbox leaves its files here.
+            .env("TMPDIR", folder.path())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -12,9 +12,11 @@ How it differs from the real provider:
 - it has no import, timeouts, retries or default tags, and does not read inline policies back into a role.
 
 Input: Terraform's provider protocol 6 over a local socket. Output: calls to AWS on loopback. STANDIN_VERSION (5.99.1 or 6.25.0) selects
-the schemas. With `--reattach`, it prints the value of TF_REATTACH_PROVIDERS and serves until its standard input closes.
+the schemas. With `--reattach`, it prints the value of TF_REATTACH_PROVIDERS and serves until its standard input closes. There, each line
+names the folder for relative paths and the file for recorded calls, and is confirmed with a line.
 """
 
+import functools
 import json
 import os
 import sys
@@ -43,6 +45,19 @@ class Refusal(Exception):
     """An error for the user; it becomes a diagnostic."""
 
 
+@functools.cache
+def provider_schema() -> pb.GetProviderSchema.Response:
+    """Terraform requests it several times for each command."""
+    return pb.GetProviderSchema.Response(
+        provider=schema_message(PROVIDER, {}),
+        resource_schemas={name: schema_message(block, RULES[name]) for name, block in SCHEMAS["resource_schemas"].items()},
+        data_source_schemas={
+            name: schema_message(block, {"computed": [name for name, a in block["attributes"].items() if not a.get("required")]})
+            for name, block in SCHEMAS["data_source_schemas"].items()
+        },
+    )
+
+
 class Provider(rpc.ProviderServicer):
     """The protocol's calls, generic over the schemas."""
 
@@ -56,16 +71,7 @@ class Provider(rpc.ProviderServicer):
         )
 
     def GetProviderSchema(self, request, context):
-        return pb.GetProviderSchema.Response(
-            provider=schema_message(PROVIDER, {}),
-            resource_schemas={
-                name: schema_message(block, RULES[name]) for name, block in SCHEMAS["resource_schemas"].items()
-            },
-            data_source_schemas={
-                name: schema_message(block, {"computed": [name for name, a in block["attributes"].items() if not a.get("required")]})
-                for name, block in SCHEMAS["data_source_schemas"].items()
-            },
-        )
+        return provider_schema()
 
     def GetFunctions(self, request, context):
         return pb.GetFunctions.Response()
@@ -258,7 +264,11 @@ def main() -> None:
             address = {"Network": "unix", "String": socket}
             launch = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": address}
             print(json.dumps({"hashicorp/aws": launch}), flush=True)
-            sys.stdin.read()
+            for line in sys.stdin:
+                wanted = json.loads(line)
+                os.chdir(wanted["folder"])
+                os.environ["STANDIN_CALLS"] = wanted["record"]
+                print("ok", flush=True)
         else:
             print(f"1|6|unix|{socket}|grpc|", flush=True)
             ended.wait()
