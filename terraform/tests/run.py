@@ -25,6 +25,7 @@ PARTS = {
     "test_deployer": "the deployer's policy, compared with recorded calls",
     "test_foreign_signatures": "the CloudTrail filter matches foreign signatures only",
     "test_tutorial": "the tutorial and two how-tos, run from their pages",
+    "test_operator": "a new operator: setup, apply what it printed, check, clone, rotate",
 }
 
 MISSING = """Terraform: not run. Neither `terraform` nor `tofu` is on PATH (1.7 or newer, for the tests' mocks).
