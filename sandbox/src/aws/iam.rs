@@ -481,4 +481,62 @@ mod tests {
         assert_eq!(with(&[("kms:MessageType", "DIGEST")]), "implicitDeny");
         assert_eq!(with(&[]), "implicitDeny");
     }
+
+    #[test]
+    fn every_identity_is_on_one_page() {
+        let mut iam = Iam::default();
+        for name in ["a", "b", "c"] {
+            iam.put_role_policy(name, "p", json!({}));
+        }
+        iam.put_user_policy("octo", "p", json!({}));
+        let everything =
+            json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
+        iam.attach_role_policy(
+            "a",
+            "arn:aws:iam::aws:policy/AdministratorAccess",
+            everything,
+        );
+        let mut pages = Vec::new();
+        let mut marker = String::new();
+        loop {
+            let body = format!("Marker={marker}");
+            let form = Form::parse(if marker.is_empty() {
+                b""
+            } else {
+                body.as_bytes()
+            });
+            let page = iam
+                .operate("GetAccountAuthorizationDetails", &form)
+                .unwrap();
+            let next = page.split_once("<Marker>").map(|(_, rest)| rest.to_owned());
+            pages.push(page);
+            match next {
+                Some(rest) => rest.split('<').next().unwrap().clone_into(&mut marker),
+                None => break,
+            }
+        }
+        let all = pages.concat();
+        assert_eq!(pages.len(), 2);
+        for name in ["role/a", "role/b", "role/c", "user/octo"] {
+            assert_eq!(all.matches(&format!("{name}</Arn>")).count(), 1, "{name}");
+        }
+        // The managed policies come once, with the last page.
+        assert!(!pages[0].contains("<PolicyVersionList>"));
+        assert_eq!(all.matches("<PolicyVersionList>").count(), 1);
+    }
+
+    #[test]
+    fn role_policy_is_replaced_and_a_malformed_one_is_refused() {
+        let mut iam = Iam::default();
+        iam.put_role_policy("r", "p", json!({}));
+        let put = |iam: &mut Iam, role: &str, document: &str| {
+            let body = format!("RoleName={role}&PolicyName=p&PolicyDocument={document}");
+            let result = iam.operate("PutRolePolicy", &Form::parse(body.as_bytes()));
+            result.map_err(|error| error.code)
+        };
+        assert_eq!(put(&mut iam, "r", "%7B%22a%22%3A1%7D"), Ok(String::new()));
+        assert_eq!(*iam.role_policy_mut("r", "p"), json!({ "a": 1 }));
+        assert_eq!(put(&mut iam, "r", "x"), Err("MalformedPolicyDocument"));
+        assert_eq!(put(&mut iam, "other", "%7B%7D"), Err("NoSuchEntity"));
+    }
 }
