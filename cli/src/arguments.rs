@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use broker::aws::ssm::ParameterName;
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use clap_complete::Shell;
 
@@ -118,11 +119,12 @@ pub enum Command {
     /// Prints repository, permissions, expiry, the token's hash as GitHub's audit log names it, and the bot's login.
     Whoami,
 
-    /// Create a GitHub App for one repository, with its key in KMS
+    /// Create a GitHub App for one repository, with its key in KMS or SSM
     ///
     /// Opens a page that creates the App on GitHub with exactly the permissions that the broker needs. The App's private key goes
-    /// from GitHub straight into KMS: it is never on a disk. Then the command waits until you install the App on the repository,
-    /// and prints the Terraform configuration. A KMS key costs about $1 a month.
+    /// from GitHub straight into KMS, or into SSM with --ssm: it is never on a disk. Then the command waits until you install the
+    /// App on the repository, and prints the Terraform configuration. Everything else is on stderr. A KMS key costs about $1 a
+    /// month. If you cancel it or if a step fails, it says what exists and how to remove it.
     Setup(Setup),
 
     /// Check a broker, and say what is wrong with it
@@ -204,13 +206,33 @@ pub struct Setup {
     #[arg(long)]
     pub user: bool,
 
-    /// The App's name, which is unique on GitHub [default: OWNER-REPO-broker]
-    #[arg(long, value_name = "NAME")]
+    /// The App's name, which is unique on GitHub. At most 34 characters [default: OWNER-REPO-broker]
+    #[arg(long, value_name = "NAME", value_parser = app_name)]
     pub name: Option<String>,
 
     /// A permission that tokens have, such as contents=read. Can be repeated
     #[arg(long = "permission", value_name = "NAME=LEVEL", default_value = "contents=read", value_parser = permission)]
     pub permissions: Vec<(String, String)>,
+
+    /// Use this empty KMS key instead of a new one. With --ssm: the KMS key that encrypts the private key
+    #[arg(long, value_name = "ID|ARN", visible_alias = "kms-key-id")]
+    pub key_id: Option<String>,
+
+    /// Store the private key and both IDs in SSM parameters below PATH instead of KMS [default PATH: /github-token-broker/app]
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = PARAMETERS,
+        requires = "key_id",
+        value_parser = parameter_path
+    )]
+    pub ssm: Option<String>,
+
+    /// Replace SSM parameters that exist
+    #[arg(long, requires = "ssm")]
+    pub overwrite: bool,
 
     /// Print the page's URL, and do not open a browser
     #[arg(long)]
@@ -319,6 +341,34 @@ pub struct Revoke {
     /// Revoke the token on standard input instead of the cached one
     #[arg(long)]
     pub stdin: bool,
+}
+
+/// Where the function looks for its parameters by default.
+pub const PARAMETERS: &str = "/github-token-broker/app";
+
+/// GitHub's limit for the name of an App.
+/// <https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/registering-a-github-app>
+pub const LONGEST_APP_NAME: usize = 34;
+
+fn app_name(text: &str) -> Result<String, String> {
+    if (1..=LONGEST_APP_NAME).contains(&text.chars().count()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "the name of an App has 1 to {LONGEST_APP_NAME} characters"
+        ))
+    }
+}
+
+/// The part of the parameters' names before `/client-id`.
+fn parameter_path(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/');
+    ParameterName::parse(&format!("{path}/client-id"))
+        .map(|_| path.to_owned())
+        .ok_or_else(|| {
+            "a path begins with a slash and has letters, digits, dots, hyphens, underscores and slashes"
+                .to_owned()
+        })
 }
 
 /// `contents=read`. The function checks names and levels no further than that; GitHub does.

@@ -1,18 +1,21 @@
 //! `check`: what is right and wrong with a broker, seen with an operator's identity. It changes nothing.
 //!
 //! Input: an AWS session, the function's name. Output: a [`Report`] with one [`Finding`] for each check. What the operator's
-//! identity may not see is skipped with the reason, and never counts as right.
+//! identity is not allowed to see is skipped with the reason, and never counts as right.
 //!
-//! Reading order: [`report`] is what comes out. [`function`]: the function and its environment, parsed by the function's own
-//! code. [`invokers`]: who may invoke it. [`role`]: what its role may do. [`parameters`]: SSM. [`signing_key`]: KMS. [`app`]: the
-//! GitHub App, with `--as-app`. [`mint`]: one real token, with `--mint`. [`policy`] reads policy documents, [`xml`] IAM's responses.
+//! Reading order: [`report`] is the output, and the table of all checks. [`function`]: the function and its environment, parsed by
+//! the function's own code. [`invokers`]: who is allowed to invoke it. [`role`]: what its role is allowed to do. [`parameters`]:
+//! SSM. [`signing_key`]: KMS. [`app`]: the GitHub App, with `--as-app`. [`mint`]: one real token, with `--mint`. [`policy`] reads
+//! policy documents, [`principals`] and [`identities`] judge them, and [`xml`] reads IAM's responses.
 
 pub mod app;
 pub mod function;
+pub mod identities;
 pub mod invokers;
 pub mod mint;
 pub mod parameters;
 pub mod policy;
+pub mod principals;
 pub mod report;
 pub mod role;
 pub mod signing_key;
@@ -56,12 +59,15 @@ pub async fn run(settings: &Settings, options: &Options) -> Report {
     let Some(deployed) = function::check(&session, settings, options, &mut report).await else {
         return report;
     };
-    invokers::check(&session, &deployed, &mut report).await;
+    let identities = identities::read(&session).await;
+    invokers::check(&session, &deployed, &identities, &mut report).await;
     if let Some(config) = deployed.configuration(&mut report) {
         let keys = parameters::check(&session, &config, &deployed, &mut report).await;
         if let KeySetting::Kms(id, endpoint) = &config.app.key {
             let in_region = session.in_region(&endpoint.region);
-            let key = signing_key::check(&in_region, id.as_str(), &deployed, &mut report).await;
+            let key =
+                signing_key::check(&in_region, id.as_str(), &deployed, &identities, &mut report)
+                    .await;
             role::check(
                 &session,
                 &config,
@@ -96,7 +102,7 @@ async fn identity(session: &Session) -> Finding {
 }
 
 /// A check that could not be made.
-fn not_checked(id: &'static str, error: &CallError) -> Finding {
+fn not_checked(id: report::Id, error: &CallError) -> Finding {
     match error {
         CallError::Refused { action, .. } if error.is_denied() => Finding::skip(
             id,

@@ -35,7 +35,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Exec(arguments) => return exec::run(&settings, &arguments),
         Command::GitCredential(arguments) => return git_credential::run(&settings, &arguments),
         Command::Check(arguments) => return check::run(&settings, &arguments),
-        Command::Setup(arguments) => setup::run(&settings, &arguments),
+        Command::Setup(arguments) => return setup::run(&settings, &arguments),
         Command::Key(arguments) => key::run(&settings, &arguments),
         Command::Token => token::run(&settings),
         Command::SetupGit(command) => setup_git::run(&settings, &arguments.options, &command),

@@ -80,6 +80,26 @@ pub enum KeyError {
     /// The parameter exists.
     #[error("the parameter {0} exists. Pass --overwrite to replace it")]
     ParameterExists(String),
+    /// SSM refuses to change the type of a parameter.
+    #[error(
+        "the parameter {name} is a {kind}, and SSM does not change it to a SecureString. Delete it, and retry"
+    )]
+    WrongType {
+        /// The parameter.
+        name: String,
+        /// Its type.
+        kind: String,
+    },
+    /// The key does not encrypt.
+    #[error(
+        "the KMS key {arn} cannot encrypt a parameter: {why}. Pass a symmetric key as --kms-key-id, or alias/aws/ssm"
+    )]
+    CannotEncrypt {
+        /// The KMS key.
+        arn: String,
+        /// Why.
+        why: String,
+    },
 }
 
 /// The App's private key in the forms that the client needs.

@@ -3,29 +3,25 @@
 //! <https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>
 //!
 //! Input: the App's name and permissions. Output: a [`NewApp`]. The secrets that the broker does not need are wiped unread.
+//! Invariant: only a request to this port by its address, with the state of this page, can end the wait.
+
+mod page;
 
 use std::{io, time::Duration};
 
 use http::{Request, StatusCode, header};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
 
 use crate::{
     github::host::Host,
     http::{HttpClient, HttpError},
 };
 
-/// A browser sends its request at once.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub use page::{Created, Page, Registration};
 
-/// A request of a browser to the page has a few hundred bytes.
-const LARGEST_REQUEST: usize = 16 * 1024;
+/// GitHub creates the App's key during this request.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no new App.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +33,16 @@ pub enum ManifestError {
     #[error("the system's random number generator failed. Retry")]
     NoRandom,
     /// The user did not come back from GitHub.
-    #[error("GitHub did not come back within {} min. If the App exists, delete it on its settings page, and retry", .0.as_secs() / 60)]
+    #[error("GitHub did not redirect back within {}. If you created the App, delete it on its settings page. Then retry", humantime::format_duration(*.0))]
     TooLate(Duration),
+    /// The user did not install the App.
+    #[error("the App was not installed on {repository} within {}", humantime::format_duration(*.patience))]
+    NotInstalled {
+        /// The repository.
+        repository: String,
+        /// How long the client waited.
+        patience: Duration,
+    },
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -74,146 +78,6 @@ pub struct NewApp {
     webhook_secret: Option<SecretString>,
 }
 
-/// The page that creates the App.
-pub struct Page {
-    listener: TcpListener,
-    port: u16,
-    state: String,
-    html: String,
-}
-
-impl Page {
-    /// Opens a port on loopback. `organization` owns the App; without one, the user does.
-    ///
-    /// # Errors
-    /// There is no port.
-    pub async fn open(
-        host: &Host,
-        organization: Option<&str>,
-        name: &str,
-        homepage: &str,
-        permissions: &[(String, String)],
-    ) -> Result<Self, ManifestError> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .map_err(ManifestError::NoPort)?;
-        let port = listener.local_addr().map_err(ManifestError::NoPort)?.port();
-        let mut state = [0; 16];
-        aws_lc_rs::rand::fill(&mut state).map_err(|_| ManifestError::NoRandom)?;
-        let state = hex::encode(state);
-        let permissions: Map<String, Value> = permissions
-            .iter()
-            .map(|(name, level)| (name.clone(), level.as_str().into()))
-            .collect();
-        let manifest = json!({
-            "name": name,
-            "url": homepage,
-            "redirect_url": format!("http://127.0.0.1:{port}/created"),
-            "public": false,
-            "default_permissions": permissions,
-            "default_events": [],
-        });
-        let target = organization
-            .map(|organization| format!("organizations/{organization}/"))
-            .unwrap_or_default();
-        let action = format!(
-            "{}?state={state}",
-            host.repository_url(&format!("{target}settings/apps/new"))
-        );
-        let html = format!(
-            "<!doctype html><meta charset=utf-8><title>github-token-broker</title>\
-             <form method=post action=\"{}\"><input type=hidden name=manifest value=\"{}\">\
-             <p>This creates the GitHub App {}.</p><button>Continue on GitHub</button></form>\
-             <script>document.forms[0].submit()</script>",
-            escaped(&action),
-            escaped(&manifest.to_string()),
-            escaped(name)
-        );
-        Ok(Self {
-            listener,
-            port,
-            state,
-            html,
-        })
-    }
-
-    /// The page's address.
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
-    }
-
-    /// Serves the page until GitHub redirects back, and sends the user to `next`, which gets the App, to install it.
-    ///
-    /// # Errors
-    /// The user does not come back in time.
-    pub async fn code(&self, patience: Duration) -> Result<String, ManifestError> {
-        let served = timeout(patience, async {
-            loop {
-                let (stream, _) = self
-                    .listener
-                    .accept()
-                    .await
-                    .map_err(ManifestError::NoPort)?;
-                if let Ok(Ok(Some(code))) = timeout(REQUEST_TIMEOUT, self.serve(stream)).await {
-                    return Ok(code);
-                }
-            }
-        });
-        served.await.map_err(|_| ManifestError::TooLate(patience))?
-    }
-
-    /// One request. Returns the code if it is GitHub's redirect with our state.
-    async fn serve(&self, mut stream: TcpStream) -> io::Result<Option<String>> {
-        let mut head = Vec::new();
-        while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LARGEST_REQUEST {
-            if stream.read_buf(&mut head).await? == 0 {
-                break;
-            }
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
-        let mut lines = head.lines();
-        let target = lines
-            .next()
-            .and_then(|line| line.strip_prefix("GET "))
-            .and_then(|line| line.split(' ').next());
-        let host = lines
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("host"));
-        // A page elsewhere can make the browser connect here under a name of its own.
-        let is_ours =
-            host.is_some_and(|(_, host)| host.trim() == format!("127.0.0.1:{}", self.port));
-        let url = target
-            .filter(|_| is_ours)
-            .and_then(|target| url::Url::parse(&format!("http://127.0.0.1{target}")).ok());
-        let Some(url) = url else {
-            respond(&mut stream, 400, "Bad request").await?;
-            return Ok(None);
-        };
-        let parameter = |name: &str| {
-            url.query_pairs()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.into_owned())
-        };
-        match url.path() {
-            "/" => respond(&mut stream, 200, &self.html).await?,
-            "/created" => {
-                let code = parameter("code").filter(|code| is_code(code));
-                let code =
-                    code.filter(|_| parameter("state").as_deref() == Some(self.state.as_str()));
-                let (status, text) = if code.is_some() {
-                    (200, "The App is created. Return to the terminal.")
-                } else {
-                    (403, "This is not the answer to the request of this page.")
-                };
-                respond(&mut stream, status, text).await?;
-                return Ok(code);
-            }
-            _ => respond(&mut stream, 404, "Not found").await?,
-        }
-        Ok(None)
-    }
-}
-
 /// Exchanges the code for the App. GitHub does this once.
 ///
 /// # Errors
@@ -226,9 +90,7 @@ pub async fn convert(host: &Host, code: &str) -> Result<NewApp, ManifestError> {
         .header("x-github-api-version", "2022-11-28")
         .body(Vec::new())
         .map_err(|_| HttpError::InvalidUrl { url: url.clone() })?;
-    let response = HttpClient::new(Duration::from_secs(30))
-        .send(request)
-        .await?;
+    let response = HttpClient::new(TIMEOUT).send(request).await?;
     if response.status != StatusCode::CREATED {
         return Err(ManifestError::Refused(response.status));
     }
@@ -245,29 +107,4 @@ pub async fn convert(host: &Host, code: &str) -> Result<NewApp, ManifestError> {
     } else {
         Err(ManifestError::Malformed)
     }
-}
-
-async fn respond(stream: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
-    let head = format!(
-        "HTTP/1.1 {status} Answer\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
-         referrer-policy: no-referrer\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
-    stream.shutdown().await
-}
-
-fn is_code(text: &str) -> bool {
-    (1..=100).contains(&text.len())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('"', "&quot;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

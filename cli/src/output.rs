@@ -50,6 +50,13 @@ pub fn print_result(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Whether stdout is a terminal on which the user wants colors: <https://no-color.org>.
+pub fn stdout_has_color() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::stdout().is_terminal() && !is_set("NO_COLOR") && (cfg!(windows) || !is_dumb)
+}
+
 /// Replaces control characters and invisible format characters, so that the text stays on its line of the terminal.
 pub fn escape(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| c.is_control() || is_invisible(c);

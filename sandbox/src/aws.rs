@@ -192,7 +192,7 @@ fn query_call(services: &Services, headers: &HeaderMap, body: &[u8]) -> Response
             (error.code, error.status) = ("AccessDenied", http::StatusCode::FORBIDDEN);
             return Err(error);
         }
-        let iam = lock(&services.iam);
+        let mut iam = lock(&services.iam);
         if is_sts {
             iam.operate_sts(operation, access_key, &form)
         } else {

@@ -28,6 +28,7 @@ PARTS = {
     "test_deployer": "the deployer's policy, compared with recorded calls",
     "test_foreign_signatures": "the CloudTrail filter matches foreign signatures only",
     "test_tutorial": "the tutorial and two how-tos, run from their pages",
+    "test_operator": "a new operator: setup, apply what it printed, check, clone, rotate",
 }
 
 # tests/run.py counts the lines that begin with `ok`.

@@ -79,6 +79,7 @@ async fn unknown_key_or_client_id_is_reported() {
     let scenario = Scenario::default().parameter(PARAMETERS[2], Parameter::secure_string(unknown));
     assert_fails(scenario, "AppCredentialsRejected", message, 1, 0).await;
     let scenario = Scenario::default().parameter(PARAMETERS[0], Parameter::string("Iv23liUnknown"));
+    let message = "GitHub repository-installation request failed with status 404";
     assert_fails(scenario, "AppCredentialsRejected", message, 1, 0).await;
 }
 

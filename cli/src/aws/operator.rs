@@ -19,8 +19,9 @@ use super::{
 };
 use crate::http::Response;
 
-/// The IAM actions that each operator command calls. The book shows them; a test compares them with what the commands send.
-pub const ACTIONS: [(&str, &[&str]); 8] = [
+/// The IAM actions that each operator command needs: those that it calls, and `kms:Encrypt` and `kms:Decrypt` for what SSM does
+/// with its permissions. The book shows them; a test compares them with what the commands send.
+pub const ACTIONS: [(&str, &[&str]); 9] = [
     (
         "setup",
         &[
@@ -31,6 +32,16 @@ pub const ACTIONS: [(&str, &[&str]); 8] = [
             "kms:ImportKeyMaterial",
             "kms:ScheduleKeyDeletion",
             "kms:Sign",
+        ],
+    ),
+    (
+        "setup --ssm",
+        &[
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "ssm:DeleteParameter",
+            "ssm:GetParameter",
+            "ssm:PutParameter",
         ],
     ),
     (
@@ -50,7 +61,10 @@ pub const ACTIONS: [(&str, &[&str]); 8] = [
             "ssm:GetParameters",
         ],
     ),
-    ("check --as-app", &["kms:Sign", "ssm:GetParameters"]),
+    (
+        "check --as-app",
+        &["kms:Decrypt", "kms:Sign", "ssm:GetParameters"],
+    ),
     ("check --mint", &["lambda:InvokeFunction"]),
     (
         "key import",
@@ -64,13 +78,15 @@ pub const ACTIONS: [(&str, &[&str]); 8] = [
             "kms:ScheduleKeyDeletion",
         ],
     ),
-    ("key import --ssm", &["ssm:PutParameter"]),
+    ("key import --ssm", &["kms:Encrypt", "ssm:PutParameter"]),
     (
         "key rotate",
         &[
             "iam:SimulatePrincipalPolicy",
             "kms:CreateKey",
+            "kms:Decrypt",
             "kms:DescribeKey",
+            "kms:Encrypt",
             "kms:GetParametersForImport",
             "kms:GetPublicKey",
             "kms:ImportKeyMaterial",
@@ -83,7 +99,10 @@ pub const ACTIONS: [(&str, &[&str]); 8] = [
             "ssm:PutParameter",
         ],
     ),
-    ("key fingerprint", &["kms:GetPublicKey", "ssm:GetParameter"]),
+    (
+        "key fingerprint",
+        &["kms:Decrypt", "kms:GetPublicKey", "ssm:GetParameter"],
+    ),
 ];
 
 /// How often a request is sent at most. Only throttled and unsent requests are sent again, and reads after a server error.

@@ -148,6 +148,14 @@ impl Deployed {
         }
     }
 
+    /// The end of AWS's host names in this partition.
+    pub fn dns_suffix(&self) -> &'static str {
+        match self.partition.as_str() {
+            "aws-cn" => "amazonaws.com.cn",
+            _ => "amazonaws.com",
+        }
+    }
+
     /// The ARN of something in the function's account and region.
     pub fn arn_of(&self, service: &str, resource: &str) -> String {
         let Self {

@@ -173,7 +173,7 @@ fn private_key(name: &str, parameter: &Value) -> Finding {
     Finding::fail(
         "parameters.private_key",
         format!(
-            "{name} is a {}: everybody who can read parameters can read the key",
+            "{name} is a {}: any principal that can read parameters can read the key",
             parameter["Type"].as_str().unwrap_or("String")
         ),
         "Rotate the App's key, and store the new one as a SecureString",
@@ -191,6 +191,17 @@ pub async fn key_of(session: &Session, name: &str, report: &mut Report) -> Optio
                 .unwrap_or("alias/aws/ssm")
                 .to_owned();
             let is_default = key == "alias/aws/ssm";
+            let key = if key.starts_with("alias/") && !is_default {
+                match arn_of(session, &key).await {
+                    Ok(arn) => arn,
+                    Err(finding) => {
+                        report.add(finding);
+                        return None;
+                    }
+                }
+            } else {
+                key
+            };
             report.add(Finding::pass(
                 "parameters.encryption",
                 if is_default {
@@ -206,4 +217,15 @@ pub async fn key_of(session: &Session, name: &str, report: &mut Report) -> Optio
             None
         }
     }
+}
+
+/// IAM compares a permission with the ARN of the key, and SSM names the key as the operator did: perhaps by an alias.
+async fn arn_of(session: &Session, alias: &str) -> Result<String, Finding> {
+    let described = session.kms("DescribeKey", &json!({ "KeyId": alias })).await;
+    let body = described.map_err(|error| not_checked("parameters.encryption", &error))?;
+    let arn = body["KeyMetadata"]["Arn"].as_str();
+    arn.map(str::to_owned).ok_or_else(|| {
+        let text = format!("KMS does not say which key {alias} is");
+        Finding::skip("parameters.encryption", text, "Retry")
+    })
 }

@@ -1,6 +1,6 @@
 //! Policy documents of IAM, Lambda and KMS. Pure.
 //!
-//! Input: JSON, in which almost every element can be a text or a list. Output: statements that can be asked. Conditions are not
+//! Input: JSON, in which almost every element can be a text or a list. Output: statements. Conditions are not
 //! evaluated: the caller must treat a statement with one as "perhaps".
 
 use serde_json::Value;
@@ -12,15 +12,15 @@ pub struct Statement {
     pub is_allow: bool,
     /// Whom it concerns: `*`, ARNs, account IDs, services. Empty in an identity's policy.
     pub principals: Vec<String>,
-    /// Everybody except these: the list of `NotPrincipal`.
+    /// Whether it is about every principal except some: `NotPrincipal`.
     pub has_not_principal: bool,
     actions: Vec<String>,
     not_actions: Vec<String>,
     /// What it concerns.
     pub resources: Vec<String>,
     not_resources: Vec<String>,
-    /// The keys of its conditions.
-    pub condition_keys: Vec<String>,
+    /// The keys of its conditions, and their values. The operators are dropped.
+    pub conditions: Vec<(String, Vec<String>)>,
 }
 
 /// The statements of a document. `None` if it is not a policy.
@@ -59,9 +59,19 @@ impl Statement {
         }
     }
 
-    /// Whether it holds under conditions only.
+    /// Whether it applies only under conditions.
     pub fn is_conditional(&self) -> bool {
-        !self.condition_keys.is_empty()
+        !self.conditions.is_empty()
+    }
+
+    /// The keys of its conditions.
+    pub fn condition_keys(&self) -> String {
+        let keys: Vec<_> = self
+            .conditions
+            .iter()
+            .map(|(key, _)| key.as_str())
+            .collect();
+        keys.join(", ")
     }
 }
 
@@ -73,9 +83,10 @@ fn statement(value: &Value) -> Statement {
     };
     let list = |name: &str| value.get(name).map(texts).unwrap_or_default();
     let operators = value.get("Condition").and_then(Value::as_object);
-    let keys = operators
+    let conditions = operators
         .into_iter()
-        .flat_map(|operators| operators.values().filter_map(Value::as_object));
+        .flat_map(|operators| operators.values().filter_map(Value::as_object))
+        .flatten();
     Statement {
         is_allow: value["Effect"] == "Allow",
         principals,
@@ -84,7 +95,9 @@ fn statement(value: &Value) -> Statement {
         not_actions: list("NotAction"),
         resources: list("Resource"),
         not_resources: list("NotResource"),
-        condition_keys: keys.flat_map(|keys| keys.keys().cloned()).collect(),
+        conditions: conditions
+            .map(|(key, values)| (key.clone(), texts(values)))
+            .collect(),
     }
 }
 

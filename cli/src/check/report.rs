@@ -1,6 +1,10 @@
 //! What `check` reports: one finding for each check, as text or as JSON. The IDs are stable.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
+
+use crate::output::escape;
 
 /// Where the book explains every check.
 const PAGE: &str = concat!(
@@ -9,6 +13,48 @@ const PAGE: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "/docs/src/how-to/check-a-broker.md"
 );
+
+/// The name of a check, one of [`IDS`].
+pub type Id = &'static str;
+
+/// Every check, in the order of the book's page, which has a section for each. They are stable: scripts use them.
+pub const IDS: [Id; 35] = [
+    "aws.identity",
+    "function.exists",
+    "function.runtime",
+    "function.timeout",
+    "function.code",
+    "clock",
+    "function.environment",
+    "function.invokers",
+    "identity.invokers",
+    "identity.github_actions",
+    "parameters.exist",
+    "parameters.client_id",
+    "parameters.installation_id",
+    "parameters.private_key",
+    "parameters.encryption",
+    "kms.state",
+    "kms.kind",
+    "kms.expiry",
+    "kms.sign",
+    "kms.fingerprint",
+    "kms.policy",
+    "kms.signers",
+    "identity.signers",
+    "role.permissions",
+    "role.excess",
+    "role.alias",
+    "app.clock",
+    "app.key",
+    "app.installation",
+    "app.permissions",
+    "app.selection",
+    "app.excess",
+    "app.rate_limit",
+    "mint.token",
+    "mint.revocation",
+];
 
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -28,7 +74,7 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Names the check, for scripts and for the book.
-    pub id: &'static str,
+    pub id: Id,
     /// The outcome.
     pub status: Status,
     /// What was found.
@@ -43,7 +89,7 @@ pub struct Finding {
 
 impl Finding {
     /// It is right.
-    pub fn pass(id: &'static str, detail: impl Into<String>) -> Self {
+    pub fn pass(id: Id, detail: impl Into<String>) -> Self {
         Self {
             id,
             status: Status::Pass,
@@ -54,21 +100,21 @@ impl Finding {
     }
 
     /// It works, and should be changed.
-    pub fn warn(id: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn warn(id: Id, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::with_remedy(id, Status::Warn, detail.into(), remedy.into())
     }
 
     /// It is wrong.
-    pub fn fail(id: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn fail(id: Id, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::with_remedy(id, Status::Fail, detail.into(), remedy.into())
     }
 
     /// It could not be checked.
-    pub fn skip(id: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn skip(id: Id, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::with_remedy(id, Status::Skip, detail.into(), remedy.into())
     }
 
-    fn with_remedy(id: &'static str, status: Status, detail: String, remedy: String) -> Self {
+    fn with_remedy(id: Id, status: Status, detail: String, remedy: String) -> Self {
         let link = format!("{PAGE}#{}", id.replace(['.', '_'], ""));
         Self {
             id,
@@ -90,6 +136,7 @@ pub struct Report {
 impl Report {
     /// Adds a finding.
     pub fn add(&mut self, finding: Finding) {
+        debug_assert!(IDS.contains(&finding.id), "{} is not in IDS", finding.id);
         self.checks.push(finding);
     }
 
@@ -100,52 +147,79 @@ impl Report {
             .any(|finding| finding.status == Status::Fail)
     }
 
-    /// For people: one line for each check, then what to do.
-    pub fn text(&self) -> String {
-        let width = self
-            .checks
-            .iter()
-            .map(|finding| finding.id.len())
-            .max()
-            .unwrap_or_default();
+    /// For people: one line for each check, then what to do. `color` is for a terminal.
+    pub fn text(&self, color: bool) -> String {
+        let width = self.checks.iter().map(|finding| finding.id.len()).max();
+        let width = width.unwrap_or_default();
         let mut text = String::new();
         for finding in &self.checks {
-            let status = match finding.status {
-                Status::Pass => "pass",
-                Status::Warn => "WARN",
-                Status::Fail => "FAIL",
-                Status::Skip => "skip",
-            };
-            let line = |text: &str| crate::output::escape(text).into_owned();
-            text.push_str(
-                &[
-                    status,
-                    "  ",
-                    finding.id,
-                    &" ".repeat(width - finding.id.len() + 2),
-                    &line(&finding.detail),
-                    "\n",
-                ]
-                .concat(),
-            );
+            let id = finding.id;
+            let status = finding.status.shown(color);
+            let detail = escape(&finding.detail);
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{status}  {id:width$}  {detail}");
             for more in finding.remedy.iter().chain(&finding.link) {
-                text.push_str(&[&" ".repeat(width + 8), line(more).as_str(), "\n"].concat());
+                let _ = writeln!(text, "{:indent$}{}", "", escape(more), indent = width + 8);
             }
         }
         let count = |status| {
-            self.checks
-                .iter()
-                .filter(|finding| finding.status == status)
-                .count()
+            let findings = self.checks.iter();
+            findings.filter(|finding| finding.status == status).count()
         };
-        let (failed, warned, skipped) = (
-            count(Status::Fail),
-            count(Status::Warn),
-            count(Status::Skip),
-        );
-        let passed = count(Status::Pass);
+        let warned = count(Status::Warn);
+        let plural = if warned == 1 { "" } else { "s" };
+        let (passed, failed) = (count(Status::Pass), count(Status::Fail));
+        let skipped = count(Status::Skip);
         text + &format!(
-            "\n{passed} passed, {failed} failed, {warned} warnings, {skipped} skipped\n"
+            "\n{passed} passed, {failed} failed, {warned} warning{plural}, {skipped} skipped\n"
         )
+    }
+}
+
+impl Status {
+    /// Four characters, in the color of the outcome.
+    fn shown(self, color: bool) -> String {
+        let (word, code) = match self {
+            Self::Pass => ("pass", 32),
+            Self::Warn => ("WARN", 33),
+            Self::Fail => ("FAIL", 31),
+            Self::Skip => ("skip", 2),
+        };
+        if color {
+            format!("\x1b[{code}m{word}\x1b[0m")
+        } else {
+            word.to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn color_does_not_change_the_columns() {
+        let mut report = Report::default();
+        report.add(Finding::pass("clock", "right"));
+        report.add(Finding::warn("app.clock", "bad\ntext", "Do it"));
+        let plain = report.text(false);
+        let link = report.checks[1].link.clone().unwrap_or_default();
+        let indent = " ".repeat(17);
+        assert_eq!(
+            plain,
+            format!(
+                "pass  clock      right\nWARN  app.clock  bad\\ntext\n{indent}Do it\n{indent}{link}\n\n1 passed, 0 failed, 1 warning, 0 skipped\n"
+            )
+        );
+        let colored = report.text(true);
+        assert!(
+            colored.starts_with("\x1b[32mpass\x1b[0m  clock"),
+            "{colored}"
+        );
+        let stripped = ["\x1b[32m", "\x1b[33m", "\x1b[0m"];
+        let stripped = stripped
+            .iter()
+            .fold(colored, |text, code| text.replace(code, ""));
+        assert_eq!(stripped, plain);
     }
 }

@@ -1,4 +1,4 @@
-//! What the function's role may do: all that it needs, and nothing more.
+//! What the function's role is allowed to do: all that it needs, and nothing more.
 
 use broker::config::Config;
 
@@ -53,7 +53,7 @@ pub async fn check(
     report.add(no_alias(session, deployed).await);
 }
 
-/// Whether IAM lets the role sign with this KMS key. `None` if the operator may not ask.
+/// Whether IAM lets the role sign with this KMS key. `None` if the operator is not allowed to simulate.
 pub async fn can_sign(session: &Session, deployed: &Subject, arn: &str) -> Option<bool> {
     let finding = needs_are_met(session, &[signature(arn)], deployed).await;
     match finding.status {
@@ -95,20 +95,16 @@ fn needs(
         });
     }
     for parameter in encrypted {
-        if let Some(key) = parameter
-            .key_id
-            .as_deref()
-            .filter(|key| !key.contains("alias/"))
-        {
+        if let Some(key) = &parameter.key_id {
             let resource = if key.starts_with("arn:") {
-                key.to_owned()
+                key.clone()
             } else {
                 deployed.arn_of("kms", &format!("key/{key}"))
             };
             let context = vec![
                 (
                     "kms:ViaService",
-                    format!("ssm.{}.amazonaws.com", deployed.region),
+                    format!("ssm.{}.{}", deployed.region, deployed.dns_suffix()),
                 ),
                 (
                     "kms:EncryptionContext:PARAMETER_ARN",
@@ -166,14 +162,18 @@ async fn needs_are_met(session: &Session, needs: &[Need], deployed: &Subject) ->
         return Finding::pass(
             "role.permissions",
             format!(
-                "{} may do all that this configuration needs",
+                "{} is allowed to do all that this configuration needs",
                 deployed.role_arn
             ),
         );
     }
     Finding::fail(
         "role.permissions",
-        format!("{} may not {}", deployed.role_arn, denied.join("; ")),
+        format!(
+            "{} is not allowed to call {}",
+            deployed.role_arn,
+            denied.join("; ")
+        ),
         "Apply the Terraform module again, or allow this in the role's policy. If the policy allows it, look for a permissions \
          boundary or a service control policy",
     )
@@ -195,12 +195,18 @@ async fn nothing_in_excess(session: &Session, deployed: &Subject) -> Finding {
         .map(|(action, _)| action)
         .collect();
     if allowed.is_empty() {
-        return Finding::pass("role.excess", "the role has no right to every resource");
+        return Finding::pass(
+            "role.excess",
+            "no sensitive action is allowed on every resource",
+        );
     }
     Finding::fail(
         "role.excess",
-        format!("the role may call {} on every resource", allowed.join(", ")),
-        "Remove the policies that the Terraform module did not create: a compromised function has these rights too",
+        format!(
+            "the role is allowed to call {} on every resource",
+            allowed.join(", ")
+        ),
+        "Remove the policies that the Terraform module did not create: a compromised function has these permissions too",
     )
 }
 

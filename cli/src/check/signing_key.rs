@@ -5,8 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::{
-    Subject, not_checked,
+    Subject,
+    identities::{self, Identities},
+    not_checked,
     policy::{self, Statement},
+    principals::{self, Question},
     report::{Finding, Report, Status},
 };
 use crate::{aws::session::Session, key};
@@ -19,6 +22,7 @@ pub async fn check(
     session: &Session,
     id: &str,
     deployed: &Subject,
+    identities: &Identities,
     report: &mut Report,
 ) -> Option<String> {
     let region = &session.region;
@@ -57,7 +61,15 @@ pub async fn check(
         }
     }
     let arn = metadata["Arn"].as_str()?.to_owned();
-    report.add(key_policy(session, &arn, deployed).await);
+    key_policy(session, &arn, deployed, report).await;
+    report.add(identities::check(
+        "identity.signers",
+        identities,
+        "kms:Sign",
+        &arn,
+        "key",
+        "Name the keys that they need: an identity that signs with this key can mint for every installation of the App",
+    ));
     Some(arn)
 }
 
@@ -138,7 +150,7 @@ async fn can_sign(session: &Session, id: &str) -> Finding {
     let request = json!({
         "KeyId": id, "Message": "Y2hlY2s=", "MessageType": "RAW", "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256", "DryRun": true,
     });
-    let note = "This proves the operator's right only, not the right of the function's role";
+    let note = "This proves that you can, not that the function's role can";
     match session.kms("Sign", &request).await {
         Err(error) if error.code() == Some("DryRunOperationException") => Finding::pass(
             "kms.sign",
@@ -178,26 +190,48 @@ async fn fingerprint(session: &Session, id: &str) -> Finding {
 }
 
 /// IAM's simulation ignores key policies. The role can sign only if the policy names it, or leaves the decision to IAM.
-async fn key_policy(session: &Session, arn: &str, deployed: &Subject) -> Finding {
-    let body = match session
+async fn key_policy(session: &Session, arn: &str, deployed: &Subject, report: &mut Report) {
+    let read = session
         .kms(
             "GetKeyPolicy",
             &json!({ "KeyId": arn, "PolicyName": "default" }),
         )
-        .await
-    {
-        Ok(body) => body,
-        Err(error) => return not_checked("kms.policy", &error),
+        .await;
+    let statements = match read {
+        Ok(body) => body["Policy"].as_str().and_then(policy::parse),
+        Err(error) => {
+            for id in ["kms.policy", "kms.signers"] {
+                report.add(not_checked(id, &error));
+            }
+            return;
+        }
     };
-    let Some(statements) = body["Policy"].as_str().and_then(policy::parse) else {
-        return Finding::skip("kms.policy", "the key policy cannot be read", "Retry");
+    let Some(statements) = statements else {
+        for id in ["kms.policy", "kms.signers"] {
+            report.add(Finding::skip(id, "the key policy cannot be read", "Retry"));
+        }
+        return;
     };
+    report.add(policy_for_role(&statements, deployed));
+    let question = Question {
+        id: "kms.signers",
+        action: "kms:Sign",
+        verb: "sign with the key",
+        policy: "key policy",
+        account: &deployed.account,
+        remedy: "Remove them from the key policy: a principal that signs with this key can mint for every installation of the App",
+    };
+    report.add(principals::check(&question, &statements));
+}
+
+fn policy_for_role(statements: &[Statement], deployed: &Subject) -> Finding {
+    const ID: &str = "kms.policy";
     let root = format!("arn:{}:iam::{}:root", deployed.partition, deployed.account);
     let about_sign = |statement: &&Statement| statement.covers_action("kms:Sign");
     let denies = |statement: &Statement| !statement.is_allow;
     if statements.iter().filter(about_sign).any(denies) {
         return Finding::skip(
-            "kms.policy",
+            ID,
             "cannot tell: the key policy has a Deny statement for kms:Sign",
             "Read the key policy",
         );
@@ -212,9 +246,9 @@ async fn key_policy(session: &Session, arn: &str, deployed: &Subject) -> Finding
             .then_some("the key policy leaves the decision to IAM")
     });
     match grants {
-        Some(text) => Finding::pass("kms.policy", text),
+        Some(text) => Finding::pass(ID, text),
         None => Finding::skip(
-            "kms.policy",
+            ID,
             "cannot tell: the key policy neither names the function's role nor delegates to IAM",
             format!("Allow kms:Sign to {} in the key policy", deployed.role_arn),
         ),

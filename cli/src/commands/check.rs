@@ -8,7 +8,7 @@ use crate::{
     aws,
     check::{self, Options},
     error::FAILURE,
-    output::Progress,
+    output::{self, Progress},
     settings::Settings,
 };
 
@@ -42,7 +42,7 @@ pub(super) fn run(settings: &Settings, arguments: &Check) -> ExitCode {
             .map(|json| json + "\n")
             .unwrap_or_default()
     } else {
-        report.text()
+        report.text(output::stdout_has_color())
     };
     match print(&text) {
         Err(error) => failed(&error),

@@ -1,7 +1,12 @@
-//! `setup`: from nothing to a GitHub App whose private key only KMS has.
+//! `setup`: from nothing to a GitHub App whose private key only KMS or SSM has.
+//!
+//! Output: the Terraform configuration on stdout; every step on stderr. If a step fails: what exists, and how to remove it.
+
+mod store;
+mod terraform;
 
 use std::{
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
     time::Duration,
 };
 
@@ -9,207 +14,321 @@ use broker::app::ClientId;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{key::import, print};
+use super::{failed, print};
 use crate::{
-    arguments::Setup,
+    arguments::{LONGEST_APP_NAME, Setup},
     aws::{self, session::Session},
     check::app::{self, Signer},
     error::Error,
     git::repository::Repository,
-    github::host::Host,
-    key::{AppKey, KeyError},
-    manifest::{self, ManifestError, NewApp, Page},
+    key::AppKey,
+    manifest::{self, Created, ManifestError, NewApp, Page, Registration},
+    output::print_diagnostic,
     settings::Settings,
 };
+use store::Store;
 
-/// GitHub creates keys of this kind for Apps.
-const SPEC: &str = "RSA_2048";
-
-/// How often GitHub is asked whether the App is installed.
+/// How often the client asks GitHub whether the App is installed.
 const POLL: Duration = Duration::from_secs(3);
 
 /// What `setup` made.
 struct Made {
     app: NewApp,
-    arn: String,
+    store: Store,
     installation_id: u64,
     fingerprint: String,
+    region: String,
 }
 
-pub(super) fn run(settings: &Settings, arguments: &Setup) -> Result<(), Error> {
-    let repository = Repository::parse(&arguments.repository).ok_or_else(|| {
-        Error::Usage(format!(
+/// A failure, and what it leaves behind.
+struct Unfinished {
+    error: Box<Error>,
+    remains: Vec<String>,
+    next: Option<String>,
+}
+
+impl<E: Into<Error>> From<E> for Unfinished {
+    fn from(error: E) -> Self {
+        Self {
+            error: Box::new(error.into()),
+            remains: Vec::new(),
+            next: None,
+        }
+    }
+}
+
+pub(super) fn run(settings: &Settings, arguments: &Setup) -> ExitCode {
+    let Some(repository) = Repository::parse(&arguments.repository) else {
+        return failed(&Error::Usage(format!(
             "{} is not of the form OWNER/REPO",
             crate::output::escape(&arguments.repository)
-        ))
-    })?;
-    let made = aws::block_on(set_up(settings, arguments, &repository))??;
-    if settings.json {
-        return print(&format!(
-            "{}\n",
-            json!({
-                "app": made.app.slug, "client_id": made.app.client_id, "installation_id": made.installation_id,
-                "key_arn": made.arn, "fingerprint": made.fingerprint, "repository": repository.full_name(),
-            })
-        ));
-    }
-    print(&terraform(&made, &repository, arguments, &settings.host))
-}
-
-async fn set_up(
-    settings: &Settings,
-    arguments: &Setup,
-    repository: &Repository,
-) -> Result<Made, Error> {
-    let session = Session::open(settings).await?;
-    let (owner, name) = repository.full_name().split_once('/').unwrap_or_default();
-    let app_name = arguments
-        .name
-        .clone()
-        .unwrap_or_else(|| format!("{owner}-{name}-broker"));
-    let organization = (!arguments.user).then_some(owner);
-    let homepage = settings.host.repository_url(repository.full_name());
-    let page = Page::open(
-        &settings.host,
-        organization,
-        &app_name,
-        &homepage,
-        &arguments.permissions,
-    )
-    .await?;
-    // GitHub shows the private key once: everything that it needs exists before.
-    let arn = import::create_key(&session, SPEC).await?;
-    let parameters = match import::import_parameters(&session, &arn).await {
-        Ok(parameters) => parameters,
-        Err(error) => return Err(import::clean_up(&session, &arn, true, error).await),
+        )));
     };
-    let patience = arguments.patience;
-    let created = until_interrupted(create(settings, arguments, &page, patience)).await;
-    let app = match created {
-        Ok(app) => app,
-        Err(error) => return Err(import::clean_up(&session, &arn, true, error).await),
-    };
-    let exists = |error: Error| {
-        let settings_page = app_settings(&settings.host, organization, &app.slug);
-        let left = format!(
-            "The App exists: delete it on {settings_page} (Advanced), or continue by hand with the KMS key {arn}"
-        );
-        Error::from(KeyError::Unfinished {
-            source: Box::new(error),
-            left,
-        })
-    };
-    let key = AppKey::parse(&app.pem).map_err(|error| exists(error.into()))?;
-    import::import_material(&session, &arn, &parameters, &key)
-        .await
-        .map_err(exists)?;
-    say(
-        settings,
-        &format!(
-            "The App {} exists, and its private key is in KMS.",
-            app.slug
-        ),
-    )?;
-    let install = settings
-        .host
-        .repository_url(&format!("apps/{}/installations/new", app.slug));
-    say(
-        settings,
-        &format!("Install it on {} only: {install}", repository.full_name()),
-    )?;
-    open_browser(&install, arguments);
-    let client_id =
-        ClientId::parse(&app.client_id).ok_or_else(|| exists(ManifestError::Malformed.into()))?;
-    let signer = Signer::Kms {
-        session: Box::new(session.clone()),
-        id: arn.clone(),
-    };
-    let installed =
-        until_interrupted(wait(settings, &client_id, &signer, repository, patience)).await;
-    let installation_id = installed.map_err(exists)?;
-    Ok(Made {
-        app,
-        arn,
-        installation_id,
-        fingerprint: key.fingerprint(),
-    })
-}
-
-async fn create(
-    settings: &Settings,
-    arguments: &Setup,
-    page: &Page,
-    patience: Duration,
-) -> Result<NewApp, Error> {
-    say(settings, &format!("Create the App: {}", page.url()))?;
-    open_browser(&page.url(), arguments);
-    let code = page.code(patience).await?;
-    Ok(manifest::convert(&settings.host, &code).await?)
-}
-
-async fn wait(
-    settings: &Settings,
-    client_id: &ClientId,
-    signer: &Signer,
-    repository: &Repository,
-    patience: Duration,
-) -> Result<u64, Error> {
-    let end = Instant::now() + patience;
-    loop {
-        let found = app::find_installation(
-            &settings.host.api(),
-            client_id,
-            signer,
-            repository.full_name(),
+    let outcome = aws::block_on(async {
+        let session = Session::open(settings).await?;
+        let setup = Run {
             settings,
+            arguments,
+            repository: &repository,
+            session,
+        };
+        setup.to_the_end().await
+    });
+    match outcome
+        .map_err(Unfinished::from)
+        .and_then(|outcome| outcome)
+    {
+        Ok(made) => report(&made, settings, arguments, &repository),
+        Err(unfinished) => {
+            let code = failed(&unfinished.error);
+            for line in &unfinished.remains {
+                print_diagnostic(&format!("- {line}"));
+            }
+            if let Some(next) = &unfinished.next {
+                print_diagnostic(next);
+            }
+            code
+        }
+    }
+}
+
+fn report(
+    made: &Made,
+    settings: &Settings,
+    arguments: &Setup,
+    repository: &Repository,
+) -> ExitCode {
+    let text = if settings.json {
+        let mut result = json!({
+            "app": made.app.slug,
+            "client_id": made.app.client_id,
+            "installation_id": made.installation_id,
+            "fingerprint": made.fingerprint,
+            "repository": repository.full_name(),
+        });
+        made.store.describe(&mut result);
+        format!("{result}\n")
+    } else {
+        terraform::configuration(made, settings, arguments, repository)
+    };
+    match print(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// A setup under way.
+struct Run<'a> {
+    settings: &'a Settings,
+    arguments: &'a Setup,
+    repository: &'a Repository,
+    session: Session,
+}
+
+impl Run<'_> {
+    async fn to_the_end(&self) -> Result<Made, Unfinished> {
+        let (settings, repository) = (self.settings, self.repository.full_name());
+        let name = self.app_name();
+        let page = Page::open(&Registration {
+            host: &settings.host,
+            organization: self.organization(),
+            name: &name,
+            repository,
+            permissions: &self.arguments.permissions,
+        })
+        .await?;
+        // From here on, Ctrl-C does not end the process: it would leave things behind unreported.
+        until_interrupted(async { Ok(()) }).await?;
+        // GitHub shows the private key once: everything that it needs exists before.
+        let mut store = Store::prepare(&self.session, self.arguments).await?;
+        let (created, app) = match until_interrupted(self.create(&page)).await {
+            Ok(created) => created,
+            Err(error) => return Err(self.without_app(store, error).await),
+        };
+        let stored = self.store(&mut store, &app).await;
+        let (client_id, signer, fingerprint) = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                created.show_failure().await;
+                return Err(self.without_key(store, &app, error).await);
+            }
+        };
+        say(&format!(
+            "The App {} exists, and {} has its private key ({fingerprint}).",
+            app.slug,
+            store.service()
+        ));
+        let install = self.installation_page(&app);
+        say(&format!("Install it on {repository} only: {install}"));
+        created
+            .show_installation(&app.slug, repository, &install)
+            .await;
+        let installed = until_interrupted(self.installed(&client_id, &signer)).await;
+        let finished = match installed {
+            Ok(id) => store
+                .finish(&self.session, id)
+                .await
+                .map(|()| id)
+                .map_err(|error| (error, format!("its installation ID is {id}"))),
+            Err(error) => Err((error, format!("install it: {install}"))),
+        };
+        match finished {
+            Ok(installation_id) => {
+                say(
+                    "The App is installed. Apply the Terraform configuration, then run `github-token-broker check`.",
+                );
+                Ok(Made {
+                    app,
+                    store,
+                    installation_id,
+                    fingerprint,
+                    region: self.session.region.clone(),
+                })
+            }
+            Err((error, missing)) => Err(Unfinished {
+                error: Box::new(error),
+                remains: [vec![self.existing_app(&app)], store.remains()].concat(),
+                next: Some(format!(
+                    "To continue by hand, {missing}. Then configure Terraform with the client ID {} and {}.",
+                    app.client_id,
+                    store.terraform_inputs()
+                )),
+            }),
+        }
+    }
+
+    /// At most as long as GitHub allows. A shortened name can be changed on GitHub's page.
+    fn app_name(&self) -> String {
+        self.arguments.name.clone().unwrap_or_else(|| {
+            let whole = format!("{}-broker", self.repository.full_name().replace('/', "-"));
+            let short: String = whole.chars().take(LONGEST_APP_NAME).collect();
+            short.trim_end_matches(['-', '.', '_']).to_owned()
+        })
+    }
+
+    fn organization(&self) -> Option<&str> {
+        let (owner, _) = self.repository.full_name().split_once('/')?;
+        (!self.arguments.user).then_some(owner)
+    }
+
+    /// The user creates the App, and GitHub redirects back. Ends with the credentials, and with a browser that waits.
+    async fn create(&self, page: &Page) -> Result<(Created, NewApp), Error> {
+        say(&format!("Create the App: {}", page.url()));
+        if self.arguments.no_browser {
+            say(&format!(
+                "If the browser is on a different machine, forward the port first: ssh -L {port}:127.0.0.1:{port} HOST",
+                port = page.port()
+            ));
+        } else {
+            open_browser(&page.url());
+        }
+        let created = page.created(self.arguments.patience).await?;
+        match manifest::convert(&self.settings.host, &created.code).await {
+            Ok(app) => Ok((created, app)),
+            Err(error) => {
+                created.show_failure().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn store(
+        &self,
+        store: &mut Store,
+        app: &NewApp,
+    ) -> Result<(ClientId, Signer, String), Error> {
+        let client_id = ClientId::parse(&app.client_id).ok_or(ManifestError::Malformed)?;
+        let key = AppKey::parse(&app.pem)?;
+        let signer = store.import(&self.session, app, &key).await?;
+        Ok((client_id, signer, key.fingerprint()))
+    }
+
+    /// Waits until the App is installed on the repository.
+    async fn installed(&self, client_id: &ClientId, signer: &Signer) -> Result<u64, Error> {
+        let (repository, patience) = (self.repository.full_name(), self.arguments.patience);
+        let end = Instant::now() + patience;
+        loop {
+            let api = self.settings.host.api();
+            let found =
+                app::find_installation(&api, client_id, signer, repository, self.settings).await;
+            match found {
+                Ok(Some(id)) => return Ok(id),
+                Ok(None) => {}
+                Err(finding) => self
+                    .settings
+                    .diagnostics
+                    .detail(format!("{}: {}", finding.id, finding.detail)),
+            }
+            if Instant::now() >= end {
+                let repository = repository.to_owned();
+                return Err(ManifestError::NotInstalled {
+                    repository,
+                    patience,
+                }
+                .into());
+            }
+            sleep(POLL.min(patience)).await;
+        }
+    }
+
+    async fn without_app(&self, store: Store, error: Error) -> Unfinished {
+        Unfinished {
+            error: Box::new(error),
+            remains: store.discard(&self.session).await,
+            next: None,
+        }
+    }
+
+    async fn without_key(&self, store: Store, app: &NewApp, error: Error) -> Unfinished {
+        let next = format!(
+            "To continue by hand, create a private key on the App's page, and pass it to `github-token-broker key import{}`.",
+            store.import_options()
+        );
+        let mut remains = vec![self.existing_app(app)];
+        remains.extend(store.discard(&self.session).await);
+        Unfinished {
+            error: Box::new(error),
+            remains,
+            next: Some(next),
+        }
+    }
+
+    fn existing_app(&self, app: &NewApp) -> String {
+        let owner = self
+            .organization()
+            .map(|organization| format!("organizations/{organization}/"))
+            .unwrap_or_default();
+        let path = format!("{owner}settings/apps/{}/advanced", app.slug);
+        format!(
+            "The GitHub App {} exists. To remove it: {} > Delete GitHub App",
+            app.slug,
+            self.settings.host.repository_url(&path)
         )
-        .await;
-        match found {
-            Ok(Some(id)) => return Ok(id),
-            Ok(None) => {}
-            Err(finding) => settings
-                .diagnostics
-                .detail(format!("{}: {}", finding.id, finding.detail)),
-        }
-        if Instant::now() >= end {
-            return Err(ManifestError::TooLate(patience).into());
-        }
-        sleep(POLL).await;
+    }
+
+    fn installation_page(&self, app: &NewApp) -> String {
+        self.settings
+            .host
+            .repository_url(&format!("apps/{}/installations/new", app.slug))
     }
 }
 
 /// Ctrl-C ends the waiting, and not the report of what exists.
 async fn until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::select! {
-        outcome = work => outcome,
+        biased;
         _ = tokio::signal::ctrl_c() => Err(ManifestError::Interrupted.into()),
+        outcome = work => outcome,
     }
 }
 
-fn say(settings: &Settings, text: &str) -> Result<(), Error> {
-    // With --json, standard output is for the result.
-    if settings.json {
-        crate::output::print_diagnostic(text);
-        return Ok(());
-    }
-    print(&format!(
-        "{text}
-"
-    ))
-}
-
-fn app_settings(host: &Host, organization: Option<&str>, slug: &str) -> String {
-    let owner = organization
-        .map(|organization| format!("organizations/{organization}/"))
-        .unwrap_or_default();
-    host.repository_url(&format!("{owner}settings/apps/{slug}"))
+/// Standard output is for the result.
+fn say(text: &str) {
+    print_diagnostic(text);
 }
 
 /// Tries to. The URL is on the terminal as well.
-fn open_browser(url: &str, arguments: &Setup) {
-    if arguments.no_browser {
-        return;
-    }
+fn open_browser(url: &str) {
     let program = if cfg!(target_os = "macos") {
         "open"
     } else if cfg!(windows) {
@@ -223,32 +342,4 @@ fn open_browser(url: &str, arguments: &Setup) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-}
-
-fn terraform(made: &Made, repository: &Repository, arguments: &Setup, host: &Host) -> String {
-    let (owner, name) = repository.full_name().split_once('/').unwrap_or_default();
-    let permissions: Vec<_> = arguments
-        .permissions
-        .iter()
-        .map(|(name, level)| format!("{name} = \"{level}\""))
-        .collect();
-    let source = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://");
-    let version = env!("CARGO_PKG_VERSION");
-    let api = if host.is_default() {
-        String::new()
-    } else {
-        format!("  github_api_base_url = \"{}\"\n", host.api())
-    };
-    format!(
-        "\nThe App is installed. Its fingerprint is {}.\n\nmodule \"broker\" {{\n  source = \"{source}//terraform?ref=v{version}\"\n\n  \
-         function_name    = \"github-token-broker\"\n  repository_owner = \"{owner}\"\n  repository_name  = \"{name}\"\n  permissions      = {{ {} }}\n{api}  \
-         client_id        = \"{}\"\n  installation_id  = \"{}\"\n  signing_key_arns = [\"{}\"]\n\n  \
-         lambda_artifact = {{ release_version = \"v{version}\" }}\n}}\n\n\
-         After `terraform apply`, run `github-token-broker check`.\n",
-        made.fingerprint,
-        permissions.join(", "),
-        made.app.client_id,
-        made.installation_id,
-        made.arn,
-    )
 }

@@ -337,10 +337,13 @@ fn a_cached_token_needs_no_network_and_no_aws_configuration() {
         .stdout();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     fs::copy(&entry, folder.join(entry.file_name().unwrap())).unwrap();
-    let requests = world.git.requests().len();
+    let requests = world.github_requests().len();
     assert_eq!(client(&["token"]).stdout(), token);
     let get = client(&["git-credential", "get"])
         .stdin(format!("protocol=http\nhost={}\n\n", world.git.host()));
     assert!(get.stdout().contains(&format!("password={token}")));
-    assert_eq!((world.minted(), world.git.requests().len()), (1, requests));
+    assert_eq!(
+        (world.minted(), world.github_requests().len()),
+        (1, requests)
+    );
 }

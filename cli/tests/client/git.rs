@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{BINARY, Client, REPOSITORY, World, git_server::Access, in_seconds};
+use crate::support::{BINARY, Client, REPOSITORY, World, in_seconds};
 
 /// Git in the environment of the world. It must never ask a person.
 fn git(world: &World, args: &[&str]) -> Client {
@@ -54,7 +54,7 @@ fn exec_clones_both_forms_of_the_url() {
             .run();
         assert_eq!((finished.code, finished.stderr.as_str()), (0, ""), "{form}");
         let readme = fs::read_to_string(world.home.path().join(folder).join("README.md")).unwrap();
-        assert_eq!(readme, "private\n");
+        assert_eq!(readme, "# octo-org/octo-repo\n");
         let config =
             fs::read_to_string(world.home.path().join(folder).join(".git/config")).unwrap();
         assert!(
@@ -102,7 +102,7 @@ fn setup_git_makes_plain_git_work() {
         let url = world.git.url(&format!("{REPOSITORY}{form}"));
         git(&world, &["clone", "-q", &url, folder]).stdout();
     }
-    world.git.commit("second");
+    world.commit("second");
     git(&world, &["-C", "a", "pull", "-q"]).stdout();
     let readme = fs::read_to_string(world.home.path().join("a/README.md")).unwrap();
     assert_eq!(readme, "second");
@@ -303,7 +303,7 @@ fn erase_forgets_the_cached_token_and_sends_nothing() {
     erase(&format!(
         "path=octo-org/octo-repo.git\nusername=x-access-token\npassword={token}"
     ));
-    assert_eq!(world.git.requests().len(), 0, "no request to GitHub");
+    assert_eq!(world.github_requests().len(), 0, "no request to GitHub");
     let second = world.client(&["token"]).stdout();
     assert_ne!(second, token);
     erase("");
@@ -350,16 +350,14 @@ fn the_helpers_name_stands_for_the_subcommand() {
 
 #[test]
 fn submodules_on_another_host_keep_their_helpers() {
-    let world = World::new();
-    install_keychain(&world, Some("other password"));
-    let other =
-        crate::support::git_server::GitServer::start("http://127.0.0.1:1/x", "octo-org/other");
-    other.judge(|password| (password == "other password").then_some(Access::Read));
+    let (world, other) = (World::new(), World::new());
+    let password = other.client(&["token"]).stdout();
+    install_keychain(&world, Some(password.trim()));
     let script = "git clone -q $URL a && cd a && git clone -q $OTHER b";
     world
         .client(&["exec", "--", "sh", "-c", script])
         .env("URL", world.git.url(REPOSITORY))
-        .env("OTHER", other.url("octo-org/other"))
+        .env("OTHER", other.git.url(REPOSITORY))
         .env("GIT_TERMINAL_PROMPT", "0")
         .folder(world.home.path())
         .stdout();

@@ -151,6 +151,15 @@ fn reference() -> String {
         let actions: Vec<_> = actions.iter().map(|action| format!("`{action}`")).collect();
         writeln!(page, "| `{command}` | {} |", actions.join(", ")).unwrap();
     }
+    page.push_str(POLICIES);
+    for (command, _) in github_token_broker::aws::operator::ACTIONS {
+        let policy = serde_json::to_string_pretty(&crate::permissions::policy(command)).unwrap();
+        writeln!(
+            page,
+            "<details><summary>Policy for <code>{command}</code></summary>\n\n```json\n{policy}\n```\n\n</details>\n"
+        )
+        .unwrap();
+    }
     page.push_str(EXIT_CODES);
     let lines: Vec<_> = page.lines().map(str::trim_end).collect();
     let mut text = lines.join("\n");
@@ -257,11 +266,17 @@ const PERMISSIONS: &str = "
 ## What an operator must be allowed to do
 
 Callers need `lambda:InvokeFunction` on the function, and nothing else. Operators need these IAM actions; `check` skips what it is
-not allowed to see. `check --as-app` and `check --mint` need those of `check` as well. To read an encrypted parameter, or to write
-one, the identity also needs `kms:Decrypt` or `kms:Encrypt` on its key.
+not allowed to see. `check --as-app` and `check --mint` need those of `check` as well. SSM uses `kms:Decrypt` and `kms:Encrypt` of
+the operator for encrypted parameters. A policy for each command follows the table.
 
 | command | IAM actions |
 |---|---|
+";
+
+const POLICIES: &str = "
+Replace the region, the account, the function and its role. Limit `key/*` to the keys that you have: the ID of the signing key, and
+of the key that encrypts the parameters. A new KMS key has no ARN before it exists.
+
 ";
 
 const EXIT_CODES: &str = "

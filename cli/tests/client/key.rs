@@ -2,13 +2,10 @@
 
 use std::fs;
 
-use sandbox::PrivateKey;
+use sandbox::{Iam, PrivateKey, Scenario};
 use serde_json::Value;
 
-use crate::support::{
-    Client, World,
-    operator::{Account, Operator},
-};
+use crate::support::{Client, World, aws_action};
 
 fn key() -> PrivateKey {
     PrivateKey::fresh(2048)
@@ -26,13 +23,10 @@ fn openssl_fingerprint(pem: &str) -> String {
 
 /// The operations of KMS that the client called, in order.
 fn operations(world: &World) -> Vec<String> {
-    let requests = world.sandbox().requests();
-    let targets = requests
-        .iter()
-        .filter_map(|request| request.header("x-amz-target"));
-    targets
-        .filter_map(|target| target.strip_prefix("TrentService."))
-        .map(str::to_owned)
+    let requests = world.aws_requests();
+    let actions = requests.iter().map(aws_action);
+    actions
+        .filter_map(|action| action.strip_prefix("kms:").map(str::to_owned))
         .collect()
 }
 
@@ -230,7 +224,7 @@ fn failed_import_cleans_up_and_says_so() {
         "{stderr}"
     );
     assert!(
-        stderr.contains("is empty, and KMS deletes it in 7 days"),
+        stderr.contains("is empty. KMS deletes it in 7 days"),
         "{stderr}"
     );
     assert!(operations(&world).contains(&"ScheduleKeyDeletion".to_owned()));
@@ -256,7 +250,7 @@ fn failed_import_cleans_up_and_says_so() {
     assert!(
         finished
             .stderr
-            .contains("is enabled and holds the App's key"),
+            .contains("is enabled and has the App's private key"),
         "{finished:?}"
     );
     assert!(!operations(&world).contains(&"ScheduleKeyDeletion".to_owned()));
@@ -307,50 +301,44 @@ fn ssm_gets_a_secure_string_and_is_not_overwritten_by_accident() {
         .fails(2);
 }
 
-/// A function whose key is rotated, and the App's new key, which GitHub knows already.
-fn rotatable(kms: bool) -> (World, PrivateKey) {
+/// The role is allowed to sign with every key of the account.
+pub(crate) const EVERY_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/*";
+
+/// A function whose key is rotated, and the App's new key, which GitHub knows already. With a `signing_key`, the function names
+/// its KMS key by an alias, and its role is allowed to sign with that key.
+fn rotatable(signing_key: Option<&'static str>) -> (World, PrivateKey) {
     let new = key();
     let public = new.public();
     let world = World::with(|scenario| {
         let scenario = scenario.github(move |github| github.app_mut().keys.push(public));
-        if kms {
-            // The function names the key by its alias.
-            scenario
-                .kms_key()
-                .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", sandbox::KMS_ALIAS)
-        } else {
-            scenario
+        match signing_key {
+            Some(arn) => with_alias(scenario).iam(move |iam| allow_signing(iam, &[arn])),
+            None => scenario,
         }
     });
     (world, new)
 }
 
-pub(crate) fn use_alias(account: &mut Account, signing: &[&str]) {
-    for (name, value) in [
-        ("KMS_KEY_ID", sandbox::KMS_ALIAS.to_owned()),
-        ("CLIENT_ID", sandbox::CLIENT_ID.to_owned()),
-        ("INSTALLATION_ID", sandbox::INSTALLATION_ID.to_string()),
-    ] {
-        account
-            .variables()
-            .insert(format!("GITHUB_TOKEN_BROKER_{name}"), value.into());
-    }
-    let statement =
-        serde_json::json!({ "Effect": "Allow", "Action": "kms:Sign", "Resource": signing });
-    account.role_policy["Statement"]
-        .as_array_mut()
-        .unwrap()
-        .push(statement);
+/// The function names its KMS key by an alias.
+pub(crate) fn with_alias(scenario: Scenario) -> Scenario {
+    scenario
+        .kms_key()
+        .variable("GITHUB_TOKEN_BROKER_KMS_KEY_ID", sandbox::KMS_ALIAS)
+}
+
+/// Changes the keys that the function's role is allowed to sign with, as an `apply` of the module does.
+pub(crate) fn allow_signing(iam: &mut Iam, keys: &[&str]) {
+    let policy = iam.role_policy_mut("github-token-broker", "github-token-broker-policy");
+    policy["Statement"][0]["Resource"] = keys.into();
 }
 
 #[test]
 fn rotate_replaces_the_key_in_ssm() {
-    let (world, new) = rotatable(false);
-    let operator = Operator::new(&world);
+    let (world, new) = rotatable(None);
     let old = world
         .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
         .stdout();
-    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    let finished = world.client(&["key", "rotate"]).stdin(new.pem()).run();
     assert_eq!(
         (finished.code, finished.stderr.as_str()),
         (0, ""),
@@ -370,7 +358,7 @@ fn rotate_replaces_the_key_in_ssm() {
     assert!(
         finished
             .stdout
-            .contains(&format!("delete the old key ({})", old.trim())),
+            .contains(&format!("Delete the old key ({})", old.trim())),
         "{finished:?}"
     );
     let stored = world
@@ -379,9 +367,12 @@ fn rotate_replaces_the_key_in_ssm() {
     assert_eq!(stored.trim(), openssl_fingerprint(&new.pem()));
     assert!(!world.is_alive(&world.newest_token()));
     // Once more: there is nothing to do.
-    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    let finished = world.client(&["key", "rotate"]).stdin(new.pem()).run();
     assert!(
-        finished.code == 1 && finished.stderr.contains("contains this key already"),
+        finished.code == 1
+            && finished
+                .stderr
+                .contains("the function uses this key already"),
         "{finished:?}"
     );
 }
@@ -389,14 +380,10 @@ fn rotate_replaces_the_key_in_ssm() {
 #[test]
 fn rotate_changes_nothing_if_github_does_not_know_the_key() {
     let world = World::new();
-    let operator = Operator::new(&world);
     let old = world
         .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
         .stdout();
-    let stderr = operator
-        .client(&["key", "rotate"])
-        .stdin(key().pem())
-        .fails(1);
+    let stderr = world.client(&["key", "rotate"]).stdin(key().pem()).fails(1);
     assert!(
         stderr.contains("the key does not belong to the App"),
         "{stderr}"
@@ -412,13 +399,12 @@ fn rotate_changes_nothing_if_github_does_not_know_the_key() {
 
 #[test]
 fn rotate_goes_back_if_the_function_cannot_mint() {
-    let (world, new) = rotatable(false);
-    let operator = Operator::new(&world);
+    let (world, new) = rotatable(None);
     let old = world
         .client(&["key", "fingerprint", "--ssm", sandbox::PARAMETERS[2]])
         .stdout();
     world.sandbox().github().installation_mut().suspended = true;
-    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    let finished = world.client(&["key", "rotate"]).stdin(new.pem()).run();
     assert_eq!(finished.code, 1);
     assert!(
         finished.stderr.contains("InstallationSuspended: ")
@@ -435,13 +421,8 @@ fn rotate_goes_back_if_the_function_cannot_mint() {
 
 #[test]
 fn rotate_moves_the_alias_to_a_new_kms_key() {
-    let (world, new) = rotatable(true);
-    let operator = Operator::new(&world);
-    use_alias(
-        &mut operator.account(),
-        &["arn:aws:kms:us-east-1:123456789012:key/*"],
-    );
-    let finished = operator
+    let (world, new) = rotatable(Some(EVERY_KEY));
+    let finished = world
         .client(&["key", "rotate", "--json"])
         .stdin(new.pem())
         .run();
@@ -456,7 +437,7 @@ fn rotate_moves_the_alias_to_a_new_kms_key() {
             report["done"].as_array().unwrap().len(),
             report["left"].as_array().unwrap().len()
         ),
-        (5, 4),
+        (5, 3),
         "{report:#}"
     );
     assert_eq!(report["fingerprint"], openssl_fingerprint(&new.pem()));
@@ -470,10 +451,8 @@ fn rotate_moves_the_alias_to_a_new_kms_key() {
 
 #[test]
 fn rotate_waits_for_the_roles_permission_and_continues() {
-    let (world, new) = rotatable(true);
-    let operator = Operator::new(&world);
-    use_alias(&mut operator.account(), &[sandbox::KMS_KEY_ARN]);
-    let finished = operator
+    let (world, new) = rotatable(Some(sandbox::KMS_KEY_ARN));
+    let finished = world
         .client(&["key", "rotate", "--json"])
         .stdin(new.pem())
         .run();
@@ -494,7 +473,7 @@ fn rotate_waits_for_the_roles_permission_and_continues() {
         .unwrap()
         .to_owned();
     assert!(
-        left[0].contains(&arn) && left[0].contains("signing_key_arns"),
+        left[0].contains(&arn) && left[0].contains("Allow kms:Sign"),
         "{left:?}"
     );
     assert_ne!(
@@ -505,8 +484,8 @@ fn rotate_waits_for_the_roles_permission_and_continues() {
         openssl_fingerprint(&new.pem())
     );
     // After the apply, the same KMS key is used.
-    use_alias(&mut operator.account(), &[&arn]);
-    let finished = operator
+    allow_signing(&mut world.sandbox().iam(), &[&arn, sandbox::KMS_KEY_ARN]);
+    let finished = world
         .client(&["key", "rotate", "--key-id", &arn])
         .stdin(new.pem())
         .run();
@@ -532,17 +511,12 @@ fn rotate_waits_for_the_roles_permission_and_continues() {
 
 #[test]
 fn rotate_moves_the_alias_back_if_the_function_cannot_mint() {
-    let (world, new) = rotatable(true);
-    let operator = Operator::new(&world);
-    use_alias(
-        &mut operator.account(),
-        &["arn:aws:kms:us-east-1:123456789012:key/*"],
-    );
+    let (world, new) = rotatable(Some(EVERY_KEY));
     let old = world
         .client(&["key", "fingerprint", "--key-id", sandbox::KMS_ALIAS])
         .stdout();
     world.sandbox().github().installation_mut().suspended = true;
-    let finished = operator.client(&["key", "rotate"]).stdin(new.pem()).run();
+    let finished = world.client(&["key", "rotate"]).stdin(new.pem()).run();
     assert!(
         finished.code == 1 && finished.stderr.contains("uses the old key again"),
         "{finished:?}"

@@ -1,152 +1,263 @@
-//! `setup`: the App manifest flow. The test plays the browser; the sandbox plays KMS and GitHub.
+//! `setup`: the App manifest flow. The test plays the browser; the sandbox plays KMS, SSM and GitHub with its pages.
 
 use std::{
     io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, ChildStdout, Stdio},
+    process::{Child, ChildStderr, Stdio},
 };
 
-use sandbox::PrivateKey;
+use sandbox::{PARAMETERS, Parameter};
 use serde_json::{Value, json};
 
-use crate::support::{Client, REPOSITORY, World};
+use crate::permissions::{documented, needed};
+use crate::support::{
+    Client, Finished, REPOSITORY, World, aws_action,
+    server::{Response, Server},
+};
 
-/// A world in which GitHub converts `c0de` into the sandbox's App with a new key.
-fn world(change: impl FnOnce(sandbox::Scenario) -> sandbox::Scenario) -> (World, PrivateKey) {
-    let key = PrivateKey::fresh(2048);
-    let public = key.public();
-    let world = World::with(|scenario| {
-        change(scenario.github(move |github| github.app_mut().keys = vec![public]))
-    });
-    world.git.conversion(json!({
-        "id": 123_456, "slug": "sandbox-app", "client_id": sandbox::CLIENT_ID, "pem": key.pem(),
-        "client_secret": "secret-of-the-client", "webhook_secret": "secret-of-the-webhook",
-    }));
-    (world, key)
+/// A symmetric key for parameters.
+const KEY_ID: &str = "11111111-2222-3333-4444-555555555555";
+const KEY_ARN: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
+const SSM: [&str; 3] = ["--ssm", "--kms-key-id", "alias/parameters"];
+
+/// GitHub has no App yet, KMS has a symmetric key, and SSM has no parameter.
+fn world(change: impl FnOnce(sandbox::Scenario) -> sandbox::Scenario) -> World {
+    World::with(|scenario| {
+        let scenario = scenario
+            .github(|github| (github.apps, github.installations) = (Vec::new(), Vec::new()))
+            .kms(|kms| kms.put_symmetric_key("us-east-1", KEY_ID, "alias/parameters"));
+        let without = |scenario: sandbox::Scenario, name| scenario.without_parameter(name);
+        change(PARAMETERS.into_iter().fold(scenario, without))
+    })
+}
+
+/// What a browser sends and gets.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The first attribute of this name, unescaped.
+    fn attribute(&self, name: &str) -> String {
+        let found = self.body.split_once(&format!("{name}=\""));
+        let (_, rest) = found.unwrap_or_else(|| panic!("no {name} in {}", self.body));
+        let (text, _) = rest.split_once('"').unwrap();
+        text.replace("&quot;", "\"")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
+    }
+}
+
+/// A request as a browser sends it. `host` is the name under which the browser knows the server.
+fn request(method: &str, url: &str, host: Option<&str>, form: &[(&str, &str)]) -> Answer {
+    let (authority, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
+    let mut stream = TcpStream::connect(authority).unwrap();
+    let host = host.unwrap_or(authority);
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: test\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+fn get(url: &str) -> Answer {
+    request("GET", url, None, &[])
 }
 
 /// `setup` at work, and its page.
-struct Session {
+struct Session<'a> {
+    world: &'a World,
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<ChildStderr>>,
+    stderr: Vec<String>,
     url: String,
 }
 
-impl Session {
-    fn start(world: &World, args: &[&str]) -> Self {
-        let args: Vec<_> = ["setup", "--no-browser"]
-            .iter()
-            .chain(args)
-            .chain(&[REPOSITORY])
-            .copied()
-            .collect();
-        let mut client = world.client(&args);
+impl<'a> Session<'a> {
+    fn start(world: &'a World, args: &[&str]) -> Self {
+        let mut client = world.client(&["setup", "--no-browser"]);
+        client.command.args(args).arg(REPOSITORY);
+        Self::follow(world, client)
+    }
+
+    fn follow(world: &'a World, mut client: Client) -> Self {
         let mut child = client
             .command
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        let url = first.strip_prefix("Create the App: ").unwrap().to_owned();
-        Self { child, lines, url }
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut session = Self {
+            world,
+            child,
+            lines,
+            stderr: Vec::new(),
+            url: String::new(),
+        };
+        session.url = session.wait_for("Create the App: ");
+        session
     }
 
-    fn host(&self) -> &str {
+    /// The rest of the next line on stderr that begins with this.
+    fn wait_for(&mut self, start: &str) -> String {
+        loop {
+            let line = self.lines.next();
+            let line = line.unwrap_or_else(|| panic!("no {start}: {:?}", self.stderr));
+            let line = line.unwrap();
+            self.stderr.push(line.clone());
+            if let Some(rest) = line.strip_prefix(start) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    fn host(&self) -> String {
         self.url
-            .strip_prefix("http://")
-            .unwrap()
+            .trim_start_matches("http://")
             .trim_end_matches('/')
-    }
-
-    /// What the browser does.
-    fn get(&self, path: &str, host: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.host()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let status = response.split(' ').nth(1).unwrap().parse().unwrap();
-        (
-            status,
-            response.split_once("\r\n\r\n").unwrap().1.to_owned(),
-        )
+            .to_owned()
     }
 
     /// The form's target and the manifest in it.
-    fn form(&self) -> (String, Value) {
-        let (status, html) = self.get("/", self.host());
-        assert_eq!(status, 200);
-        let attribute = |name: &str| {
-            let rest = html.split_once(&format!("{name}=\"")).unwrap().1;
-            let text = rest.split_once('"').unwrap().0;
-            text.replace("&quot;", "\"").replace("&amp;", "&")
-        };
-        (
-            attribute("action"),
-            serde_json::from_str(&attribute("value")).unwrap(),
-        )
+    fn form(&self) -> (String, String) {
+        let page = get(&self.url);
+        assert_eq!(page.status, 200);
+        (page.attribute("action"), page.attribute("value"))
     }
 
-    /// GitHub's redirect.
-    fn redirect(&self) -> (u16, String) {
-        let (action, _) = self.form();
-        let state = action.split_once("state=").unwrap().1.to_owned();
-        self.get(&format!("/created?code=c0de&state={state}"), self.host())
+    /// The user confirms the App on GitHub. Returns the URL to which GitHub redirects.
+    fn confirm(&self) -> String {
+        let (action, manifest) = self.form();
+        let github = request("POST", &action, None, &[("manifest", &manifest)]);
+        assert!(github.body.contains("Create GitHub App"), "{}", github.body);
+        let form = [("manifest", manifest.as_str()), ("confirmed", "1")];
+        let redirect = request("POST", &action, None, &form);
+        assert_eq!(redirect.status, 303, "{}", redirect.body);
+        redirect.header("location").unwrap().to_owned()
     }
 
-    fn finish(mut self) -> (i32, String, String) {
-        let rest: Vec<_> = self.lines.map(|line| line.unwrap()).collect();
-        let mut stderr = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
-        (
-            self.child.wait().unwrap().code().unwrap(),
-            rest.join("\n"),
+    /// The user confirms, and follows the redirect.
+    fn create(&self) -> Answer {
+        get(&self.confirm())
+    }
+
+    /// The user follows the link on the page, and installs the App on the repository.
+    fn install(page: &Answer) {
+        let link = page.attribute("class=\"button\" href");
+        assert!(get(&link).body.contains(REPOSITORY));
+        let installed = request("POST", &link, None, &[("repository", REPOSITORY)]);
+        assert_eq!(installed.status, 200, "{}", installed.body);
+    }
+
+    fn finish(mut self) -> Finished {
+        self.stderr
+            .extend(self.lines.by_ref().map(|line| line.unwrap()));
+        let mut stdout = String::new();
+        let mut pipe = self.child.stdout.take().unwrap();
+        pipe.read_to_string(&mut stdout).unwrap();
+        let stderr = self.stderr.join("\n");
+        for secret in ["PRIVATE KEY", "client_secret"] {
+            assert!(!stdout.contains(secret) && !stderr.contains(secret));
+        }
+        Finished {
+            stdout,
             stderr,
-        )
+            code: self.child.wait().unwrap().code().unwrap(),
+        }
+    }
+
+    fn interrupt(&self) {
+        Client::program("kill")
+            .args(&["-s", "INT", &self.child.id().to_string()])
+            .stdout();
+    }
+
+    fn slug(&self) -> String {
+        self.world.sandbox().github().apps[0].slug.clone()
     }
 }
 
-fn operations(world: &World) -> Vec<String> {
-    let requests = world.sandbox().requests();
-    let targets = requests
-        .iter()
-        .filter_map(|request| request.header("x-amz-target"));
-    targets
-        .filter_map(|target| target.strip_prefix("TrentService."))
-        .map(str::to_owned)
-        .collect()
+/// The whole flow.
+fn set_up(world: &World, args: &[&str]) -> Finished {
+    let session = Session::start(world, args);
+    let page = session.create();
+    assert_eq!(page.status, 200, "{}", page.body);
+    Session::install(&page);
+    session.finish()
+}
+
+fn operations(world: &World, service: &str) -> Vec<String> {
+    let requests = world.aws_requests();
+    let actions = requests.iter().map(aws_action);
+    let operation = |action: String| action.strip_prefix(service).map(str::to_owned);
+    actions.filter_map(operation).collect()
+}
+
+/// The value of an attribute of the printed configuration.
+fn attribute<'a>(configuration: &'a str, name: &str) -> Option<&'a str> {
+    configuration.lines().find_map(|line| {
+        let (found, value) = line.split_once(" = ")?;
+        (found.trim() == name).then_some(value.trim())
+    })
 }
 
 #[test]
 fn app_is_created_and_its_key_goes_straight_into_kms() {
-    let (world, key) = world(|scenario| scenario);
-    let session = Session::start(
-        &world,
-        &[
-            "--permission",
-            "contents=write",
-            "--permission",
-            "issues=read",
-        ],
-    );
-    // Everything that the key needs exists before GitHub shows it.
-    assert_eq!(operations(&world), ["CreateKey", "GetParametersForImport"]);
-    let (action, manifest) = session.form();
+    let world = world(|scenario| scenario);
+    let permissions = [
+        "--permission",
+        "contents=write",
+        "--permission",
+        "issues=read",
+    ];
+    let session = Session::start(&world, &permissions);
+    // Everything that the key needs exists before GitHub shows it, and the cost is printed first.
     assert!(
-        action.starts_with(&format!(
-            "http://{}/organizations/octo-org/settings/apps/new?state=",
-            world.git.host()
-        )),
+        session.stderr[0].contains("It costs about $1 a month"),
+        "{:?}",
+        session.stderr
+    );
+    assert_eq!(
+        operations(&world, "kms:"),
+        ["CreateKey", "GetParametersForImport"]
+    );
+    let (action, manifest) = session.form();
+    let github = format!("http://{}/organizations/octo-org", world.git.host());
+    assert!(
+        action.starts_with(&format!("{github}/settings/apps/new?state=")),
         "{action}"
     );
     assert_eq!(
-        manifest,
+        serde_json::from_str::<Value>(&manifest).unwrap(),
         json!({
             "name": "octo-org-octo-repo-broker",
             "url": world.git.url(REPOSITORY),
@@ -156,185 +267,495 @@ fn app_is_created_and_its_key_goes_straight_into_kms() {
             "default_events": [],
         })
     );
-    assert_eq!(session.redirect().0, 200);
-    let (code, stdout, stderr) = session.finish();
-    assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
-    let mut actions: Vec<_> = operations(&world)
-        .iter()
-        .map(|operation| format!("kms:{operation}"))
-        .collect();
-    // Only a failure looks at the key and deletes it.
-    actions.extend([
-        "kms:DescribeKey".to_owned(),
-        "kms:ScheduleKeyDeletion".to_owned(),
-    ]);
-    actions.sort();
-    actions.dedup();
-    let documented = github_token_broker::aws::operator::ACTIONS
-        .iter()
-        .find(|(command, _)| *command == "setup")
-        .unwrap()
-        .1;
-    assert_eq!(actions, documented);
-    let fingerprint = Client::new(&["key", "fingerprint"])
-        .stdin(key.pem())
-        .stdout();
-    let installation = format!("installation_id  = \"{}\"", sandbox::INSTALLATION_ID);
-    for part in [
-        "/apps/sandbox-app/installations/new",
-        fingerprint.trim(),
-        "permissions      = { contents = \"write\", issues = \"read\" }",
-        &format!("client_id        = \"{}\"", sandbox::CLIENT_ID),
-        &installation,
-        &format!(
-            "github_api_base_url = \"http://{}/api/v3\"",
-            world.git.host()
+    let page = session.create();
+    assert!(page.body.contains(&session.slug()), "{}", page.body);
+    Session::install(&page);
+    let finished = session.finish();
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let github = world.sandbox().github();
+    let (app, installation) = (&github.apps[0], &github.installations[0]);
+    let configuration = &finished.stdout;
+    let quoted = |text: &str| format!("\"{text}\"");
+    for (name, value) in [
+        ("repository_owner", quoted("octo-org")),
+        ("repository_name", quoted("octo-repo")),
+        ("region", quoted("us-east-1")),
+        ("client_id", quoted(&app.client_id)),
+        ("installation_id", quoted(&installation.id.to_string())),
+        (
+            "permissions",
+            r#"{ contents = "write", issues = "read" }"#.to_owned(),
+        ),
+        (
+            "github_api_base_url",
+            quoted(&format!("http://{}/api/v3", world.git.host())),
         ),
     ] {
-        assert!(stdout.contains(part), "{part}: {stdout}");
+        assert_eq!(
+            attribute(configuration, name),
+            Some(value.as_str()),
+            "{configuration}"
+        );
     }
-    let arn = stdout
-        .split_once("signing_key_arns = [\"")
-        .unwrap()
-        .1
-        .split_once('"')
-        .unwrap()
-        .0;
+    drop(github);
+    let arn = attribute(configuration, "signing_key_arns").unwrap();
+    let arn = arn.trim_matches(['[', ']', '"']);
     let in_kms = world
         .client(&["key", "fingerprint", "--key-id", arn])
         .stdout();
-    assert_eq!(in_kms, fingerprint);
-    for secret in ["secret-of-the", "PRIVATE KEY", "c0de"] {
-        assert!(!stdout.contains(secret), "{stdout}");
+    assert!(configuration.contains(in_kms.trim()), "{configuration}");
+}
+
+#[test]
+fn key_and_ids_go_into_ssm() {
+    for (args, path) in [
+        (vec!["--ssm"], "/github-token-broker/app"),
+        (vec!["--ssm=/team/app/"], "/team/app"),
+    ] {
+        let world = world(|scenario| scenario);
+        let args = [args, SSM[1..].to_vec()].concat();
+        let session = Session::start(&world, &args);
+        // All three names are taken before GitHub shows the key, in one request each.
+        assert_eq!(operations(&world, "ssm:"), ["PutParameter"; 3]);
+        let page = session.create();
+        Session::install(&page);
+        let finished = session.finish();
+        assert_eq!(finished.code, 0, "{finished:?}");
+        let (client_id, installation_id) = {
+            let github = world.sandbox().github();
+            let installation = github.installations[0].id.to_string();
+            (github.apps[0].client_id.clone(), installation)
+        };
+        let ssm = world.sandbox().ssm();
+        for (name, kind, value) in [
+            ("client-id", "String", Some(client_id)),
+            ("installation-id", "String", Some(installation_id)),
+            ("private-key-pem", "SecureString", None),
+        ] {
+            let parameter = ssm.get(&format!("{path}/{name}")).unwrap();
+            assert_eq!(parameter.kind, kind);
+            assert!(value.is_none_or(|value| value == parameter.value), "{name}");
+        }
+        let private_key = ssm.get(&format!("{path}/private-key-pem")).unwrap();
+        assert_eq!(private_key.key_id.as_deref(), Some(KEY_ARN));
+        drop(ssm);
+        let configuration = &finished.stdout;
+        let name = format!("{path}/private-key-pem");
+        let stored = world
+            .client(&["key", "fingerprint", "--ssm", &name])
+            .stdout();
+        assert!(configuration.contains(stored.trim()), "{configuration}");
+        assert_eq!(
+            attribute(configuration, "kms_key_arn"),
+            Some(format!("\"{KEY_ARN}\"").as_str())
+        );
+        // The module's defaults are not repeated, and the IDs are read from SSM.
+        let is_default = path == "/github-token-broker/app";
+        let private_key = (!is_default).then(|| format!("\"{name}\""));
+        assert_eq!(
+            attribute(configuration, "private_key"),
+            private_key.as_deref()
+        );
+        let other = attribute(configuration, "signing_key_arns");
+        assert_eq!(other.or(attribute(configuration, "repository_id")), None);
     }
 }
 
 #[test]
-fn app_of_a_user_and_json() {
-    let (world, _) = world(|scenario| scenario);
+fn key_that_aws_manages_needs_no_input() {
+    let managed = "99999999-2222-3333-4444-555555555555";
+    let world = world(|scenario| {
+        scenario.kms(move |kms| kms.put_symmetric_key("us-east-1", managed, "alias/aws/ssm"))
+    });
+    let finished = set_up(&world, &["--ssm", "--kms-key-id", "alias/aws/ssm"]);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert_eq!(attribute(&finished.stdout, "kms_key_arn"), None);
+}
+
+#[test]
+fn existing_parameter_is_not_overwritten_by_accident() {
+    for name in PARAMETERS {
+        let existing = if name == PARAMETERS[2] {
+            Parameter::secure_string("before")
+        } else {
+            Parameter::string("before")
+        };
+        let world = world(|scenario| scenario.parameter(name, existing));
+        let finished = world
+            .client(&["setup", "--no-browser", REPOSITORY])
+            .args(&SSM)
+            .run();
+        assert_eq!(finished.code, 1, "{finished:?}");
+        let refused = format!("the parameter {name} exists. Pass --overwrite");
+        assert!(finished.stderr.contains(&refused), "{finished:?}");
+        assert!(!finished.stderr.contains("Create the App"), "{finished:?}");
+        for other in PARAMETERS {
+            let ssm = world.sandbox().ssm();
+            let value = ssm.get(other).map(|parameter| parameter.value.as_str());
+            assert_eq!(value, (other == name).then_some("before"));
+        }
+        let finished = set_up(&world, &[&SSM[..], &["--overwrite"]].concat());
+        assert_eq!(finished.code, 0, "{finished:?}");
+        assert_ne!(world.sandbox().ssm().get(name).unwrap().value, "before");
+    }
+}
+
+#[test]
+fn overwriting_what_is_not_a_secure_string_is_refused_before_the_app_exists() {
+    let world = world(|scenario| scenario.parameter(PARAMETERS[2], Parameter::string("before")));
+    let finished = world
+        .client(&["setup", "--no-browser", "--overwrite", REPOSITORY])
+        .args(&SSM)
+        .run();
+    assert_eq!(finished.code, 1);
+    assert!(
+        finished
+            .stderr
+            .contains("is a String, and SSM does not change it"),
+        "{finished:?}"
+    );
+    assert!(!finished.stderr.contains("Create the App"), "{finished:?}");
+}
+
+#[test]
+fn key_that_cannot_encrypt_is_refused_before_the_app_exists() {
+    let world = world(|scenario| scenario);
+    let finished = world
+        .client(&["setup", "--no-browser", "--ssm", REPOSITORY])
+        .args(&["--kms-key-id", sandbox::KMS_KEY_ID])
+        .run();
+    assert_eq!(finished.code, 1);
+    assert!(
+        finished
+            .stderr
+            .contains("its spec is RSA_2048, not SYMMETRIC_DEFAULT"),
+        "{finished:?}"
+    );
+    assert_eq!(operations(&world, "ssm:"), Vec::<String>::new());
+}
+
+#[test]
+fn empty_kms_key_is_used() {
+    let world = world(|scenario| {
+        scenario.kms(|kms| {
+            kms.put_empty_key("us-east-1", "22222222-2222-3333-4444-555555555555");
+        })
+    });
+    let id = "22222222-2222-3333-4444-555555555555";
+    let finished = set_up(&world, &["--key-id", id, "--json"]);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let result: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(
+        result["key_arn"],
+        format!("arn:aws:kms:us-east-1:123456789012:key/{id}")
+    );
+    assert_eq!(result["repository"], REPOSITORY);
+    assert!(!operations(&world, "kms:").contains(&"CreateKey".to_owned()));
+}
+
+#[test]
+fn app_of_a_user_has_its_name() {
+    let world = world(|scenario| scenario);
     let session = Session::start(&world, &["--user", "--name", "My <App> & \"Co\""]);
     let (action, manifest) = session.form();
-    assert!(
-        action.starts_with(&format!(
-            "http://{}/settings/apps/new?state=",
-            world.git.host()
-        )),
-        "{action}"
-    );
+    let prefix = format!("http://{}/settings/apps/new?state=", world.git.host());
+    assert!(action.starts_with(&prefix), "{action}");
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["name"], "My <App> & \"Co\"");
     assert_eq!(
         manifest["default_permissions"],
         json!({ "contents": "read" })
     );
+    let page = session.create();
+    Session::install(&page);
+    assert_eq!(session.finish().code, 0);
+}
+
+#[test]
+fn default_name_is_as_long_as_github_allows() {
+    let world = world(|scenario| scenario);
+    let mut client = world.client(&["setup", "--no-browser"]);
+    let repository = "an-organization-with-a-long-name/a-repository";
+    client.command.arg(repository);
+    let mut session = Session::follow(&world, client);
+    let (_, manifest) = session.form();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["name"], "an-organization-with-a-long-name-a");
+    session.child.kill().unwrap();
+    session.child.wait().unwrap();
+}
+
+#[test]
+fn page_has_no_script_and_loads_nothing() {
+    let world = world(|scenario| scenario);
+    let session = Session::start(&world, &[]);
+    let page = get(&session.url);
+    let policy = page.header("content-security-policy").unwrap();
     assert!(
-        manifest["name"].as_str().unwrap().ends_with("& \"Co\""),
-        "{manifest}"
+        policy.starts_with("default-src 'none'; style-src 'sha256-"),
+        "{policy}"
     );
-    session.redirect();
-    assert_eq!(session.finish().0, 0);
+    assert!(
+        !policy.contains("unsafe") && !policy.contains("script"),
+        "{policy}"
+    );
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(page.header(name), Some(value));
+    }
+    assert!(!page.body.contains("<script"), "{}", page.body);
+    let end = session.create();
+    let (_, query) = end.head.split_once("\r\n").unwrap();
+    assert!(
+        !end.body.contains("code=") && !query.contains("code="),
+        "{}",
+        end.body
+    );
+    Session::install(&end);
+    assert_eq!(session.finish().code, 0);
 }
 
 #[test]
 fn only_githubs_answer_to_this_page_is_accepted() {
-    let (world, _) = world(|scenario| scenario);
+    let world = world(|scenario| scenario);
     let session = Session::start(&world, &[]);
-    let own = session.host().to_owned();
+    let redirect = session.confirm();
+    let (_, state) = redirect.split_once("state=").unwrap();
+    let own = session.host();
+    let with_state = format!("created?code=c0de&state={state}");
     for (path, host, status) in [
-        ("/created?code=c0de&state=other", own.as_str(), 403),
-        ("/created?code=c0de", &own, 403),
-        ("/created?state=", &own, 403),
-        ("/created?code=c0de&state=x", "evil.example.com", 400),
-        ("/", "evil.example.com", 400),
-        ("/other", &own, 404),
+        ("created?code=c0de&state=other", own.as_str(), 403),
+        ("created?code=c0de", &own, 403),
+        ("created?state=", &own, 403),
+        (
+            &format!("created?code=..%2F..%2Fuser&state={state}"),
+            &own,
+            403,
+        ),
+        (&format!("created?code=%3Cb%3E&state={state}"), &own, 403),
+        (&with_state, "evil.example.com", 400),
+        (&with_state, "localhost:80", 400),
+        ("", "evil.example.com", 400),
+        ("other", &own, 404),
+        ("<script>", &own, 404),
     ] {
-        assert_eq!(session.get(path, host).0, status, "{path} {host}");
+        let answer = request("GET", &format!("{}{path}", session.url), Some(host), &[]);
+        assert_eq!(answer.status, status, "{path} {host}");
+        assert!(!answer.body.contains("<b>") && !answer.body.contains("<script"));
+        assert!(!answer.body.contains("evil") && !answer.body.contains(state));
     }
+    let post = request("POST", &format!("{}{with_state}", session.url), None, &[]);
+    assert_eq!(post.status, 400);
+    let is_conversion = |path: &str| path.contains("conversions");
     let converted = || {
-        world
-            .git
-            .requests()
-            .iter()
-            .any(|request| request.target.contains("conversions"))
+        let requests = world.github_requests();
+        requests.iter().any(|request| is_conversion(&request.path))
     };
     assert!(!converted());
-    assert_eq!(session.redirect().0, 200);
-    assert_eq!(session.finish().0, 0);
+    let page = get(&redirect);
+    Session::install(&page);
+    assert_eq!(session.finish().code, 0);
     assert!(converted());
 }
 
-/// The empty KMS key is deleted, and the error says so.
-fn is_cleaned_up(world: &World, (code, _, stderr): &(i32, String, String), why: &str) {
-    assert_eq!(*code, 1);
+/// The empty KMS key is deleted, and the command says so.
+fn is_cleaned_up(world: &World, finished: &Finished, why: &str) {
+    assert_eq!((finished.code, finished.stdout.as_str()), (1, ""));
     assert!(
-        stderr.contains(why) && stderr.contains("is empty, and KMS deletes it in 7 days"),
-        "{stderr}"
+        finished.stderr.contains(why)
+            && finished
+                .stderr
+                .contains("is empty. KMS deletes it in 7 days"),
+        "{finished:?}"
     );
-    assert_eq!(operations(world).last().unwrap(), "ScheduleKeyDeletion");
+    assert_eq!(
+        operations(world, "kms:").last().unwrap(),
+        "ScheduleKeyDeletion"
+    );
 }
 
 #[test]
-fn nobody_comes_back_from_github() {
-    let (world, _) = world(|scenario| scenario);
-    let session = Session::start(&world, &["--patience", "1s"]);
-    is_cleaned_up(&world, &session.finish(), "GitHub did not come back");
+fn user_who_does_not_come_back_from_github_leaves_nothing() {
+    let world = world(|scenario| scenario);
+    let patience = ["--patience", "1s"];
+    let finished = Session::start(&world, &patience).finish();
+    is_cleaned_up(&world, &finished, "GitHub did not redirect back within 1s");
+    let finished = Session::start(&world, &[&SSM[..], &patience].concat()).finish();
+    assert_eq!(finished.code, 1);
+    for name in PARAMETERS {
+        let deleted = format!("- The new SSM parameter {name} is deleted again");
+        assert!(finished.stderr.contains(&deleted), "{finished:?}");
+        assert!(world.sandbox().ssm().get(name).is_none());
+    }
 }
 
 #[test]
 fn interrupt_says_what_exists() {
-    let (world, _) = world(|scenario| scenario);
+    let world = world(|scenario| scenario);
     let session = Session::start(&world, &[]);
-    Client::program("kill")
-        .args(&["-s", "INT", &session.child.id().to_string()])
-        .stdout();
+    session.interrupt();
     is_cleaned_up(&world, &session.finish(), "interrupted");
 }
 
 #[test]
-fn a_code_that_is_not_converted_says_what_exists() {
-    let (world, _) = world(|scenario| scenario);
-    world
-        .git
-        .conversion(json!({ "slug": "../x", "client_id": "x", "pem": "x" }));
+fn parameter_that_cannot_be_reserved_stops_the_setup() {
+    for (denied, left) in [
+        ("ssm:PutParameter", ""),
+        ("kms:DescribeKey", ""),
+        // The reservation fails at the last name, and the clean-up too.
+        (
+            "ssm:DeleteParameter",
+            "exists without a value. To remove it: aws ssm delete-parameter --name /github-token-broker/app/private-key-pem",
+        ),
+    ] {
+        let world = world(|scenario| {
+            let existing = Parameter::string("before");
+            scenario.deny(denied).parameter(PARAMETERS[1], existing)
+        });
+        let finished = world
+            .client(&["setup", "--no-browser", REPOSITORY])
+            .args(&SSM)
+            .run();
+        assert_eq!(finished.code, 1, "{finished:?}");
+        assert!(!finished.stderr.contains("Create the App"), "{finished:?}");
+        assert!(finished.stderr.contains(left), "{denied}: {finished:?}");
+    }
+}
+
+#[test]
+fn code_that_github_does_not_convert_says_what_exists() {
+    let world = world(|scenario| scenario);
     let session = Session::start(&world, &[]);
-    session.redirect();
+    let redirect = session.confirm();
+    let (_, state) = redirect.split_once("state=").unwrap();
+    let page = get(&format!(
+        "{}created?code=unknown&state={state}",
+        session.url
+    ));
+    assert_eq!(page.status, 502);
+    assert!(
+        page.body.contains("Return to the terminal"),
+        "{}",
+        page.body
+    );
+    is_cleaned_up(
+        &world,
+        &session.finish(),
+        "refused to convert the code: HTTP 404",
+    );
+}
+
+#[test]
+fn malformed_app_says_what_exists() {
+    let github = Server::start(|_| {
+        let app = json!({ "slug": "../x", "client_id": "x", "pem": "x" });
+        Response::new(201, app.to_string())
+    });
+    let world = world(|scenario| scenario);
+    let mut client = world
+        .client(&["setup", "--no-browser", REPOSITORY])
+        .env("GH_HOST", github.host());
+    client.command.arg("--user");
+    let session = Session::follow(&world, client);
+    let (action, _) = session.form();
+    let (_, state) = action.split_once("state=").unwrap();
+    get(&format!("{}created?code=c0de&state={state}", session.url));
     is_cleaned_up(&world, &session.finish(), "has no App");
 }
 
 #[test]
-fn an_app_that_is_not_installed_or_not_imported_is_named() {
-    let (world, _) = world(|scenario| {
-        scenario.github(|github| github.installation_mut().repository_ids = Some(vec![1_296_270]))
-    });
-    let session = Session::start(&world, &["--patience", "2s"]);
-    session.redirect();
-    let (code, _, stderr) = session.finish();
-    assert_eq!(code, 1);
-    assert!(
-        stderr.contains("/organizations/octo-org/settings/apps/sandbox-app")
-            && stderr.contains("with the KMS key arn:aws:kms:"),
-        "{stderr}"
-    );
+fn app_that_is_not_installed_is_named_with_all_that_exists() {
+    for (args, why, exists, next) in [
+        (
+            &["--patience", "4s"][..],
+            "the App was not installed on octo-org/octo-repo within 4s",
+            "- The KMS key arn:aws:kms:us-east-1:123456789012:key/",
+            "signing_key_arns = [\"arn:aws:kms:",
+        ),
+        (
+            &SSM,
+            "interrupted",
+            "aws ssm delete-parameters --names /github-token-broker/app/client-id /github-token-broker/app/installation-id /github-token-broker/app/private-key-pem",
+            "the parameters below /github-token-broker/app",
+        ),
+    ] {
+        let world = world(|scenario| scenario);
+        let session = Session::start(&world, args);
+        assert_eq!(session.create().status, 200);
+        if why == "interrupted" {
+            session.interrupt();
+        }
+        let slug = session.slug();
+        let finished = session.finish();
+        assert_eq!(finished.code, 1);
+        let app = format!(
+            "http://{}/organizations/octo-org/settings/apps/{slug}/advanced > Delete GitHub App",
+            world.git.host()
+        );
+        let install = format!(
+            "install it: http://{}/apps/{slug}/installations/new",
+            world.git.host()
+        );
+        for part in [why, &app, exists, &install, next] {
+            assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+        }
+    }
 }
 
 #[test]
-fn a_key_that_kms_does_not_take_is_named() {
-    let (world, _) = world(|scenario| scenario.deny("kms:ImportKeyMaterial"));
+fn key_that_aws_does_not_take_is_named() {
+    let world = world(|scenario| scenario.deny("kms:ImportKeyMaterial"));
     let session = Session::start(&world, &[]);
-    session.redirect();
-    let (code, stdout, stderr) = session.finish();
-    assert_eq!(code, 1);
-    assert!(
-        stderr.contains("kms:ImportKeyMaterial: AccessDeniedException")
-            && stderr.contains("The App exists: delete it on"),
-        "{stderr}"
+    let page = session.create();
+    assert_eq!(page.status, 502);
+    let finished = session.finish();
+    is_cleaned_up(
+        &world,
+        &finished,
+        "kms:ImportKeyMaterial: AccessDeniedException",
     );
-    assert!(!stdout.contains("PRIVATE KEY") && !stderr.contains("PRIVATE KEY"));
+    assert!(
+        finished.stderr.contains("Delete GitHub App")
+            && finished
+                .stderr
+                .contains("pass it to `github-token-broker key import`"),
+        "{finished:?}"
+    );
 }
 
 #[test]
-fn wrong_permission_or_repository_is_a_usage_error() {
+fn actions_are_the_documented_ones() {
+    for (command, args) in [("setup", &[][..]), ("setup --ssm", &SSM)] {
+        let world = world(|scenario| scenario);
+        assert_eq!(set_up(&world, args).code, 0);
+        // Only a failure removes what was created, and only an existing parameter is read.
+        let patience = [args, &["--patience", "1s"]].concat();
+        let again = if command == "setup" {
+            patience
+        } else {
+            [&patience[..], &["--overwrite"]].concat()
+        };
+        Session::start(&world, &again).finish();
+        if command == "setup --ssm" {
+            world.sandbox().ssm().delete(PARAMETERS[0]);
+            Session::start(&world, &again).finish();
+        }
+        assert_eq!(needed(&world, &[command]), documented(command), "{command}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_a_usage_error() {
     for args in [
         &["--permission", "contents", "o/r"][..],
         &["--permission", "pull-requests=read", "o/r"],
+        &["--name", "a-name-that-is-longer-than-github-allows", "o/r"],
+        &["--ssm", "o/r"],
+        &["--ssm=relative", "--kms-key-id", "k", "o/r"],
+        &["--overwrite", "o/r"],
         &["o"],
     ] {
         let args: Vec<_> = ["setup"].iter().chain(args).copied().collect();

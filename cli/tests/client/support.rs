@@ -1,22 +1,19 @@
-//! What the tests share. [`World`]: AWS and GitHub on loopback, and the real binary in a scrubbed environment.
-//! [`server`]: a scripted HTTP server, for what only goes wrong at AWS. [`git_server`]: GitHub's web server for git.
+//! What the tests share. [`World`]: AWS and GitHub of the sandbox, and the real binary in a scrubbed environment.
+//! [`server`]: a scripted HTTP server, for responses that neither AWS nor GitHub ever sends.
 
-pub(crate) mod git_server;
-pub(crate) mod operator;
 pub(crate) mod server;
 
 use std::{
     fs,
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    thread,
 };
 
-use sandbox::{Running, Scenario};
+use sandbox::{Call, RecordedRequest, Running, Scenario};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-
-use git_server::GitServer;
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_github-token-broker");
@@ -24,10 +21,28 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_github-token-broker");
 /// The repository of the function.
 pub(crate) const REPOSITORY: &str = "octo-org/octo-repo";
 
+/// The access key ID of the client's user.
+const ACCESS_KEY: &str = "AKIDEXAMPLE";
+
+/// The address of GitHub's web site.
+pub(crate) struct Site(String);
+
+impl Site {
+    /// Host and port.
+    pub(crate) fn host(&self) -> String {
+        self.0.clone()
+    }
+
+    /// The URL that a user clones.
+    pub(crate) fn url(&self, repository: &str) -> String {
+        format!("http://{}/{repository}", self.0)
+    }
+}
+
 /// AWS and GitHub, with one function, and a user's home folder.
 pub(crate) struct World {
     pub(crate) home: TempDir,
-    pub(crate) git: GitServer,
+    pub(crate) git: Site,
     aws_url: String,
     // Dropped in this order: the sandbox needs its runtime.
     running: Option<Running>,
@@ -48,10 +63,9 @@ impl World {
             .unwrap();
         let scenario = change(Scenario::default().base_path("/api/v3"));
         let running = runtime.block_on(scenario.prepare());
-        let git = GitServer::start(&running.github_url(), REPOSITORY);
         Self {
             home: tempfile::tempdir().unwrap(),
-            git,
+            git: Site(running.github_host()),
             aws_url: running.aws_url(),
             running: Some(running),
             runtime,
@@ -60,6 +74,44 @@ impl World {
 
     pub(crate) fn sandbox(&self) -> &Running {
         self.running.as_ref().unwrap()
+    }
+
+    /// The client's requests to AWS.
+    pub(crate) fn aws_requests(&self) -> Vec<RecordedRequest> {
+        let signed = format!("Credential={ACCESS_KEY}/");
+        let requests = self.sandbox().requests().into_iter();
+        requests
+            .filter(|request| {
+                let authorization = request.header("authorization");
+                authorization.is_some_and(|text| text.contains(&signed))
+            })
+            .collect()
+    }
+
+    /// The client's requests to GitHub. The function, which shares this GitHub, only confirms and mints.
+    pub(crate) fn github_requests(&self) -> Vec<RecordedRequest> {
+        let requests = self.sandbox().requests().into_iter();
+        requests
+            .filter(|request| request.header("host") == Some(&self.git.host()))
+            .filter(|request| ![Call::Confirm, Call::Mint].contains(&request.call))
+            .collect()
+    }
+
+    /// Adds a commit to the repository, so that there is something to fetch.
+    pub(crate) fn commit(&self, text: &str) {
+        let bare = self.sandbox().bare_repository(REPOSITORY);
+        let bare = self.runtime.block_on(bare);
+        let clone = tempfile::tempdir().unwrap();
+        let folder = clone.path();
+        let git = |args: &[&str]| {
+            let identity = ["-c", "user.name=octo", "-c", "user.email=octo@example.com"];
+            let git = Client::program("git").args(&identity).args(args);
+            git.home(folder).folder(folder).stdout();
+        };
+        git(&["clone", "-q", bare.to_str().unwrap(), "."]);
+        fs::write(folder.join("README.md"), text).unwrap();
+        git(&["commit", "-qam", text]);
+        git(&["push", "-q", "origin", "main"]);
     }
 
     /// How many tokens GitHub has issued.
@@ -97,7 +149,7 @@ impl World {
             .command
             .env("AWS_ENDPOINT_URL", &self.aws_url)
             .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", "secret")
             .env("GH_HOST", self.git.host());
         client
@@ -134,6 +186,30 @@ impl Drop for World {
     fn drop(&mut self) {
         let _context = self.runtime.enter();
         drop(self.running.take());
+    }
+}
+
+/// The IAM action that a request to AWS needs.
+pub(crate) fn aws_action(request: &RecordedRequest) -> String {
+    let path = request.path.split('?').next().unwrap();
+    match (request.header("x-amz-target"), path.rsplit('/').next()) {
+        (Some(target), _) => target
+            .replace("AmazonSSM.", "ssm:")
+            .replace("TrentService.", "kms:"),
+        (_, Some("configuration")) => "lambda:GetFunctionConfiguration".to_owned(),
+        (_, Some("policy")) => "lambda:GetPolicy".to_owned(),
+        (_, Some("invocations")) => "lambda:InvokeFunction".to_owned(),
+        _ => {
+            let form = url::form_urlencoded::parse(&request.body);
+            let mut actions = form.filter(|(name, _)| name == "Action");
+            let (_, operation) = actions.next().expect("it is a call of IAM or STS");
+            let service = if operation == "GetCallerIdentity" {
+                "sts"
+            } else {
+                "iam"
+            };
+            format!("{service}:{operation}")
+        }
     }
 }
 
@@ -235,13 +311,18 @@ impl Client {
     }
 
     pub(crate) fn spawn(&mut self) -> std::process::Child {
-        let mut child = self
-            .command
+        self.command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        let mut child = loop {
+            match self.command.spawn() {
+                Ok(child) => break child,
+                // A process that a different test just forked has the program, which a test wrote, open for a moment.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+                Err(error) => panic!("{}: {error}", self.command.get_program().display()),
+            }
+        };
         // A program that does not read its input closes it.
         let _ = child.stdin.take().unwrap().write_all(&self.stdin);
         child

@@ -123,7 +123,7 @@ fn revoke_ends_the_cached_token_and_forgets_it() {
 fn revoke_with_nothing_cached_sends_nothing() {
     let world = World::new();
     assert_eq!(world.client(&["revoke"]).stdout(), "");
-    assert_eq!(world.git.requests().len(), 0);
+    assert_eq!(world.github_requests().len(), 0);
     assert_eq!(world.minted(), 0);
 }
 

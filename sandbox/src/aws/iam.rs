@@ -13,16 +13,24 @@ use super::query::{Form, element, text};
 use crate::clock::{self, Clock};
 use crate::github::token::alphanumeric;
 
-/// All roles of the account.
+/// IAM returns as many identities as it likes on a page, but says if there are more.
+const PAGE: usize = 2;
+
+/// All roles and users of the account, and its managed policies.
 #[derive(Debug, Clone, Default)]
 pub struct Iam {
-    roles: BTreeMap<String, Role>,
+    roles: BTreeMap<String, Identity>,
+    users: BTreeMap<String, Identity>,
+    managed: BTreeMap<String, Value>,
 }
 
-/// A role and its inline policies.
+/// A role or a user: its inline policies, and the ARNs of the managed policies that are attached.
 #[derive(Debug, Clone, Default)]
-struct Role {
+struct Identity {
     policies: BTreeMap<String, Value>,
+    attached: Vec<String>,
+    /// Who is allowed to assume the role, if not Lambda.
+    trust: Option<Value>,
 }
 
 /// What IAM knows about a request: context keys and their values.
@@ -35,6 +43,35 @@ impl Iam {
         role.policies.insert(name.to_owned(), policy);
     }
 
+    /// Creates a role, and attaches a managed policy to it, which is created too.
+    pub fn attach_role_policy(&mut self, role: &str, arn: &str, policy: Value) {
+        self.managed.insert(arn.to_owned(), policy);
+        let role = self.roles.entry(role.to_owned()).or_default();
+        role.attached.push(arn.to_owned());
+    }
+
+    /// Changes who is allowed to assume a role. By default, Lambda is.
+    pub fn set_trust_policy(&mut self, role: &str, policy: Value) {
+        let role = self.roles.entry(role.to_owned()).or_default();
+        role.trust = Some(policy);
+    }
+
+    /// Creates a user, or adds an inline policy to it.
+    pub fn put_user_policy(&mut self, user: &str, name: &str, policy: Value) {
+        let user = self.users.entry(user.to_owned()).or_default();
+        user.policies.insert(name.to_owned(), policy);
+    }
+
+    /// Changes an inline policy of a role.
+    ///
+    /// # Panics
+    /// If there is no such policy.
+    pub fn role_policy_mut(&mut self, role: &str, name: &str) -> &mut Value {
+        let role = self.roles.get_mut(role);
+        let policy = role.and_then(|role| role.policies.get_mut(name));
+        policy.unwrap_or_else(|| panic!("the sandbox has no policy {name} of that role"))
+    }
+
     /// Deletes an inline policy.
     pub fn delete_role_policy(&mut self, role: &str, name: &str) {
         if let Some(role) = self.roles.get_mut(role) {
@@ -43,11 +80,22 @@ impl Iam {
     }
 
     /// Performs an operation of IAM.
-    pub(crate) fn operate(&self, operation: &str, form: &Form) -> Result<String, AwsError> {
+    pub(crate) fn operate(&mut self, operation: &str, form: &Form) -> Result<String, AwsError> {
         match operation {
             "SimulatePrincipalPolicy" => self.simulate(form),
+            "GetAccountAuthorizationDetails" => self.authorization_details(form),
+            "PutRolePolicy" => {
+                let (role, name) = (form.required("RoleName")?, form.required("PolicyName")?);
+                let policy = serde_json::from_str(form.required("PolicyDocument")?);
+                let policy = policy.map_err(|_| {
+                    AwsError::new("MalformedPolicyDocument", "Syntax errors in policy.")
+                })?;
+                self.role(role)?;
+                self.put_role_policy(role, name, policy);
+                Ok(String::new())
+            }
             "GetRole" => {
-                let (name, _) = self.role(form.required("RoleName")?)?;
+                let (name, found) = self.role(form.required("RoleName")?)?;
                 let role = text("Path", "/")
                     + &text("RoleName", name)
                     + &text("RoleId", "AROASANDBOXSANDBOXROL")
@@ -55,7 +103,7 @@ impl Iam {
                     + &text("CreateDate", "2026-01-26T19:01:12Z")
                     + &text(
                         "AssumeRolePolicyDocument",
-                        &percent_encoded(&trust_policy()),
+                        &percent_encoded(&found.trust_policy()),
                     );
                 Ok(element("Role", &role))
             }
@@ -78,8 +126,8 @@ impl Iam {
                     + &text("PolicyDocument", &percent_encoded(&policy.to_string())))
             }
             "ListAttachedRolePolicies" => {
-                self.role(form.required("RoleName")?)?;
-                Ok(element("AttachedPolicies", "") + &text("IsTruncated", "false"))
+                let (_, role) = self.role(form.required("RoleName")?)?;
+                Ok(role.attached_policies("AttachedPolicies") + &text("IsTruncated", "false"))
             }
             other => Err(invalid_action(other)),
         }
@@ -134,6 +182,57 @@ impl Iam {
         Ok(element("Credentials", &credentials) + &element("AssumedRoleUser", &user))
     }
 
+    /// Users, then roles, and with the last page the managed policies.
+    fn authorization_details(&self, form: &Form) -> Result<String, AwsError> {
+        let start = match form.get("Marker") {
+            Some(marker) => marker
+                .parse()
+                .map_err(|_| AwsError::new("ValidationError", "Invalid Marker."))?,
+            None => 0,
+        };
+        let (mut users, mut roles) = (String::new(), String::new());
+        let all = self.users.iter().map(|(name, user)| (true, name, user));
+        let all = all.chain(self.roles.iter().map(|(name, role)| (false, name, role)));
+        for (is_user, name, identity) in all.skip(start).take(PAGE) {
+            let own = text("Path", "/") + &text("CreateDate", "2026-01-26T19:01:12Z");
+            let attached = identity.attached_policies("AttachedManagedPolicies");
+            if is_user {
+                let own = own
+                    + &text("UserName", name)
+                    + &text("UserId", "AIDASANDBOXSANDBOXUSR")
+                    + &text("Arn", &format!("arn:aws:iam::{ACCOUNT}:user/{name}"))
+                    + &identity.inline_policies("UserPolicyList")
+                    + &element("GroupList", "");
+                users += &element("member", &(own + &attached));
+            } else {
+                let own = own
+                    + &text("RoleName", name)
+                    + &text("RoleId", "AROASANDBOXSANDBOXROL")
+                    + &text("Arn", &role_arn(name))
+                    + &text(
+                        "AssumeRolePolicyDocument",
+                        &percent_encoded(&identity.trust_policy()),
+                    )
+                    + &element("InstanceProfileList", "")
+                    + &identity.inline_policies("RolePolicyList");
+                roles += &element("member", &(own + &attached));
+            }
+        }
+        let next = start + PAGE;
+        let is_truncated = next < self.users.len() + self.roles.len();
+        let managed = self.managed.iter().filter(|_| !is_truncated);
+        let managed = managed.map(|(arn, policy)| managed_policy(arn, policy));
+        let mut result = text("IsTruncated", if is_truncated { "true" } else { "false" })
+            + &element("UserDetailList", &users)
+            + &element("GroupDetailList", "")
+            + &element("RoleDetailList", &roles)
+            + &element("Policies", &managed.collect::<String>());
+        if is_truncated {
+            result += &text("Marker", &next.to_string());
+        }
+        Ok(result)
+    }
+
     fn simulate(&self, form: &Form) -> Result<String, AwsError> {
         let principal = form.required("PolicySourceArn")?;
         let name = principal.rsplit('/').next().unwrap_or_default();
@@ -155,7 +254,9 @@ impl Iam {
         let mut results = String::new();
         for action in form.list("ActionNames") {
             for resource in &resources {
-                let decision = decide(role.policies.values(), action, resource, &context);
+                let attached = role.attached.iter().filter_map(|arn| self.managed.get(arn));
+                let policies = role.policies.values().chain(attached);
+                let decision = decide(policies, action, resource, &context);
                 let result = text("EvalActionName", action)
                     + &text("EvalResourceName", resource)
                     + &text("EvalDecision", decision);
@@ -165,12 +266,63 @@ impl Iam {
         Ok(element("EvaluationResults", &results) + &text("IsTruncated", "false"))
     }
 
-    fn role<'a>(&self, name: &'a str) -> Result<(&'a str, &Role), AwsError> {
+    fn role<'a>(&self, name: &'a str) -> Result<(&'a str, &Identity), AwsError> {
         let role = self.roles.get(name).ok_or_else(|| {
             no_such_entity(&format!("The role with name {name} cannot be found."))
         })?;
         Ok((name, role))
     }
+}
+
+impl Identity {
+    fn trust_policy(&self) -> String {
+        let lambda = || {
+            serde_json::json!({
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow",
+                    "Principal": { "Service": "lambda.amazonaws.com" },
+                    "Action": "sts:AssumeRole",
+                }],
+            })
+        };
+        self.trust.clone().unwrap_or_else(lambda).to_string()
+    }
+
+    fn inline_policies(&self, list: &str) -> String {
+        let policies = self.policies.iter().map(|(name, policy)| {
+            let document = text("PolicyDocument", &percent_encoded(&policy.to_string()));
+            element("member", &(text("PolicyName", name) + &document))
+        });
+        element(list, &policies.collect::<String>())
+    }
+
+    fn attached_policies(&self, list: &str) -> String {
+        let policies = self.attached.iter().map(|arn| {
+            let name = text("PolicyName", arn.rsplit('/').next().unwrap_or_default());
+            element("member", &(name + &text("PolicyArn", arn)))
+        });
+        element(list, &policies.collect::<String>())
+    }
+}
+
+/// A managed policy with its only version.
+fn managed_policy(arn: &str, policy: &Value) -> String {
+    let date = text("CreateDate", "2026-01-26T19:01:12Z");
+    let version = text("Document", &percent_encoded(&policy.to_string()))
+        + &text("VersionId", "v1")
+        + &text("IsDefaultVersion", "true")
+        + &date;
+    let versions = element("PolicyVersionList", &element("member", &version));
+    let own = text("PolicyName", arn.rsplit('/').next().unwrap_or_default())
+        + &text("PolicyId", "ANPASANDBOXSANDBOXPOL")
+        + &text("Arn", arn)
+        + &text("Path", "/")
+        + &text("DefaultVersionId", "v1")
+        + &text("AttachmentCount", "1")
+        + &text("IsAttachable", "true")
+        + &date;
+    element("member", &(own + &versions))
 }
 
 /// The decision of identity policies, in IAM's words. An explicit deny wins.
@@ -248,18 +400,6 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// The ARN of a role.
 pub(crate) fn role_arn(name: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:role/{name}")
-}
-
-fn trust_policy() -> String {
-    serde_json::json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "Service": "lambda.amazonaws.com" },
-            "Action": "sts:AssumeRole",
-        }],
-    })
-    .to_string()
 }
 
 /// IAM percent-encodes policy documents (RFC 3986).
@@ -340,5 +480,63 @@ mod tests {
         assert_eq!(with(&[("kms:messagetype", "RAW")]), "allowed");
         assert_eq!(with(&[("kms:MessageType", "DIGEST")]), "implicitDeny");
         assert_eq!(with(&[]), "implicitDeny");
+    }
+
+    #[test]
+    fn every_identity_is_on_one_page() {
+        let mut iam = Iam::default();
+        for name in ["a", "b", "c"] {
+            iam.put_role_policy(name, "p", json!({}));
+        }
+        iam.put_user_policy("octo", "p", json!({}));
+        let everything =
+            json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
+        iam.attach_role_policy(
+            "a",
+            "arn:aws:iam::aws:policy/AdministratorAccess",
+            everything,
+        );
+        let mut pages = Vec::new();
+        let mut marker = String::new();
+        loop {
+            let body = format!("Marker={marker}");
+            let form = Form::parse(if marker.is_empty() {
+                b""
+            } else {
+                body.as_bytes()
+            });
+            let page = iam
+                .operate("GetAccountAuthorizationDetails", &form)
+                .unwrap();
+            let next = page.split_once("<Marker>").map(|(_, rest)| rest.to_owned());
+            pages.push(page);
+            match next {
+                Some(rest) => rest.split('<').next().unwrap().clone_into(&mut marker),
+                None => break,
+            }
+        }
+        let all = pages.concat();
+        assert_eq!(pages.len(), 2);
+        for name in ["role/a", "role/b", "role/c", "user/octo"] {
+            assert_eq!(all.matches(&format!("{name}</Arn>")).count(), 1, "{name}");
+        }
+        // The managed policies come once, with the last page.
+        assert!(!pages[0].contains("<PolicyVersionList>"));
+        assert_eq!(all.matches("<PolicyVersionList>").count(), 1);
+    }
+
+    #[test]
+    fn role_policy_is_replaced_and_a_malformed_one_is_refused() {
+        let mut iam = Iam::default();
+        iam.put_role_policy("r", "p", json!({}));
+        let put = |iam: &mut Iam, role: &str, document: &str| {
+            let body = format!("RoleName={role}&PolicyName=p&PolicyDocument={document}");
+            let result = iam.operate("PutRolePolicy", &Form::parse(body.as_bytes()));
+            result.map_err(|error| error.code)
+        };
+        assert_eq!(put(&mut iam, "r", "%7B%22a%22%3A1%7D"), Ok(String::new()));
+        assert_eq!(*iam.role_policy_mut("r", "p"), json!({ "a": 1 }));
+        assert_eq!(put(&mut iam, "r", "x"), Err("MalformedPolicyDocument"));
+        assert_eq!(put(&mut iam, "other", "%7B%7D"), Err("NoSuchEntity"));
     }
 }

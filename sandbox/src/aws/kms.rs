@@ -58,6 +58,12 @@ impl Kms {
         self.keys.insert(key_id.to_owned(), key);
     }
 
+    /// Creates an empty key for imported material.
+    pub fn put_empty_key(&mut self, region: &str, key_id: &str) {
+        let key = Key::new(region, key_id, self.clock.now());
+        self.keys.insert(key_id.to_owned(), key);
+    }
+
     /// Disables a key.
     pub fn disable(&mut self, key_id: &str) {
         self.key_mut(key_id).enabled = false;
@@ -77,6 +83,23 @@ impl Kms {
     /// Changes what the key can be used for, such as `ENCRYPT_DECRYPT`.
     pub fn set_usage(&mut self, key_id: &str, usage: &str) {
         usage.clone_into(&mut self.key_mut(key_id).usage);
+    }
+
+    /// Lets the key material expire, in this number of seconds.
+    pub fn expire(&mut self, key_id: &str, seconds: i64) {
+        let valid_to = self.clock.now() + seconds;
+        self.key_mut(key_id).valid_to = Some(valid_to);
+    }
+
+    /// Creates a symmetric key with an alias. `alias/aws/...` is AWS's own key.
+    pub fn put_symmetric_key(&mut self, region: &str, key_id: &str, alias: &str) {
+        let mut key = Key::new(region, key_id, self.clock.now());
+        (key.spec, key.usage) = ("SYMMETRIC_DEFAULT".to_owned(), "ENCRYPT_DECRYPT".to_owned());
+        "AWS_KMS".clone_into(&mut key.origin);
+        key.material = Some(Material::Symmetric);
+        key.is_aws_managed = alias.starts_with("alias/aws/");
+        self.keys.insert(key_id.to_owned(), key);
+        self.put_alias(region, alias, key_id);
     }
 
     /// Sets the key policy.

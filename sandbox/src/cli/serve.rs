@@ -66,6 +66,9 @@ pub struct Options {
     /// The SSM that the functions use [default: --functions-from, or the sandbox's own]
     #[arg(long, value_name = "URL")]
     ssm_endpoint: Option<String>,
+    /// The functions of --functions-from use the SSM and KMS of the sandbox
+    #[arg(long, requires = "functions_from", conflicts_with = "ssm_endpoint")]
+    own_keys: bool,
     /// The command that runs arm64 programs: "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
     #[arg(long, value_name = "COMMAND", default_value = "")]
     aarch64_runner: String,
@@ -107,7 +110,8 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let external_ssm = options
         .ssm_endpoint
         .clone()
-        .or_else(|| options.functions_from.clone());
+        .or_else(|| options.functions_from.clone())
+        .filter(|_| !options.own_keys);
     let ssm_url = external_ssm.unwrap_or_else(|| sandbox.aws_url());
     if let Some(endpoint) = &options.functions_from {
         sandbox.aws.lambda.set_remote(RemoteLambda {

@@ -12,6 +12,8 @@ use super::responses::json_response;
 pub(crate) enum GitHubError {
     /// The JWT is malformed, or signed with a key that the App does not have.
     JwtUndecodable,
+    /// No App has this client ID or App ID.
+    IntegrationNotFound,
     /// The JWT has no issuer.
     JwtIssuer,
     /// `iat` is in the future.
@@ -61,7 +63,7 @@ impl GitHubError {
             | Self::JwtTooLong
             | Self::BadCredentials
             | Self::RequiresAuthentication => StatusCode::UNAUTHORIZED,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::IntegrationNotFound => StatusCode::NOT_FOUND,
             Self::NotAccessible
             | Self::Suspended
             | Self::IpNotAllowed(_)
@@ -91,6 +93,7 @@ impl GitHubError {
             Self::BadCredentials => "Bad credentials",
             Self::RequiresAuthentication => "Requires authentication",
             Self::NotFound => "Not Found",
+            Self::IntegrationNotFound => "Integration not found",
             Self::NotAccessible => "Resource not accessible by integration",
             Self::Suspended => "This installation has been suspended",
             Self::IpNotAllowed(account) => {

@@ -29,7 +29,7 @@ pub(crate) fn verify<'a>(jwt: &str, apps: &'a [App], now: i64) -> Result<&'a App
     let app = apps
         .iter()
         .find(|app| app.is_issuer(&issuer))
-        .ok_or(GitHubError::JwtUndecodable)?;
+        .ok_or(GitHubError::IntegrationNotFound)?;
     let claims = app
         .keys
         .iter()

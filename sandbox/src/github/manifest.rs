@@ -1,7 +1,7 @@
-//! The pages of GitHub on which an App is created from a manifest and installed.
+//! The pages of GitHub on which an App is created from a manifest, is installed, and gets another private key.
 //!
 //! Input: the form that a setup tool posts, and the clicks of a user. Output: pages, a redirect with a code, and the new
-//! App's credentials in exchange for the code, once.
+//! App's credentials in exchange for the code, once. A private key is a download.
 //! <https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
@@ -61,6 +62,11 @@ pub(crate) fn pages(github: &SharedGitHub) -> Router {
         .route(
             "/apps/{slug}/installations/new",
             get(installation_page).post(install),
+        )
+        .route("/settings/apps/{slug}", get(app_page).post(generate_key))
+        .route(
+            "/organizations/{owner}/settings/apps/{slug}",
+            get(app_page).post(generate_key),
         )
         .with_state(std::sync::Arc::clone(github))
 }
@@ -156,6 +162,53 @@ async fn install(
         Some(id) => page(&format!("<p>Installed, with the ID {id}.</p>")).into_response(),
         None => (StatusCode::NOT_FOUND, page("<p>Not Found</p>")).into_response(),
     }
+}
+
+/// The last part of the path, with or without an owner in front.
+#[derive(Deserialize)]
+struct Slug {
+    slug: String,
+}
+
+/// The App's settings: the fingerprints of its keys, and the button for a new one.
+async fn app_page(State(github): State<SharedGitHub>, Path(Slug { slug }): Path<Slug>) -> Response {
+    let github = lock(&github);
+    let Some(app) = github.apps.iter().find(|app| app.slug == slug) else {
+        return (StatusCode::NOT_FOUND, page("<p>Not Found</p>")).into_response();
+    };
+    let keys = app.keys.iter().map(|key| {
+        let fingerprint = escape(&key.fingerprint());
+        format!("<li>SHA256:{fingerprint}</li>")
+    });
+    page(&format!(
+        "<h1>{}</h1><p>Client ID: {}</p><h2>Private keys</h2><ul>{}</ul>\
+         <form method=\"post\"><button>Generate a private key</button></form>",
+        escape(&slug),
+        escape(&app.client_id),
+        keys.collect::<String>()
+    ))
+    .into_response()
+}
+
+/// GitHub keeps the public key; the browser downloads the PEM.
+async fn generate_key(
+    State(github): State<SharedGitHub>,
+    Path(Slug { slug }): Path<Slug>,
+) -> Response {
+    let mut github = lock(&github);
+    let Some(app) = github.apps.iter_mut().find(|app| app.slug == slug) else {
+        return (StatusCode::NOT_FOUND, page("<p>Not Found</p>")).into_response();
+    };
+    let key = PrivateKey::fresh(2048);
+    app.keys.push(key.public());
+    let headers = [
+        (CONTENT_TYPE, "application/x-pem-file".to_owned()),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{slug}.private-key.pem\""),
+        ),
+    ];
+    (headers, key.pem()).into_response()
 }
 
 /// `POST /app-manifests/{code}/conversions`: needs no credential but the code.

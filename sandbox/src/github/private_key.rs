@@ -5,12 +5,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pem_rfc7468::LineEnding;
+use pkcs8::ObjectIdentifier;
+use pkcs8::der::Encode as _;
+use pkcs8::der::asn1::{AnyRef, BitStringRef};
+use pkcs8::spki::SubjectPublicKeyInfoRef;
 
 use crate::lock;
+
+/// <https://www.rfc-editor.org/rfc/rfc8017#appendix-C>
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// A private key and its PEM format. Clones share the key.
 #[derive(Clone)]
@@ -128,8 +138,22 @@ impl PrivateKey {
 impl PublicKey {
     /// Reads the DER of a `SubjectPublicKeyInfo`, as KMS returns it.
     pub fn from_spki(der: &[u8]) -> Option<Self> {
-        let info = pkcs8::spki::SubjectPublicKeyInfoRef::try_from(der).ok()?;
+        let info = SubjectPublicKeyInfoRef::try_from(der).ok()?;
         Some(Self(info.subject_public_key.as_bytes()?.to_vec()))
+    }
+
+    /// The fingerprint on the App's page: base64 of the SHA-256 of the `SubjectPublicKeyInfo`.
+    pub fn fingerprint(&self) -> String {
+        let key = BitStringRef::from_bytes(&self.0).expect("a key is shorter than DER's limit");
+        let info = SubjectPublicKeyInfoRef {
+            algorithm: pkcs8::AlgorithmIdentifierRef {
+                oid: RSA_ENCRYPTION,
+                parameters: Some(AnyRef::NULL),
+            },
+            subject_public_key: key,
+        };
+        let der = info.to_der().expect("a public key can be encoded");
+        STANDARD.encode(digest(&SHA256, &der))
     }
 }
 

@@ -11,7 +11,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, USER_AGENT};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, USER_AGENT,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
@@ -372,7 +374,9 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<(), GitHubError
         );
     }
     let is_json = header(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
-    if *method == Method::POST && !is_json {
+    // GitHub's own example of a conversion has neither a body nor a content type.
+    let has_body = header(headers, CONTENT_LENGTH.as_str()).is_some_and(|length| length != "0");
+    if *method == Method::POST && has_body && !is_json {
         return rejected(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported 'Content-Type' header",

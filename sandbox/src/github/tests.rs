@@ -64,7 +64,7 @@ fn jwt_is_accepted_only_if_every_part_is_valid() {
     by_number["iss"] = json!("123456");
     assert_eq!(signed(&by_number), Ok(123_456));
     by_number["iss"] = json!("Iv23liUnknown");
-    assert_eq!(signed(&by_number), Err(GitHubError::JwtUndecodable));
+    assert_eq!(signed(&by_number), Err(GitHubError::IntegrationNotFound));
     let good = claims(&github, -60, 540);
     for algorithm in [Algorithm::RS512, Algorithm::HS256] {
         assert_eq!(

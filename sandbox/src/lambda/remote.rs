@@ -2,11 +2,13 @@
 //!
 //! Input: a function's name. Output: its configuration from there, and its program from the zip with the `CodeSha256` that
 //! the configuration names. moto does not return zips, so they are looked up in folders. Of the function's variables, only
-//! the endpoints of AWS and GitHub are changed.
+//! the endpoints of AWS and GitHub are changed. The sandbox describes the function, and returns its resource policy, as the
+//! remote API does.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -15,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use serde::Deserialize;
+use serde_json::Value;
 use url::{Host, Url};
 use uuid::Uuid;
 
@@ -47,10 +50,18 @@ pub(crate) enum Unavailable {
     Entrypoint(String),
 }
 
-/// The relevant part of `GetFunctionConfiguration`. Environments are reused while it does not change.
+/// A function as the remote API describes it. Environments are reused while it does not change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeployedFunction {
+    configuration: DeployedConfiguration,
+    description: Value,
+    policy: Option<Value>,
+}
+
+/// The part of `GetFunctionConfiguration` that runs the function.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct DeployedFunction {
+struct DeployedConfiguration {
     function_name: String,
     function_arn: String,
     code_sha256: String,
@@ -74,8 +85,23 @@ impl RemoteLambda {
         name: &str,
         caller: &HeaderMap,
     ) -> Result<DeployedFunction, Unavailable> {
+        let malformed = |error: serde_json::Error| Unavailable::Function(error.to_string());
+        let mut description = self.get(name, "configuration", caller).await?;
+        // It differs between two reads of the same function.
+        description["RevisionId"] = Value::Null;
+        // A function without a resource policy is not found.
+        let policy = self.get(name, "policy", caller).await.ok();
+        let policy = policy.and_then(|body| serde_json::from_str(body["Policy"].as_str()?).ok());
+        Ok(DeployedFunction {
+            configuration: serde_json::from_value(description.clone()).map_err(malformed)?,
+            description,
+            policy,
+        })
+    }
+
+    async fn get(&self, name: &str, what: &str, caller: &HeaderMap) -> Result<Value, Unavailable> {
         let endpoint = self.endpoint.trim_end_matches('/');
-        let url = format!("{endpoint}/2015-03-31/functions/{name}/configuration");
+        let url = format!("{endpoint}/2015-03-31/functions/{name}/{what}");
         let failed = |reason: String| Unavailable::Function(format!("{url}: {reason}"));
         let mut request = Request::get(&url);
         for name in ["authorization", "x-amz-date", "x-amz-security-token"] {
@@ -98,8 +124,10 @@ impl RemoteLambda {
     /// The function's configuration in this sandbox.
     pub(crate) fn configuration(
         &self,
-        deployed: &DeployedFunction,
+        function: &DeployedFunction,
     ) -> Result<Configuration, Unavailable> {
+        let deployed = &function.configuration;
+        let description = function.description.clone();
         let folder = hex::encode(&deployed.code_sha256);
         let folder = self.unpacked.path().join(folder);
         if !folder.is_dir() {
@@ -125,8 +153,10 @@ impl RemoteLambda {
             timeout: Duration::from_secs(deployed.timeout),
             trace_id: None,
             freeze_after_init: false,
-            edits: Vec::new(),
-            policy: None,
+            edits: vec![Arc::new(move |edited: &mut Value| {
+                *edited = description.clone();
+            })],
+            policy: function.policy.clone(),
             before_delivery: None,
         })
     }

@@ -13,6 +13,7 @@ use super::Scenario;
 use super::fixtures::{self, FUNCTION, PARAMETERS};
 use super::invariants::Invariants;
 use super::outcome::{Outcome, Timing};
+use crate::aws::iam::Iam;
 use crate::aws::kms::Kms;
 use crate::aws::ssm::{Parameter, Ssm};
 use crate::faults::Fault;
@@ -222,6 +223,11 @@ impl Running {
     /// KMS, to inspect or to change.
     pub fn kms(&self) -> MutexGuard<'_, Kms> {
         lock(&self.sandbox.aws.kms)
+    }
+
+    /// IAM, to inspect or to change.
+    pub fn iam(&self) -> MutexGuard<'_, Iam> {
+        lock(&self.sandbox.aws.iam)
     }
 
     /// Every request so far that was not cleared.

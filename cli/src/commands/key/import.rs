@@ -13,6 +13,10 @@ use crate::{
     settings::Settings,
 };
 
+/// The cost of a new key, which is printed before it is created.
+pub(in crate::commands) const COST: &str =
+    "Creating a KMS key. It costs about $1 a month until you schedule its deletion.";
+
 pub(super) fn run(settings: &Settings, arguments: &KeyImport) -> Result<(), Error> {
     let pem = read(arguments.file.as_deref())?;
     let key = AppKey::parse(&pem)?;
@@ -21,7 +25,7 @@ pub(super) fn run(settings: &Settings, arguments: &KeyImport) -> Result<(), Erro
     }
     key.spec()?;
     if arguments.key_id.is_none() && !settings.json {
-        print("Creating a KMS key. It costs about $1 a month until you schedule its deletion.\n")?;
+        print(&format!("{COST}\n"))?;
     }
     let arn = aws::block_on(async {
         let session = Session::open(settings).await?;
@@ -66,7 +70,11 @@ pub(super) async fn into_kms(
 }
 
 /// The key that the user names must be able to take this material.
-async fn empty_key(session: &Session, id: &str, spec: &str) -> Result<String, Error> {
+pub(in crate::commands) async fn empty_key(
+    session: &Session,
+    id: &str,
+    spec: &str,
+) -> Result<String, Error> {
     let body = session.kms("DescribeKey", &json!({ "KeyId": id })).await?;
     let metadata = &body["KeyMetadata"];
     let text = |name: &str| metadata[name].as_str().unwrap_or("unknown");
@@ -185,22 +193,26 @@ async fn import_into(
 }
 
 /// Leaves no empty key of ours behind, and says what is left.
-pub(in crate::commands) async fn clean_up(
-    session: &Session,
-    arn: &str,
-    is_new: bool,
-    error: Error,
-) -> Error {
+async fn clean_up(session: &Session, arn: &str, is_new: bool, error: Error) -> Error {
+    KeyError::Unfinished {
+        source: Box::new(error),
+        left: discard(session, arn, is_new).await,
+    }
+    .into()
+}
+
+/// Schedules the deletion of a new key that is empty. Says what is left.
+pub(in crate::commands) async fn discard(session: &Session, arn: &str, is_new: bool) -> String {
     let state = session.kms("DescribeKey", &json!({ "KeyId": arn })).await;
     let state = state
         .ok()
         .and_then(|body| body["KeyMetadata"]["KeyState"].as_str().map(str::to_owned));
-    let left = match state.as_deref() {
-        Some("Enabled") => format!("The KMS key {arn} is enabled and holds the App's key"),
+    match state.as_deref() {
+        Some("Enabled") => format!("The KMS key {arn} is enabled and has the App's private key"),
         Some("PendingImport") if is_new => {
             let request = json!({ "KeyId": arn, "PendingWindowInDays": 7 });
             match session.kms("ScheduleKeyDeletion", &request).await {
-                Ok(_) => format!("The new KMS key {arn} is empty, and KMS deletes it in 7 days"),
+                Ok(_) => format!("The new KMS key {arn} is empty. KMS deletes it in 7 days"),
                 Err(_) => format!(
                     "The new KMS key {arn} is empty. Continue with --key-id {arn}, or schedule its deletion"
                 ),
@@ -209,12 +221,7 @@ pub(in crate::commands) async fn clean_up(
         _ => format!(
             "The KMS key {arn} exists. Continue with --key-id {arn}, or schedule its deletion"
         ),
-    };
-    KeyError::Unfinished {
-        source: Box::new(error),
-        left,
     }
-    .into()
 }
 
 /// Stores the PEM as it is: the function reads every form.

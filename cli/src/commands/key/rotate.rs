@@ -1,7 +1,6 @@
 //! `key rotate`: the App's new private key takes the place of the old one. Each step is verified before the next, and the old
 //! key stays usable until the function has minted with the new one.
 
-use base64ct::{Base64, Encoding as _};
 use broker::{
     app::{credentials::KeySetting, private_key::PrivateKey},
     aws::kms::KmsKeyId,
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use super::{import, print, read};
 use crate::{
     arguments::KeyRotate,
-    aws::{self, lambda::Outcome, session::Session},
+    aws::{self, lambda::Outcome, operator::CallError, session::Session},
     check::{
         Options, app,
         function::{self, Deployed},
@@ -49,8 +48,11 @@ pub(super) fn run(settings: &Settings, arguments: &KeyRotate) -> Result<(), Erro
             json!({ "done": log.done, "left": log.left, "fingerprint": key.fingerprint() })
         ))?;
     } else {
+        if !log.left.is_empty() {
+            print("\nLeft for you to do, in this order:\n")?;
+        }
         for (number, step) in (1..).zip(&log.left) {
-            print(&format!("left {number}: {step}\n"))?;
+            print(&format!("{number}. {step}\n"))?;
         }
     }
     rotated
@@ -107,29 +109,70 @@ async fn rotate(
         config,
     };
 
-    let private = PrivateKey::parse(pem).map_err(|error| KeyError::NotAKey(error.to_string()))?;
-    rotation.verify(&app::Signer::PrivateKey(private)).await?;
-    log.done(format!(
-        "GitHub accepts the new key ({})",
-        key.fingerprint()
-    ))?;
     let old = match &rotation.config.app.key {
         KeySetting::Kms(id, endpoint) => {
             let kms = rotation.session.in_region(&endpoint.region);
-            rotation.in_kms(&kms, id, key_id, key, log).await?
+            let body = kms
+                .kms("DescribeKey", &json!({ "KeyId": id.as_str() }))
+                .await?;
+            let old = OldKey {
+                arn: text(&body["KeyMetadata"]["Arn"])?,
+                fingerprint: fingerprint_of(&kms, id.as_str()).await?,
+            };
+            rotation
+                .accept(pem, key, Some(&old.fingerprint), log)
+                .await?;
+            rotation.in_kms(&kms, id, old, key_id, key, log).await?
         }
-        KeySetting::Parameter(name) => rotation.in_ssm(name.as_str(), pem, key, log).await?,
+        KeySetting::Parameter(name) => {
+            let name = name.as_str().split(':').next().unwrap_or_default();
+            let request = json!({ "Name": name, "WithDecryption": true });
+            let body = rotation.session.ssm("GetParameter", &request).await?;
+            let old = SecretString::from(text(&body["Parameter"]["Value"])?);
+            // An old key that cannot be read is replaced all the same: it is what makes a rotation urgent.
+            let fingerprint = AppKey::parse(&old).ok().map(|old| old.fingerprint());
+            rotation.accept(pem, key, fingerprint.as_ref(), log).await?;
+            rotation.in_ssm(name, &old, pem, log).await?;
+            Some(fingerprint.unwrap_or_else(|| "its fingerprint is unknown".to_owned()))
+        }
     };
     if let Some(old) = old {
         log.left(format!(
-            "delete the old key ({old}) on the App's settings page, under Private keys"
+            "Delete the old key ({old}) on the App's settings page, under Private keys"
         ));
-        log.left("delete the PEM file of the new key");
     }
+    log.left("Delete the PEM file of the new key");
     Ok(())
 }
 
+/// The KMS key that the function has signed with so far.
+struct OldKey {
+    arn: String,
+    fingerprint: String,
+}
+
 impl Rotation<'_> {
+    /// The key is a new one, and GitHub knows it.
+    async fn accept(
+        &self,
+        pem: &SecretString,
+        key: &AppKey,
+        old: Option<&String>,
+        log: &mut Log,
+    ) -> Result<(), Error> {
+        let fingerprint = key.fingerprint();
+        if old == Some(&fingerprint) {
+            return Err(KeyError::NotReady {
+                detail: format!("the function uses this key already ({fingerprint})"),
+                remedy: "Create a new private key on the App's settings page".to_owned(),
+            }
+            .into());
+        }
+        let key = PrivateKey::parse(pem).map_err(|error| KeyError::NotAKey(error.to_string()))?;
+        self.verify(&app::Signer::PrivateKey(key)).await?;
+        log.done(format!("GitHub accepts the new key ({fingerprint})"))
+    }
+
     async fn verify(&self, signer: &app::Signer) -> Result<(), Error> {
         let verified = app::verify_key(&self.session, &self.config, self.settings, signer).await;
         Ok(verified.map_err(|finding| refused(&finding))?)
@@ -140,25 +183,11 @@ impl Rotation<'_> {
         &self,
         kms: &Session,
         id: &KmsKeyId,
+        old: OldKey,
         key_id: Option<&str>,
         key: &AppKey,
         log: &mut Log,
     ) -> Result<Option<String>, Error> {
-        let old = kms
-            .kms("DescribeKey", &json!({ "KeyId": id.as_str() }))
-            .await?;
-        let old_arn = old["KeyMetadata"]["Arn"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        let old_fingerprint = fingerprint_of(kms, id.as_str()).await?;
-        if old_fingerprint == key.fingerprint() {
-            return Err(KeyError::NotReady {
-                detail: format!("the function uses this key already ({old_fingerprint})"),
-                remedy: "Create a new private key on the App's settings page".to_owned(),
-            }
-            .into());
-        }
         let arn = self.new_kms_key(kms, key_id, key, log).await?;
         let signer = app::Signer::Kms {
             session: Box::new(kms.clone()),
@@ -166,28 +195,31 @@ impl Rotation<'_> {
         };
         self.verify(&signer).await?;
         log.done(format!("KMS signs with the new key, {arn}"))?;
+        let old_arn = old.arn;
         let Some(alias) = alias_of(id.as_str()) else {
-            log.left(format!("in Terraform: signing_key_arns = [\"{arn}\", \"{old_arn}\"]: the function signs with the first one"));
-            log.left("apply, then run `github-token-broker check --mint`");
-            log.left(format!("delete the old key ({old_fingerprint}) on the App's settings page, and schedule the deletion of {old_arn}"));
-            return Ok(None);
+            // IAM takes minutes to propagate the permission, so the old key signs until then.
+            log.left(format!("Set the Terraform input signing_key_arns = [\"{old_arn}\", \"{arn}\"], apply, and wait 5 minutes. The first key signs"));
+            log.left(format!("Set signing_key_arns = [\"{arn}\", \"{old_arn}\"], apply, and run `github-token-broker check --mint`. If it fails, go back to step 1"));
+            log.left(format!("Set signing_key_arns = [\"{arn}\"], and apply"));
+            log.left(format!(
+                "Disable the old KMS key, and later schedule its deletion: {old_arn}"
+            ));
+            return Ok(Some(old.fingerprint));
         };
         if role::can_sign(&self.session, &self.deployed, &arn).await == Some(false) {
+            log.left(format!("Allow kms:Sign on {arn} to the function's role"));
             log.left(format!(
-                "in Terraform: signing_key_arns = [\"{arn}\", \"{old_arn}\"], then apply"
-            ));
-            log.left(format!(
-                "continue: github-token-broker key rotate --key-id {arn} < NEW.pem"
+                "Continue: github-token-broker key rotate --key-id {arn} < NEW.pem"
             ));
             return Err(KeyError::NotReady {
-                detail: format!("the function's role may not sign with {arn} yet; the function still uses the old key"),
+                detail: format!("the function's role is not allowed to sign with {arn} yet, and the function still uses the old key"),
                 remedy: "Do what is left, in this order".to_owned(),
             }
             .into());
         }
         let point_to = |target: &str| json!({ "AliasName": alias, "TargetKeyId": target });
         kms.kms("UpdateAlias", &point_to(&arn)).await?;
-        log.done(format!("{alias} is the new key"))?;
+        log.done(format!("{alias} names the new key"))?;
         if let Err(mint) = self.mint().await {
             return Err(match kms.kms("UpdateAlias", &point_to(&old_arn)).await {
                 Ok(_) => KeyError::RolledBack(Box::new(mint)),
@@ -203,12 +235,9 @@ impl Rotation<'_> {
         }
         log.done("the function minted a token with the new key; the token is revoked")?;
         log.left(format!(
-            "in Terraform: signing_key_arns = [\"{arn}\"], then apply"
+            "Remove kms:Sign on the old KMS key from the function's role, disable the key, and later schedule its deletion: {old_arn}"
         ));
-        log.left(format!(
-            "disable the old KMS key, and schedule its deletion: {old_arn}"
-        ));
-        Ok(Some(old_fingerprint))
+        Ok(Some(old.fingerprint))
     }
 
     /// A KMS key with the new private key. One that holds it already is used as it is: that continues an earlier run.
@@ -239,28 +268,10 @@ impl Rotation<'_> {
     async fn in_ssm(
         &self,
         name: &str,
+        old: &SecretString,
         pem: &SecretString,
-        key: &AppKey,
         log: &mut Log,
-    ) -> Result<Option<String>, Error> {
-        let name = name.split(':').next().unwrap_or(name);
-        let read = self
-            .session
-            .ssm(
-                "GetParameter",
-                &json!({ "Name": name, "WithDecryption": true }),
-            )
-            .await?;
-        let old = SecretString::from(read["Parameter"]["Value"].as_str().unwrap_or_default());
-        // An old key that cannot be read is replaced all the same: it is what makes a rotation urgent.
-        let old_fingerprint = AppKey::parse(&old).ok().map(|old| old.fingerprint());
-        if old_fingerprint.as_ref() == Some(&key.fingerprint()) {
-            return Err(KeyError::NotReady {
-                detail: format!("{name} contains this key already ({})", key.fingerprint()),
-                remedy: "Create a new private key on the App's settings page".to_owned(),
-            }
-            .into());
-        }
+    ) -> Result<(), Error> {
         let mut report = Report::default();
         let key_id = parameters::key_of(&self.session, name, &mut report).await;
         if let Some(skipped) = report
@@ -280,7 +291,7 @@ impl Rotation<'_> {
         self.session.ssm("PutParameter", &put(pem)).await?;
         log.done(format!("{name} contains the new key"))?;
         if let Err(mint) = self.mint().await {
-            return Err(match self.session.ssm("PutParameter", &put(&old)).await {
+            return Err(match self.session.ssm("PutParameter", &put(old)).await {
                 Ok(_) => KeyError::RolledBack(Box::new(mint)),
                 Err(error) => KeyError::RollbackFailed {
                     mint: Box::new(mint),
@@ -291,9 +302,7 @@ impl Rotation<'_> {
             .into());
         }
         log.done("the function minted a token with the new key; the token is revoked")?;
-        Ok(Some(old_fingerprint.unwrap_or_else(|| {
-            "its fingerprint is unknown".to_owned()
-        })))
+        Ok(())
     }
 
     /// One real token, revoked at once.
@@ -321,10 +330,20 @@ impl Rotation<'_> {
 
 async fn fingerprint_of(kms: &Session, id: &str) -> Result<String, Error> {
     let public: Value = kms.kms("GetPublicKey", &json!({ "KeyId": id })).await?;
-    let der = public["PublicKey"]
+    let fingerprint = public["PublicKey"]
         .as_str()
-        .and_then(|text| Base64::decode_vec(text).ok());
-    Ok(key::fingerprint(&der.unwrap_or_default()))
+        .and_then(key::fingerprint_of_base64);
+    Ok(fingerprint.ok_or_else(|| CallError::Malformed {
+        action: "kms:GetPublicKey".to_owned(),
+    })?)
+}
+
+/// A text that AWS always returns.
+fn text(value: &Value) -> Result<String, CallError> {
+    let text = value.as_str().map(str::to_owned);
+    text.ok_or_else(|| CallError::Malformed {
+        action: "the function's key".to_owned(),
+    })
 }
 
 /// `alias/NAME`, from that or from an alias ARN.
