@@ -100,6 +100,9 @@ pub enum Command {
     ///
     /// The exit code is the command's own, or 128+n if signal n ended it. 126: the command is not executable. 127: it
     /// does not exist. 111: there is no token.
+    ///
+    /// With --revoke, the client waits for the command, forwards signals to it, and then revokes the token. If a signal arrives
+    /// before the command starts, the client revokes the token and starts nothing. A second one ends the client at once.
     Exec(Exec),
 
     /// Answer git as a credential helper

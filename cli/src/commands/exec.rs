@@ -4,12 +4,14 @@
 
 use std::{
     env,
+    ffi::{OsStr, OsString},
     io::{self, ErrorKind},
     process::{self, ExitCode},
 };
 
 use secrecy::ExposeSecret as _;
 
+use self::supervise::Supervisor;
 use super::revoke::revoke;
 use crate::{
     arguments::Exec,
@@ -32,49 +34,73 @@ pub(super) fn run(settings: &Settings, arguments: &Exec) -> ExitCode {
     let Some((program, rest)) = arguments.command.split_first() else {
         return ExitCode::from(USAGE);
     };
-    let obtained = if arguments.revoke {
-        tokens::mint(settings)
-    } else {
-        tokens::obtain(settings)
-    };
-    let grant = match obtained {
+    if arguments.revoke {
+        return supervised(settings, arguments, program, rest);
+    }
+    let grant = match tokens::obtain(settings) {
         Ok(grant) => grant,
-        Err(error) => {
-            output::print_diagnostic(&error.line());
-            let is_usage = matches!(error, Error::Usage(_));
-            return ExitCode::from(if is_usage { USAGE } else { NO_TOKEN });
-        }
+        Err(error) => return no_token(&error),
     };
-    let mut command = process::Command::new(program);
-    command.args(rest);
-    set_environment(&mut command, settings, arguments, &grant);
-    let ended = if arguments.revoke {
-        let ended = supervise::run(&mut command);
-        if let Err(error) = revoke(settings, &grant.token) {
-            settings.diagnostics.warn(format_args!(
-                "the token was not revoked and expires at {}: {error}",
-                grant.expires_at
-            ));
-        }
-        ended
-    } else {
-        supervise::become_command(&mut command)
-    };
-    ended.unwrap_or_else(|error| {
-        let program = program.to_string_lossy();
-        output::print_diagnostic(&format!(
-            "github-token-broker: cannot run {program}: {error}"
-        ));
-        ExitCode::from(code_of(&error))
-    })
+    let mut command = command(program, rest, settings, arguments, &grant);
+    supervise::become_command(&mut command).unwrap_or_else(|error| cannot_run(program, &error))
 }
 
-fn code_of(error: &io::Error) -> u8 {
-    if error.kind() == ErrorKind::NotFound {
+/// Mints a token for this command only, runs the command, and revokes the token.
+fn supervised(
+    settings: &Settings,
+    arguments: &Exec,
+    program: &OsStr,
+    rest: &[OsString],
+) -> ExitCode {
+    // From here on, no signal ends this process before it has revoked the token that the function returned.
+    let supervisor = match Supervisor::start() {
+        Ok(supervisor) => supervisor,
+        Err(error) => return cannot_run(program, &error),
+    };
+    let grant = match tokens::mint(settings) {
+        Ok(grant) => grant,
+        Err(error) => return no_token(&error),
+    };
+    let mut command = command(program, rest, settings, arguments, &grant);
+    let ended = supervisor.run(&mut command);
+    if let Err(error) = revoke(settings, &grant.token) {
+        settings.diagnostics.warn(format_args!(
+            "the token was not revoked and expires at {}: {error}",
+            grant.expires_at
+        ));
+    }
+    ended.unwrap_or_else(|error| cannot_run(program, &error))
+}
+
+fn no_token(error: &Error) -> ExitCode {
+    output::print_diagnostic(&error.line());
+    let is_usage = matches!(error, Error::Usage(_));
+    ExitCode::from(if is_usage { USAGE } else { NO_TOKEN })
+}
+
+fn cannot_run(program: &OsStr, error: &io::Error) -> ExitCode {
+    let program = program.to_string_lossy();
+    output::print_diagnostic(&format!(
+        "github-token-broker: cannot run {program}: {error}"
+    ));
+    ExitCode::from(if error.kind() == ErrorKind::NotFound {
         NOT_FOUND
     } else {
         NOT_EXECUTABLE
-    }
+    })
+}
+
+fn command(
+    program: &OsStr,
+    rest: &[OsString],
+    settings: &Settings,
+    arguments: &Exec,
+    grant: &Grant,
+) -> process::Command {
+    let mut command = process::Command::new(program);
+    command.args(rest);
+    set_environment(&mut command, settings, arguments, grant);
+    command
 }
 
 fn set_environment(
@@ -113,17 +139,23 @@ fn set_environment(
 #[cfg(unix)]
 mod supervise {
     use std::{
-        io,
+        fs, io,
         os::unix::process::{CommandExt as _, ExitStatusExt as _},
         process::{Command, ExitCode, ExitStatus},
+        sync::{Arc, atomic::AtomicBool},
         thread,
     };
 
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
     use signal_hook::{
+        SigId,
         consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+        flag,
         iterator::{SignalsInfo, exfiltrator::WithOrigin},
-        low_level::siginfo::{Cause, Origin},
+        low_level::{
+            siginfo::{Cause, Origin},
+            unregister,
+        },
     };
 
     const FORWARDED: [i32; 6] = [SIGTERM, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGHUP];
@@ -133,33 +165,81 @@ mod supervise {
         Err(command.exec())
     }
 
-    /// Starts the command and waits for its end.
-    pub(super) fn run(command: &mut Command) -> io::Result<ExitCode> {
-        // The command starts before the handlers are set: it inherits what is ignored, as under `nohup`.
-        let mut child = command.spawn()?;
-        let mut signals = SignalsInfo::<WithOrigin>::new(FORWARDED)?;
-        let handle = signals.handle();
-        let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
-            return child.wait().map(exit_code);
-        };
-        let forwarder = thread::spawn(move || {
-            for origin in &mut signals {
-                if is_forwarded(&origin)
-                    && let Some(signal) = Signal::from_named_raw(origin.signal)
-                {
-                    // It fails only if the command has ended.
-                    let _ = kill_process(pid, signal);
-                }
+    /// The parent of the command, while it mints and while the command runs.
+    pub(super) struct Supervisor {
+        signals: SignalsInfo<WithOrigin>,
+        before_start: Vec<SigId>,
+    }
+
+    impl Supervisor {
+        /// Handles signals from now on. Before the command starts, a second signal ends this process at once, for a user
+        /// who does not want to wait for the function.
+        pub(super) fn start() -> io::Result<Self> {
+            let ignored = ignored_signals();
+            let handled = || FORWARDED.into_iter().filter(|signal| !ignored(*signal));
+            let is_interrupted = Arc::new(AtomicBool::new(false));
+            let mut before_start = Vec::new();
+            for signal in handled() {
+                // In this order: the first signal finds the flag unset, and sets it.
+                let exit = flag::register_conditional_shutdown(
+                    signal,
+                    128 + signal,
+                    Arc::clone(&is_interrupted),
+                )?;
+                let interrupt = flag::register(signal, Arc::clone(&is_interrupted))?;
+                before_start.extend([exit, interrupt]);
             }
-        });
-        // The process ID stays the command's until it is collected below: no signal can reach another process.
-        while let Err(rustix::io::Errno::INTR) = waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        ) {}
-        handle.close();
-        let _ = forwarder.join();
-        child.wait().map(exit_code)
+            Ok(Self {
+                signals: SignalsInfo::new(handled())?,
+                before_start,
+            })
+        }
+
+        /// Starts the command and waits for its end. It does not start after a signal.
+        pub(super) fn run(mut self, command: &mut Command) -> io::Result<ExitCode> {
+            for action in self.before_start {
+                unregister(action);
+            }
+            if let Some(origin) = self.signals.pending().next() {
+                return Ok(signal_code(origin.signal));
+            }
+            let mut child = command.spawn()?;
+            let handle = self.signals.handle();
+            let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
+                return child.wait().map(exit_code);
+            };
+            let forwarder = thread::spawn(move || {
+                for origin in &mut self.signals {
+                    if is_forwarded(&origin)
+                        && let Some(signal) = Signal::from_named_raw(origin.signal)
+                    {
+                        // It fails only if the command has ended.
+                        let _ = kill_process(pid, signal);
+                    }
+                }
+            });
+            // The process ID stays the command's until it is collected below: no signal can reach another process.
+            while let Err(rustix::io::Errno::INTR) = waitid(
+                WaitId::Pid(pid),
+                WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+            ) {}
+            handle.close();
+            let _ = forwarder.join();
+            child.wait().map(exit_code)
+        }
+    }
+
+    /// Which signals this process ignores, as under `nohup`. A handler would take that from the command, which inherits it.
+    ///
+    /// Only Linux reports it in a file. Everywhere else, the question needs `unsafe` code: there, the command gets the defaults.
+    fn ignored_signals() -> impl Fn(i32) -> bool {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .unwrap_or_default();
+        move |signal| mask & (1 << (signal - 1)) != 0
     }
 
     /// The terminal sends its own signals to the command as well. A second interrupt would make Terraform exit at once.
@@ -169,10 +249,15 @@ mod supervise {
     }
 
     fn exit_code(status: ExitStatus) -> ExitCode {
-        let code = status
-            .code()
-            .or_else(|| status.signal().map(|signal| 128 + signal));
-        ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+        if let Some(signal) = status.signal() {
+            return signal_code(signal);
+        }
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        ExitCode::from(code.unwrap_or(1))
+    }
+
+    fn signal_code(signal: i32) -> ExitCode {
+        ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
     }
 }
 
@@ -185,11 +270,19 @@ mod supervise {
     };
 
     pub(super) fn become_command(command: &mut Command) -> io::Result<ExitCode> {
-        run(command)
+        Supervisor::start()?.run(command)
     }
 
-    pub(super) fn run(command: &mut Command) -> io::Result<ExitCode> {
-        let code = command.status()?.code().unwrap_or(1);
-        Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)))
+    pub(super) struct Supervisor;
+
+    impl Supervisor {
+        pub(super) fn start() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(super) fn run(self, command: &mut Command) -> io::Result<ExitCode> {
+            let code = command.status()?.code().unwrap_or(1);
+            Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)))
+        }
     }
 }
