@@ -54,6 +54,16 @@ pub enum AwsError {
         /// What is configured.
         region: String,
     },
+    /// The certificate authorities for AWS cannot be loaded.
+    #[error(
+        "cannot use the certificates in {path}: {source}. Check AWS_CA_BUNDLE, and `ca_bundle` in the AWS configuration"
+    )]
+    CaBundle {
+        /// The configured file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// STS refuses the role.
     #[error(
         "AWS STS does not allow this identity to assume {role}: {code}. Check the role's trust policy"

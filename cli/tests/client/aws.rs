@@ -430,6 +430,69 @@ fn a_private_authority_is_trusted_by_ssl_cert_file_only() {
 }
 
 #[test]
+fn aws_ca_bundle_replaces_the_authorities_for_aws() {
+    let world = World::with(sandbox::Scenario::tls);
+    let bundle = world.sandbox().ca_bundle().unwrap();
+    let client = || world.client(&["token", "--no-cache"]);
+    client().env("AWS_CA_BUNDLE", &bundle).stdout();
+    // It comes before SSL_CERT_FILE. What is not a certificate is skipped.
+    let mut text = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
+    text.extend(fs::read(&bundle).unwrap());
+    let padded = world.home.path().join("padded.pem");
+    fs::write(&padded, text).unwrap();
+    client()
+        .env("AWS_CA_BUNDLE", &padded)
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .stdout();
+    // The AWS configuration has the same setting. The variable comes first.
+    let config = world.home.path().join("config");
+    let text = format!("[default]\nca_bundle = {}\n", bundle.display());
+    fs::write(&config, text).unwrap();
+    client().env("AWS_CONFIG_FILE", &config).stdout();
+    let stderr = client()
+        .env("AWS_CONFIG_FILE", &config)
+        .env("AWS_CA_BUNDLE", "/nonexistent")
+        .fails(1);
+    assert!(
+        stderr.contains("/nonexistent: No such file") && stderr.contains("AWS_CA_BUNDLE"),
+        "{stderr}"
+    );
+    // An empty variable counts as unset, and so does an empty file count as an error.
+    client()
+        .env("AWS_CA_BUNDLE", "")
+        .env("SSL_CERT_FILE", &bundle)
+        .stdout();
+    let stderr = client().env("AWS_CA_BUNDLE", "/dev/null").fails(1);
+    assert!(stderr.contains("has no PEM certificate"), "{stderr}");
+}
+
+#[test]
+fn the_sdks_own_calls_trust_aws_ca_bundle() {
+    let world = World::with(sandbox::Scenario::tls);
+    let bundle = world.sandbox().ca_bundle().unwrap();
+    let assume = |bundle: &std::path::Path| {
+        world
+            .client(&["token", "--no-cache", "--role-arn", ROLE])
+            .env("AWS_CA_BUNDLE", bundle)
+            .run()
+            .stderr
+    };
+    let untrusted = world.home.path().join("other.pem");
+    let other = World::with(sandbox::Scenario::tls);
+    fs::copy(other.sandbox().ca_bundle().unwrap(), &untrusted).unwrap();
+    assert!(
+        assume(&untrusted).contains("certificate"),
+        "{}",
+        assume(&untrusted)
+    );
+    assert!(
+        !assume(&bundle).contains("certificate"),
+        "{}",
+        assume(&bundle)
+    );
+}
+
+#[test]
 fn redirects_are_not_followed() {
     let elsewhere = Server::start(|_| Response::new(200, good()));
     let url = elsewhere.url();

@@ -235,7 +235,8 @@ An empty variable counts as unset. A duration is a number with a unit: `30s`, `9
 Credentials, region and endpoints come from the standard chain of the AWS SDKs:
 [environment, profiles, IAM Identity Center, web identity, container and instance](https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html).
 `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_LAMBDA`, `_KMS`, `_SSM` and `_STS` work as in every AWS SDK. `HTTPS_PROXY`, `NO_PROXY` and
-`SSL_CERT_FILE` work as in curl; without `SSL_CERT_FILE`, the client trusts the system's certificate authorities.
+`SSL_CERT_FILE` work as in curl; without `SSL_CERT_FILE`, the client trusts the system's certificate authorities. For AWS alone,
+`AWS_CA_BUNDLE` or the profile's `ca_bundle` replaces them.
 
 If `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN` are set, as in a GitHub Actions job with `id-token: write`,
 `--role-arn` uses the job's OIDC token with the audience `sts.amazonaws.com`.
