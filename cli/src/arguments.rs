@@ -13,9 +13,7 @@ use clap_complete::Shell;
 #[command(
     name = "github-token-broker",
     version,
-    disable_help_subcommand = true,
     subcommand_required = true,
-    arg_required_else_help = true,
     max_term_width = 100
 )]
 pub struct Arguments {
@@ -135,11 +133,7 @@ pub enum Command {
     Check(Check),
 
     /// Manage the App's private key
-    #[command(
-        subcommand,
-        arg_required_else_help = true,
-        disable_help_subcommand = true
-    )]
+    #[command(subcommand, disable_help_subcommand = true)]
     Key(Key),
 
     /// Print the version

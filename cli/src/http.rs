@@ -103,9 +103,9 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the request can be sent again without a second effect.
+    /// Whether nothing was sent, so that another attempt has no second effect.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::NotConnected { .. } | Self::InvalidUrl { .. })
+        matches!(self, Self::NotConnected { .. })
     }
 }
 
@@ -259,5 +259,33 @@ fn remedy(why: &str) -> &'static str {
          (for AWS alone: AWS_CA_BUNDLE)"
     } else {
         "Check the network, the endpoint, and the proxy variables HTTPS_PROXY and NO_PROXY"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn connect_timeout_is_reported_as_such() {
+        // A listener whose queue is full: the kernel drops further attempts to connect.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let full =
+            |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok();
+        let _queue: Vec<_> = std::iter::repeat(()).map_while(full).collect();
+        let request = Request::get(format!("http://{address}/")).body(Vec::new());
+        let client = HttpClient::new(Duration::from_secs(905));
+        let error = client.send(request.unwrap()).await.map(|_| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "no connection to {address}: no answer within 10 s. Check the network, the endpoint, and the proxy variables \
+                 HTTPS_PROXY and NO_PROXY"
+            )
+        );
+        assert!(error.is_unsent());
     }
 }

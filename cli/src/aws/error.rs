@@ -37,6 +37,11 @@ pub enum AwsError {
         /// The SDK's reason.
         why: String,
     },
+    /// A copied line break, for example.
+    #[error(
+        "the AWS access key ID or session token contains a control character. Copy it again, without line breaks"
+    )]
+    ControlCharacterInCredentials,
     /// The source of credentials failed.
     #[error("the AWS credentials cannot be loaded: {why}. Sign in again, and check the network")]
     CredentialsFailed {

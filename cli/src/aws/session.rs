@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use ::http::HeaderValue;
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
     sts::AssumeRoleProvider, timeout::TimeoutConfig,
@@ -73,6 +74,7 @@ impl Session {
         }
         let region = region
             .or_else(|| sdk.region().map(ToString::to_string))
+            .filter(|region| !region.is_empty())
             .ok_or(AwsError::NoRegion)?;
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if !region.chars().all(allowed) {
@@ -185,6 +187,18 @@ async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials
     };
     let loaded = base.provide_credentials().await;
     let credentials = loaded.map_err(|error| AwsError::from_credentials(&error, profile))?;
+    // Both become headers. The library that signs panics if one cannot.
+    let in_headers = [
+        Some(credentials.access_key_id()),
+        credentials.session_token(),
+    ];
+    if in_headers
+        .into_iter()
+        .flatten()
+        .any(|text| HeaderValue::from_str(text).is_err())
+    {
+        return Err(AwsError::ControlCharacterInCredentials);
+    }
     let Some(role) = &settings.role_arn else {
         return Ok(credentials);
     };

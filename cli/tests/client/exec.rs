@@ -306,10 +306,18 @@ fn a_second_signal_during_the_mint_exits_at_once() {
 }
 
 #[test]
-fn terminal_interrupt_reaches_the_command_once() {
+fn terminal_signal_reaches_the_command_once() {
+    for (signal, character) in [("INT", b"\x03"), ("QUIT", b"\x1c")] {
+        assert_reaches_the_command_once(signal, character);
+    }
+}
+
+fn assert_reaches_the_command_once(signal: &str, character: &[u8]) {
     let world = World::new();
-    // `script` gives the client a terminal; the interrupt character goes to its whole foreground group.
-    let trap = "n=0; trap 'n=$((n+1)); echo interrupt $n' INT; echo ready; i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 0.05; done; exit $n";
+    // `script` gives the client a terminal; the character becomes a signal to its whole foreground group.
+    let trap = format!(
+        "n=0; trap 'n=$((n+1)); echo signal $n' {signal}; echo ready; i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 0.05; done; exit $n"
+    );
     let command = format!(
         "exec {} exec --revoke -- sh -c \"$TRAP\"",
         crate::support::BINARY
@@ -327,14 +335,14 @@ fn terminal_interrupt_reaches_the_command_once() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap().trim(), "ready");
     let mut terminal = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut terminal, b"\x03").unwrap();
+    std::io::Write::write_all(&mut terminal, character).unwrap();
     let output: Vec<String> = lines.map(|line| line.unwrap()).collect();
     assert!(
-        output.iter().any(|line| line.contains("interrupt 1")),
+        output.iter().any(|line| line.contains("signal 1")),
         "{output:?}"
     );
     assert!(
-        !output.iter().any(|line| line.contains("interrupt 2")),
+        !output.iter().any(|line| line.contains("signal 2")),
         "{output:?}"
     );
     assert_eq!(child.wait().unwrap().code(), Some(1));

@@ -18,6 +18,19 @@ fn commands_print_what_the_table_shows() {
 }
 
 #[test]
+fn a_missing_command_shows_the_help() {
+    // Variables of the client are not arguments.
+    for args in [&[][..], &["key"]] {
+        let stderr = Client::new(args)
+            .env("GITHUB_TOKEN_BROKER_FUNCTION", "f")
+            .fails(2);
+        assert!(stderr.contains("Commands:\n"), "{stderr}");
+    }
+    let help = Client::new(&["help", "exec"]).stdout();
+    assert_eq!(help, Client::new(&["exec", "--help"]).stdout());
+}
+
+#[test]
 fn man_page_names_every_command_and_option() {
     let page = Client::new(&["man"]).stdout();
     let plain = page.replace('\\', "");
