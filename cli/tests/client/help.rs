@@ -260,6 +260,11 @@ A token stays in `$XDG_RUNTIME_DIR/github-token-broker`, or in the platform's ca
 on macOS, `%LOCALAPPDATA%` on Windows. Only your user can read it. If another user owns the folder or a file in it, if another user
 can access it, or if it is a symbolic link, the client stops and names it. `--no-cache` still works.
 
+> [!WARNING]
+> On Windows, the client rejects symbolic links, but it does not check owners and access control lists. The folder inherits the
+> list of your profile, which by default admits only you, `SYSTEM` and administrators. If you have changed that list, use
+> `--no-cache`.
+
 The entry depends on the function, the region, the endpoints, `--role-arn`, the profile and the access key ID.
 
 > [!NOTE]
