@@ -515,17 +515,10 @@ fn expired_sso_session_names_the_login() {
     };
     // Never logged in.
     login(client(&server, &["token", "--profile", "s"]));
-    // Logged in some time ago. The file's name is the SHA-1 of the session's name.
-    let name = Client::program("sh")
-        .args(&["-c", "printf %s my-sso | sha1sum | cut -d' ' -f1"])
-        .stdout();
+    // Logged in some time ago. The file's name is the SHA-1 of `my-sso`.
+    let cached = ".aws/sso/cache/0ad374308c5a4e22f723adf10145eafad7c4031c.json";
     let token = r#"{"accessToken":"x","expiresAt":"2024-01-01T00:00:00Z","region":"us-east-1","startUrl":"https://d-123.awsapps.com/start"}"#;
-    fs::write(
-        home.path()
-            .join(format!(".aws/sso/cache/{}.json", name.trim())),
-        token,
-    )
-    .unwrap();
+    fs::write(home.path().join(cached), token).unwrap();
     login(client(&server, &["token", "--profile", "s"]));
 }
 

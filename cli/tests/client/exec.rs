@@ -81,6 +81,7 @@ fn named_variables_replace_the_token_variables() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // It reads /proc.
 fn token_is_in_no_argument_list_and_no_git_value() {
     let world = World::new();
     let env = environment(world.client(&["exec", "--", "env"]));
@@ -306,12 +307,14 @@ fn a_second_signal_during_the_mint_exits_at_once() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // `script` has other options on other systems.
 fn terminal_signal_reaches_the_command_once() {
     for (signal, character) in [("INT", b"\x03"), ("QUIT", b"\x1c")] {
         assert_reaches_the_command_once(signal, character);
     }
 }
 
+#[cfg(target_os = "linux")]
 fn assert_reaches_the_command_once(signal: &str, character: &[u8]) {
     let world = World::new();
     // `script` gives the client a terminal; the character becomes a signal to its whole foreground group.
@@ -350,6 +353,7 @@ fn assert_reaches_the_command_once(signal: &str, character: &[u8]) {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // It reads /proc.
 fn dispositions_and_descriptors_are_inherited() {
     let world = World::new();
     world.client(&["token"]).stdout();

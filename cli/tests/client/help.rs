@@ -1,6 +1,6 @@
 //! The table of commands and outputs, the reference page, the man page and the completions.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
 use clap::{Arg, Command, CommandFactory as _};
 use github_token_broker::arguments::Arguments;
@@ -90,6 +90,33 @@ fn reference_page_is_current() {
         written, page,
         "run `UPDATE=1 cargo test -p github-token-broker reference_page`"
     );
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let manifest: Vec<_> = manifest
+        .split("\n[")
+        .filter(|section| {
+            section.starts_with("dependencies]") || section.starts_with("target.'cfg(unix)'.dep")
+        })
+        .flat_map(|section| section.lines().filter_map(|line| line.split_once(" = ")))
+        .map(|(name, _)| name)
+        .filter(|name| *name != "broker")
+        .collect();
+    let page = fs::read_to_string(root.join("../CONTRIBUTING.md")).unwrap();
+    let (_, section) = page
+        .split_once("\n### Dependencies of the client\n")
+        .unwrap();
+    let (section, _) = section.split_once("\n#").unwrap();
+    let on_page: BTreeSet<_> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" | "))
+        .flat_map(|(crates, _)| crates.trim_end_matches('`').split("`, `"))
+        .collect();
+    assert!(manifest.len() > 20, "{manifest:?}");
+    assert_eq!(on_page, manifest.into_iter().collect());
 }
 
 fn built() -> Command {

@@ -105,7 +105,7 @@ impl World {
 
     /// Where the cache is.
     pub(crate) fn cache(&self) -> PathBuf {
-        self.home.path().join(".cache").join("github-token-broker")
+        cache_below(self.home.path())
     }
 
     /// The only entry in the cache.
@@ -135,6 +135,16 @@ impl Drop for World {
         let _context = self.runtime.enter();
         drop(self.running.take());
     }
+}
+
+/// Where the cache of a user is.
+pub(crate) fn cache_below(home: &Path) -> PathBuf {
+    let parent = if cfg!(target_os = "macos") {
+        "Library/Caches"
+    } else {
+        ".cache"
+    };
+    home.join(parent).join("github-token-broker")
 }
 
 /// The files in a folder, sorted.

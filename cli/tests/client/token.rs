@@ -117,6 +117,7 @@ fn token_is_in_no_file_except_the_cache() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // `script` has other options on other systems.
 fn waiting_is_reported_on_a_terminal_only() {
     let world = World::new();
     let (answer, answered) = mpsc::channel();
