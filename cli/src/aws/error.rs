@@ -20,7 +20,7 @@ pub enum AwsError {
         "no AWS credentials found. Sign in (`aws sso login`, `aws configure`), or choose a profile with --profile or AWS_PROFILE"
     )]
     NoCredentials,
-    /// IAM Identity Center wants a new login.
+    /// IAM Identity Center requires a new login.
     #[error("the AWS SSO session has expired. Run `aws sso login{}`", profile_flag(.profile.as_deref()))]
     SsoExpired {
         /// The requested profile.
@@ -98,7 +98,7 @@ pub enum AwsError {
         /// Why.
         why: String,
     },
-    /// The caller may not invoke the function.
+    /// The identity is not allowed to invoke the function.
     #[error(
         "AWS denied lambda:InvokeFunction on {function} in {region}. Allow it in your identity's policy or in the function's \
          resource policy (Terraform input `invoker_role_arns`), and check that you use the right account"
