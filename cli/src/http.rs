@@ -71,7 +71,7 @@ pub enum HttpError {
         why: String,
     },
     /// The request was sent, and the response did not arrive in time.
-    #[error("no response from {host} within {} s", .after.as_secs())]
+    #[error("no response from {host} within {} s. Retry; if it persists, check the network and the proxy", .after.as_secs())]
     TimedOut {
         /// Host and port.
         host: String,
@@ -79,7 +79,10 @@ pub enum HttpError {
         after: Duration,
     },
     /// The connection broke after the request was sent.
-    #[error("the connection to {host} broke before the response was complete: {why}")]
+    #[error(
+        "the connection to {host} broke before the response was complete: {why}. Retry; if it persists, check the network and \
+         the proxy"
+    )]
     Interrupted {
         /// Host and port.
         host: String,
@@ -87,7 +90,10 @@ pub enum HttpError {
         why: String,
     },
     /// The response is longer than anything that is expected.
-    #[error("the response from {host} is longer than {} MiB", BODY_LIMIT / 1024 / 1024)]
+    #[error(
+        "the response from {host} is longer than {} MiB. Check the endpoint and the proxy",
+        BODY_LIMIT / 1024 / 1024
+    )]
     TooLong {
         /// Host and port.
         host: String,

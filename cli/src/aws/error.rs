@@ -2,6 +2,8 @@
 //!
 //! AWS's own error messages are classified here and dropped: `--verbose` shows their code, never their text.
 
+use std::time::Duration;
+
 use aws_credential_types::provider::error::CredentialsError;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -173,9 +175,15 @@ pub enum AwsError {
     Http(#[from] HttpError),
     /// No response to an `Invoke` within `--timeout`.
     #[error(
-        "{0}. The function might still be running: the token that it mints expires within an hour. Raise --timeout if that is too short"
+        "no response from {host} within {} s. The function might still be running: the token that it mints expires within an \
+         hour. Raise --timeout if that is too short", .after.as_secs()
     )]
-    InvokeTimedOut(HttpError),
+    InvokeTimedOut {
+        /// Host and port.
+        host: String,
+        /// How long the client waited.
+        after: Duration,
+    },
 }
 
 impl AwsError {
