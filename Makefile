@@ -203,12 +203,12 @@ release-publish: release-check release-collect ## (workflow) Verify the files in
 
 # Two builds of the same sources. The second one has its own source folder, target folder, cargo home and tools folder.
 .PHONY: test-reproducible
-test-reproducible: ## Build twice in two folders, and compare the bytes (this machine's architecture, or ARCH)
-	here=$(abspath $(TARGET_DIR))/reproducible; rm -rf "$$here"; $(MAKE) package ARCH=$(ARCH) DIST="$$here"; \
+test-reproducible: ## Build all packages twice, in two folders, and compare the bytes (this machine's architecture, or ARCH)
+	here=$(abspath $(TARGET_DIR))/reproducible; rm -rf "$$here"; $(MAKE) package package-client ARCH=$(ARCH) DIST="$$here"; \
 	there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/home" "$$there/a-longer-name" "$$there/tools"; \
 	ln -s $(CARGO_HOME)/* "$$there/home"; cp -a $(TOOLS)/bin $(TOOLS)/installed "$$there/tools"; \
 	git ls-files -z --cached --others --exclude-standard | tar --null -T - -c | tar -C "$$there/a-longer-name" -x; \
-	CARGO_HOME="$$there/home" $(MAKE) -C "$$there/a-longer-name" package ARCH=$(ARCH) DIST="$$there/dist" \
+	CARGO_HOME="$$there/home" $(MAKE) -C "$$there/a-longer-name" package package-client ARCH=$(ARCH) DIST="$$there/dist" \
 		CARGO_TARGET_DIR="$$there/objects" TOOLS="$$there/tools" VENV=$(VENV); \
 	diff -r "$$here" "$$there/dist"; cat "$$here/checksums.txt"; echo "The same bytes from $(CURDIR) and $$there/a-longer-name"; \
 	echo "1 passed, 0 failed"

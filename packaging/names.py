@@ -1,6 +1,6 @@
 """Inside a network namespace of its own: serves DNS and HTTP on loopback, and runs the client in an empty root folder.
 
-Input: the root folder, with /client. Output: `request to NAME` for each name that the client resolves.
+Input: the root folder, and the command in it that starts the client. Output: `request to NAME` for each name that the client resolves.
 """
 
 import os
@@ -49,7 +49,8 @@ def main():
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{name}:{PORT}",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        done = subprocess.run(["/client", "token", "--no-cache"], env=variables, preexec_fn=lambda: os.chroot(sys.argv[1]), cwd="/", capture_output=True, text=True, timeout=50)
+        command = [*sys.argv[2:], "token", "--no-cache"]
+        done = subprocess.run(command, env=variables, preexec_fn=lambda: os.chroot(sys.argv[1]), cwd="/", capture_output=True, text=True, timeout=50)
         print(done.stderr.strip(), flush=True)
 
 

@@ -23,6 +23,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from assets import FUNCTION, client_files, function_files
+from client import runnable
 from package import CPU, check_contains_no_local_path, check_runs_on_lambda, embedded_crates
 
 VERSION = tomllib.loads(pathlib.Path("Cargo.toml").read_text())["workspace"]["package"]["version"]
@@ -87,7 +88,7 @@ def check_client(folder, target):
         list_files = ["dpkg-deb", "--fsys-tarfile", package] if package.suffix == ".deb" else ["rpm2cpio", package]
         check_package(package, list_files, files)
     check_files(target, [archive, bom, *filter(pathlib.Path.exists, packages)], bom.read_text(), files["NOTICES.txt"].decode(), program.read_bytes(), {"openssl-sys", "native-tls", "ring"})
-    version = subprocess.run([program, "version"], capture_output=True, text=True).stdout
+    version = subprocess.run([*runnable(program, target), "version"], capture_output=True, text=True).stdout
     check(VERSION in version, f"{target}: `version` prints {version.strip()!r}")
     check_names_without_libraries(program, target)
 
@@ -114,11 +115,12 @@ def check_names_without_libraries(program, target):
         root = pathlib.Path(folder)
         for name in ("etc", "tmp", "dev"):
             (root / name).mkdir()
-        shutil.copy(program, root / "client")
+        # An emulator is static too: it also runs in the empty folder.
+        inside = [f"/{pathlib.Path(shutil.copy(file, root)).name}" for file in runnable(program, target)]
         (root / "etc" / "hosts").write_text("127.0.0.1 in-hosts.test\n")
         (root / "etc" / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         script = pathlib.Path(__file__).with_name("names.py").absolute()
-        command = ["unshare", "--net", "--mount", sys.executable, str(script), str(root)]
+        command = ["unshare", "--net", "--mount", sys.executable, str(script), str(root), *inside]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
         for name in ("in-hosts.test", "in-dns.test"):
             check(f"request to {name}" in done.stdout, f"{target}: without shared libraries, the client resolves {name}")

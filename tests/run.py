@@ -68,7 +68,9 @@ RELEASE = [
     Suite("packages of the client", ["make", "test-package-client"], lane=2),
 ]
 if platform.machine() == "x86_64":
+    CLIENT = ["make", "test-package-client", "TARGET=aarch64-unknown-linux-gnu"]
     RELEASE.append(Suite("arm64: cross build, under qemu", ["make", "test-package", "ARCH=arm64"], ("aarch64-linux-gnu-gcc",), CROSS_TOOLS))
+    RELEASE.append(Suite("arm64: the client, under qemu", CLIENT, ("aarch64-linux-gnu-gcc",), CROSS_TOOLS))
 
 COUNTS = [
     re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed"),

@@ -159,6 +159,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn both_parts_of_a_repository_are_checked() {
+        let parse = |owner, name| Repository::parse(owner, name).map(|found| found.to_string());
+        assert_eq!(
+            parse("octo-org", "a.b_c"),
+            Some("octo-org/a.b_c".to_owned())
+        );
+        for part in ["", ".", "..", "a/b", "a b", "a%2e"] {
+            assert_eq!(parse(part, "octo-repo"), None, "{part}");
+            assert_eq!(parse("octo-org", part), None, "{part}");
+        }
+    }
+
+    #[test]
     fn repeated_permission_name_is_rejected() {
         let twice =
             serde_json::from_str::<Permissions>(r#"{"contents":"read","contents":"write"}"#);

@@ -14,9 +14,7 @@ use clap_complete::Shell;
 #[command(
     name = "github-token-broker",
     version,
-    disable_help_subcommand = true,
     subcommand_required = true,
-    arg_required_else_help = true,
     max_term_width = 100
 )]
 pub struct Arguments {
@@ -101,6 +99,9 @@ pub enum Command {
     ///
     /// The exit code is the command's own, or 128+n if signal n ended it. 126: the command is not executable. 127: it
     /// does not exist. 111: there is no token.
+    ///
+    /// With --revoke, the client waits for the command, forwards signals to it, and then revokes the token. If a signal arrives
+    /// before the command starts, the client revokes the token and starts nothing. A second one ends the client at once.
     Exec(Exec),
 
     /// Answer git as a credential helper
@@ -134,11 +135,7 @@ pub enum Command {
     Check(Check),
 
     /// Manage the App's private key
-    #[command(
-        subcommand,
-        arg_required_else_help = true,
-        disable_help_subcommand = true
-    )]
+    #[command(subcommand, disable_help_subcommand = true)]
     Key(Key),
 
     /// Print the version

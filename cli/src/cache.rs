@@ -76,7 +76,7 @@ pub struct Lock {
 }
 
 impl Entry {
-    /// The entry that the settings select. `None` if the user does not want a cache, or if none can be had: no home folder,
+    /// The entry that the settings select. `None` with `--no-cache`, or if there can be no cache: no home folder,
     /// or a read-only file system.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Entry {
         Ok(grant)
     }
 
-    /// Waits for the right to replace the entry, for as long as an invocation may take. `None` if that was not long enough:
+    /// Waits for the right to replace the entry, up to the timeout of an invocation. `None` if that was not long enough:
     /// another process must then be stuck.
     ///
     /// # Errors

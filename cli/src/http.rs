@@ -1,16 +1,21 @@
 //! The one HTTP client, for AWS and for GitHub. It is the client of the AWS SDK: `aws-config` brings it anyway.
 //!
 //! Input: a request. Output: status, headers and the whole body, or an [`HttpError`] that says whether the request was sent.
-//! Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), authorities from the system or from `SSL_CERT_FILE`.
-//! Redirects are not followed.
+//! Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), authorities from the system or from `SSL_CERT_FILE`; for AWS
+//! also from [`Authorities`]. Redirects are not followed.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    fs, io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::{
     Connector,
     proxy::ProxyConfig,
-    tls::{Provider, rustls_provider::CryptoMode},
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
     http::{
@@ -21,8 +26,13 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
+use base64ct::{Base64, Encoding as _};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
@@ -61,7 +71,7 @@ pub enum HttpError {
         why: String,
     },
     /// The request was sent, and the response did not arrive in time.
-    #[error("no response from {host} within {} s", .after.as_secs())]
+    #[error("no response from {host} within {} s. Retry; if it persists, check the network and the proxy", .after.as_secs())]
     TimedOut {
         /// Host and port.
         host: String,
@@ -69,7 +79,10 @@ pub enum HttpError {
         after: Duration,
     },
     /// The connection broke after the request was sent.
-    #[error("the connection to {host} broke before the response was complete: {why}")]
+    #[error(
+        "the connection to {host} broke before the response was complete: {why}. Retry; if it persists, check the network and \
+         the proxy"
+    )]
     Interrupted {
         /// Host and port.
         host: String,
@@ -77,7 +90,10 @@ pub enum HttpError {
         why: String,
     },
     /// The response is longer than anything that is expected.
-    #[error("the response from {host} is longer than {} MiB", BODY_LIMIT / 1024 / 1024)]
+    #[error(
+        "the response from {host} is longer than {} MiB. Check the endpoint and the proxy",
+        BODY_LIMIT / 1024 / 1024
+    )]
     TooLong {
         /// Host and port.
         host: String,
@@ -93,21 +109,26 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the request can be sent again without a second effect.
+    /// Whether nothing was sent, so that another attempt has no second effect.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::NotConnected { .. } | Self::InvalidUrl { .. })
+        matches!(self, Self::NotConnected { .. })
     }
 }
 
 impl HttpClient {
     /// A client that waits this long for a response.
     pub fn new(timeout: Duration) -> Self {
+        Self::with_authorities(timeout, &Authorities::default())
+    }
+
+    /// The same, with certificate authorities of its own.
+    pub fn with_authorities(timeout: Duration, authorities: &Authorities) -> Self {
         // The deadline of `send` covers the body too; the connector's own read timeout ends at the headers.
         let settings = HttpConnectorSettings::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
         Self {
-            connector: connector(&settings),
+            connector: connector(&settings, authorities),
             timeout,
         }
     }
@@ -161,17 +182,50 @@ impl HttpClient {
     }
 }
 
-/// The same client for the AWS SDK's own calls: SSO, STS, IMDS, ECS. The SDK sets the timeouts.
-pub fn sdk_client() -> SharedHttpClient {
-    http_client_fn(|settings, _| SharedHttpConnector::new(connector(settings)))
+/// The certificate authorities that a connection trusts: the system's, until a file replaces them. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Authorities(Arc<OnceLock<TrustStore>>);
+
+impl Authorities {
+    /// Replaces the system's authorities. A certificate that cannot be used as an authority is skipped, as in curl.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no certificate of an authority.
+    pub fn replace(&self, path: &str) -> io::Result<()> {
+        let pem = fs::read(path)?;
+        let (mut store, mut accepted) = (TrustStore::empty(), RootCertStore::empty());
+        for certificate in CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok) {
+            if accepted.add(certificate.clone()).is_ok() {
+                let base64 = Base64::encode_string(&certificate);
+                store.add_pem_certificate(format!(
+                    "-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"
+                ));
+            }
+        }
+        if accepted.is_empty() {
+            return Err(io::Error::other("it has no PEM certificate"));
+        }
+        let _ = self.0.set(store);
+        Ok(())
+    }
 }
 
-fn connector(settings: &HttpConnectorSettings) -> Connector {
+/// The same client for the AWS SDK's own calls: SSO, STS, IMDS, ECS. The SDK sets the timeouts.
+pub fn sdk_client(authorities: &Authorities) -> SharedHttpClient {
+    let authorities = authorities.clone();
+    http_client_fn(move |settings, _| SharedHttpConnector::new(connector(settings, &authorities)))
+}
+
+fn connector(settings: &HttpConnectorSettings, authorities: &Authorities) -> Connector {
+    let store = authorities.0.get().cloned().unwrap_or_default();
+    // The library's builder has no failure yet.
+    let tls = TlsContext::builder().with_trust_store(store).build();
     Connector::builder()
         .connector_settings(settings.clone())
         .sleep_impl(TokioSleep::new())
         .proxy_config(ProxyConfig::from_env())
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(tls.unwrap_or_default())
         .build()
 }
 
@@ -207,8 +261,38 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 
 fn remedy(why: &str) -> &'static str {
     if why.contains("certificate") {
-        "If a proxy or a private server has a certificate of its own authority, name the authority's file in SSL_CERT_FILE"
+        "If a proxy or a private server uses a certificate authority of its own, set SSL_CERT_FILE to the authority's PEM file \
+         (for AWS alone: AWS_CA_BUNDLE)"
     } else {
         "Check the network, the endpoint, and the proxy variables HTTPS_PROXY and NO_PROXY"
+    }
+}
+
+// Only Linux drops attempts to connect while a listener's queue is full.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn connect_timeout_is_reported_as_such() {
+        // A listener whose queue is full: the kernel drops further attempts to connect.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let full =
+            |()| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok();
+        let _queue: Vec<_> = std::iter::repeat(()).map_while(full).collect();
+        let request = Request::get(format!("http://{address}/")).body(Vec::new());
+        let client = HttpClient::new(Duration::from_secs(905));
+        let error = client.send(request.unwrap()).await.map(|_| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "no connection to {address}: no answer within 10 s. Check the network, the endpoint, and the proxy variables \
+                 HTTPS_PROXY and NO_PROXY"
+            )
+        );
+        assert!(error.is_unsent());
     }
 }

@@ -43,7 +43,12 @@ pub mod response;
 pub mod settings;
 pub mod tokens;
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::{Parser as _, error::ErrorKind};
 
@@ -54,19 +59,31 @@ const GIT_HELPER_NAME: &str = "git-credential-github-token-broker";
 
 /// Runs the command line to its end.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(with_helper_name_expanded(args)) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // If stdout or stderr is closed, the exit code is all that is left to report.
+    let args = with_helper_name_expanded(args);
+    let error = match Arguments::try_parse_from(&args) {
+        Ok(arguments) => return commands::run(arguments),
+        Err(error) => error,
+    };
+    // If stdout or stderr is closed, the exit code is all that is left to report.
+    let is_request = match error.kind() {
+        ErrorKind::MissingSubcommand => {
+            print_help_as_error(args);
+            false
+        }
+        kind => {
             let _ = error.print();
-            let is_request = matches!(
-                error.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            );
-            return ExitCode::from(if is_request { 0 } else { error::USAGE });
+            matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
         }
     };
-    commands::run(arguments)
+    ExitCode::from(if is_request { 0 } else { error::USAGE })
+}
+
+/// Without a command, the short help says more than an error.
+fn print_help_as_error(mut args: Vec<OsString>) {
+    args.push("-h".into());
+    if let Err(help) = Arguments::try_parse_from(args) {
+        let _ = write!(io::stderr(), "{help}");
+    }
 }
 
 /// Git starts the program `git-credential-NAME` for the helper `NAME`: the file name then stands for the subcommand.

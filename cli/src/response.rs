@@ -19,7 +19,7 @@ pub struct Grant {
     pub expires_at: String,
     /// The repository that it is good for.
     pub repository: Repository,
-    /// What it may do there.
+    /// What it is allowed to do there.
     pub permissions: BTreeMap<String, String>,
     /// The whole response, as the function wrote it.
     body: SecretString,

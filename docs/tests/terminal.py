@@ -72,7 +72,8 @@ class Deployment:
         command = [TARGET / "debug" / "sandbox", "serve", "--describe", described, "--key", self.key]
         command += ["--client-id", "Iv23li...", "--installation-id", "12345678"]
         command += ["--repository", "your-org/your-repo", "--repository", "your-org/your-other-repo"]
-        self.sandbox = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.scratch = Path(private_folder(folder / "sandbox"))
+        self.sandbox = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(self.scratch)})
         running.callback(self.end_sandbox)
         with limited(self.sandbox.kill):
             assert self.sandbox.stdout.readline(), "the sandbox ended"  # it prints only when all servers are up
@@ -106,10 +107,24 @@ class Deployment:
             f" --type String --value {number} --overwrite"
         )
 
+    def push(self, folder: Path, tag: str) -> None:
+        """Commits the files of a folder to the private repository, without GitHub."""
+        self.terminal.run("github-token-broker exec -- git ls-remote https://github.com/your-org/your-repo")  # the sandbox creates it
+        repositories = self.scratch.glob("*/*.git")
+        (bare,) = [path for path in repositories if git(path, "show", "main:README.md") == "# your-org/your-repo\n"]
+        git(folder, "init", "--quiet", "--initial-branch=main")
+        git(folder, "add", ".")
+        git(folder, "-c", "user.name=octo", "-c", "user.email=octo@example.com", "commit", "--quiet", "--message=package")
+        git(folder, "push", "--quiet", str(bare), "+main", f"main:refs/tags/{tag}")
+
     def end_sandbox(self) -> None:
         self.sandbox.terminate()
         self.sandbox.communicate(timeout=60)
         assert self.sandbox.returncode == 0
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def private_folder(path: Path) -> str:

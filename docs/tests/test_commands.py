@@ -15,6 +15,7 @@ import textwrap
 from pathlib import Path
 
 import hcl2
+import packages
 import pytest
 import yaml
 
@@ -22,7 +23,7 @@ import readme
 import rig
 import tutorial
 from book import LANGUAGES, ROOT, SRC, blocks, pages
-from terminal import Deployment, Terminal, programs
+from terminal import Deployment, Terminal, git, programs
 from tutorial import MARK, RAN, Page, Reader, assert_like, assert_printed, end_all, limited
 
 SEE_IT_WORK = Page("tutorials/see-it-work.md")
@@ -31,6 +32,7 @@ PLAIN = Page("how-to/use-the-token-without-the-client.md")
 INSTALL = Page("how-to/install-the-client.md")
 KMS = Page("how-to/keep-the-key-in-kms.md")
 CHECK = Page("how-to/check-a-broker.md")
+RECIPES = Page("how-to/recipes.md")
 ACTIONS = Page("how-to/use-the-token-in-github-actions.md")
 RESPOND = Page("how-to/respond-to-a-leak.md")
 ERRORS = Page("reference/errors.md")
@@ -126,7 +128,7 @@ def test_client_is_installed_and_used(deployment):
     assert deployment.status("/repos/your-org/your-repo", token) == 200
     deployment.terminal.follow(USE, "Revoke it")
     assert deployment.status("/repos/your-org/your-repo", token) == 401
-    deployment.terminal.follow(Page("how-to/recipes.md"))
+    deployment.terminal.follow(RECIPES, "Recipes")
 
 
 def test_setup_git_serves_fetches_until_it_is_removed(deployment):
@@ -137,6 +139,53 @@ def test_setup_git_serves_fetches_until_it_is_removed(deployment):
     deployment.terminal.run(remove)
     with pytest.raises(AssertionError, match="could not read Username"):
         deployment.terminal.run(fetch)
+
+
+@pytest.fixture(scope="module")
+def private_package(deployment, tmp_path_factory):
+    """The broker's repository is a package of each tool. Git sends requests for github.com to the sandbox."""
+    folder = tmp_path_factory.mktemp("package")
+    packages.write(folder, packages.PRIVATE)
+    deployment.push(folder, packages.TAG)
+    return deployment
+
+
+def terminal_in(deployment, folder: Path) -> Terminal:
+    """A reader in a folder, whose git sends requests for github.com to the sandbox."""
+    folder.mkdir()
+    terminal = Terminal(folder, deployment.terminal.environment | {"GIT_CONFIG_GLOBAL": str(folder.with_name("gitconfig"))})
+    terminal.run('git config --global "url.http://$GH_HOST/.insteadOf" "https:""//github.com/"')
+    return terminal
+
+
+@pytest.mark.parametrize("recipe", packages.PROJECTS)
+def test_recipe_fetches_the_private_package(private_package, recipe, tmp_path):
+    program, project, fetched = packages.PROJECTS[recipe]
+    if not shutil.which(program):
+        RAN.update(block.where for block in RECIPES.under(recipe))
+        pytest.skip(f"there is no {program}")
+    terminal = terminal_in(private_package, tmp_path / "project")
+    packages.write(terminal.folder, project)
+    toolchains = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
+    terminal.environment |= packages.environment(terminal.folder) | {"RUSTUP_HOME": toolchains, "REPOSITORY": "your-org/your-repo"}
+    terminal.follow(RECIPES, recipe)
+    assert list(terminal.folder.glob(fetched))
+    with_token = [path for path in terminal.folder.rglob("*") if path.is_file() and b"ghs_" in path.read_bytes()]
+    assert not with_token, "a tool stored the token"
+
+
+@pytest.mark.parametrize("url", [packages.URL, "git@github.com:your-org/your-repo"])
+def test_recipe_fetches_a_submodule(private_package, url, tmp_path):
+    update, rewrite = (block for block in RECIPES.under("A git submodule") if block.language == "sh")
+    terminal = terminal_in(private_package, tmp_path / "parent")
+    head = terminal.run(f"github-token-broker exec -- git ls-remote {packages.URL} main").split()[0]
+    git(terminal.folder, "init", "--quiet")
+    (terminal.folder / ".gitmodules").write_text(f'[submodule "private"]\n\tpath = private\n\turl = {url}\n')
+    git(terminal.folder, "update-index", "--add", ".gitmodules", "--cacheinfo", f"160000,{head},private")
+    if url.startswith("git@"):
+        terminal.run(rewrite.text, rewrite.where)
+    terminal.run(update.text, update.where)
+    assert (terminal.folder / "private" / "go.mod").is_file()
 
 
 def test_key_is_imported_into_kms(deployment, tmp_path):

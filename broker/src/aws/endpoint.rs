@@ -36,10 +36,11 @@ pub struct Endpoint {
 }
 
 /// A group of regions that share DNS suffixes.
-struct Partition {
+pub struct Partition {
     /// The prefix of the names of its regions.
     regions: &'static str,
-    suffix: &'static str,
+    /// The end of its host names.
+    pub suffix: &'static str,
     dual_stack_suffix: &'static str,
 }
 
@@ -67,6 +68,27 @@ const fn partition(
     }
 }
 
+impl Partition {
+    /// The partition of a region.
+    pub fn of(region: &str) -> &'static Self {
+        OTHERS
+            .iter()
+            .find(|partition| region.starts_with(partition.regions))
+            .unwrap_or(&AWS)
+    }
+
+    /// The URL of a service that has an endpoint in each of the partition's regions.
+    pub fn url(&self, service: &str, region: &str, use_fips: bool, use_dual_stack: bool) -> String {
+        let fips = if use_fips { "-fips" } else { "" };
+        let suffix = if use_dual_stack {
+            self.dual_stack_suffix
+        } else {
+            self.suffix
+        };
+        format!("https://{service}{fips}.{region}.{suffix}")
+    }
+}
+
 /// The URL of `service` in `region`. `None` if the region cannot be part of a host name, which [`crate::config`] rejects.
 pub fn regional_url(
     service: Service,
@@ -74,24 +96,11 @@ pub fn regional_url(
     use_fips: bool,
     use_dual_stack: bool,
 ) -> Option<Uri> {
-    let partition = OTHERS
-        .iter()
-        .find(|partition| region.starts_with(partition.regions))
-        .unwrap_or(&AWS);
-    let name = service.signing_name();
     // In GovCloud, SSM's usual endpoint is its FIPS endpoint.
     let usual_is_fips = service == Service::Ssm && region.starts_with("us-gov-") && !use_dual_stack;
-    let fips = if use_fips && !usual_is_fips {
-        "-fips"
-    } else {
-        ""
-    };
-    let suffix = if use_dual_stack {
-        partition.dual_stack_suffix
-    } else {
-        partition.suffix
-    };
-    format!("https://{name}{fips}.{region}.{suffix}")
+    let use_fips = use_fips && !usual_is_fips;
+    Partition::of(region)
+        .url(service.signing_name(), region, use_fips, use_dual_stack)
         .parse()
         .ok()
 }

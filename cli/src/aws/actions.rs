@@ -14,7 +14,7 @@ use crate::{http::HttpClient, output::Diagnostics};
 /// What the trust policy of the role's identity provider expects.
 const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// How long GitHub may take to issue an OIDC token.
+/// How long the client waits for GitHub to issue an OIDC token.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where a job gets its OIDC token.

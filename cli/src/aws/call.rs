@@ -9,7 +9,7 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4::SigningParams,
 };
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use super::{endpoint::Service, error::AwsError, session::Session};
 use crate::http::{HttpError, Response};
@@ -70,6 +70,13 @@ impl Session {
         let unsigned = || AwsError::Signing {
             service: call.service,
         };
+        let target = url.parse::<Uri>().ok();
+        let target = target.filter(|target| target.scheme().is_some() && target.host().is_some());
+        let target = target.ok_or_else(|| {
+            AwsError::Http(HttpError::InvalidUrl {
+                url: url.to_owned(),
+            })
+        })?;
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -90,11 +97,7 @@ impl Session {
 
         let mut request = Request::new(call.body.to_vec());
         *request.method_mut() = call.method.clone();
-        *request.uri_mut() = url.parse().map_err(|_| {
-            AwsError::Http(HttpError::InvalidUrl {
-                url: url.to_owned(),
-            })
-        })?;
+        *request.uri_mut() = target;
         for (name, value) in call.headers {
             let value = HeaderValue::from_str(value).map_err(|_| unsigned())?;
             request

@@ -1,6 +1,8 @@
 //! Where an AWS service is: its URL and the region to sign for. Pure.
 //!
-//! The rules are those of the AWS SDKs' endpoint rule sets (`partitions.json` in botocore).
+//! The function's own table of partitions decides; a test of the function compares it with botocore's rules.
+
+use broker::aws::endpoint::{self as function, Partition};
 
 /// A service that the client calls by a signed request of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,64 +63,27 @@ const GLOBAL_REGIONS: [(&str, &str); 7] = [
     ("eu-isoe-", "eu-isoe-west-1"),
 ];
 
-/// A group of regions with DNS names of their own.
-struct Partition {
-    /// How its regions' names begin.
-    regions: &'static str,
-    suffix: &'static str,
-    dual_stack_suffix: &'static str,
-}
-
-/// The commercial regions, GovCloud, and every region that is not known yet.
-const AWS: Partition = partition("", "amazonaws.com", "api.aws");
-
-const OTHERS: [Partition; 6] = [
-    partition("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-    partition("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
-    partition("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
-    partition("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
-    partition("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    partition("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-];
-
-const fn partition(
-    regions: &'static str,
-    suffix: &'static str,
-    dual_stack_suffix: &'static str,
-) -> Partition {
-    Partition {
-        regions,
-        suffix,
-        dual_stack_suffix,
-    }
-}
-
 /// The endpoint of a service in a region.
 pub fn regional(service: Service, region: &str, use_fips: bool, use_dual_stack: bool) -> String {
-    let partition = OTHERS
-        .iter()
-        .find(|partition| region.starts_with(partition.regions))
-        .unwrap_or(&AWS);
-    let suffix = if use_dual_stack {
-        partition.dual_stack_suffix
-    } else {
-        partition.suffix
+    let partition = Partition::of(region);
+    let of_function = |service| {
+        let url = function::regional_url(service, region, use_fips, use_dual_stack);
+        // The region has been checked: it can be part of a host name.
+        url.unwrap_or_default().to_string()
     };
-    if service == Service::Iam {
-        return match service.signing_region(region) {
-            "us-east-1" => format!("https://iam.{}", AWS.suffix),
-            "us-gov-west-1" => format!("https://iam.us-gov.{}", AWS.suffix),
-            global => format!("https://iam.{global}.{}", partition.suffix),
-        };
+    match service {
+        Service::Lambda => partition.url(service.name(), region, use_fips, use_dual_stack),
+        Service::Kms => of_function(function::Service::Kms),
+        Service::Ssm => of_function(function::Service::Ssm),
+        Service::Iam => {
+            let host = match service.signing_region(region) {
+                "us-east-1" => "iam".to_owned(),
+                "us-gov-west-1" => "iam.us-gov".to_owned(),
+                global => format!("iam.{global}"),
+            };
+            format!("https://{host}.{}", partition.suffix)
+        }
     }
-    // In GovCloud, SSM's usual endpoint is its FIPS endpoint.
-    let usual_is_fips = service == Service::Ssm && region.starts_with("us-gov-") && !use_dual_stack;
-    let fips = if use_fips && !usual_is_fips {
-        "-fips"
-    } else {
-        ""
-    };
-    format!("https://{}{fips}.{region}.{suffix}", service.name())
 }
 
 #[cfg(test)]
@@ -143,6 +108,20 @@ mod tests {
             assert_eq!(regional(Service::Iam, region, false, false), url);
             assert_eq!(Service::Iam.signing_region(region), signed_for);
         }
+    }
+
+    #[test]
+    fn ssm_and_kms_have_the_functions_endpoints() {
+        let url = |service, region| regional(service, region, true, false);
+        assert_eq!(
+            url(Service::Kms, "eu-west-1"),
+            "https://kms-fips.eu-west-1.amazonaws.com/"
+        );
+        // There, the usual endpoint is the FIPS endpoint.
+        assert_eq!(
+            url(Service::Ssm, "us-gov-west-1"),
+            "https://ssm.us-gov-west-1.amazonaws.com/"
+        );
     }
 
     // From the endpoint tests of botocore's `lambda` rule set.

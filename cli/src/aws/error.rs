@@ -2,6 +2,8 @@
 //!
 //! AWS's own error messages are classified here and dropped: `--verbose` shows their code, never their text.
 
+use std::time::Duration;
+
 use aws_credential_types::provider::error::CredentialsError;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -20,7 +22,7 @@ pub enum AwsError {
         "no AWS credentials found. Sign in (`aws sso login`, `aws configure`), or choose a profile with --profile or AWS_PROFILE"
     )]
     NoCredentials,
-    /// IAM Identity Center wants a new login.
+    /// IAM Identity Center requires a new login.
     #[error("the AWS SSO session has expired. Run `aws sso login{}`", profile_flag(.profile.as_deref()))]
     SsoExpired {
         /// The requested profile.
@@ -37,6 +39,11 @@ pub enum AwsError {
         /// The SDK's reason.
         why: String,
     },
+    /// A copied line break, for example.
+    #[error(
+        "the AWS access key ID or session token contains a control character. Copy it again, without line breaks"
+    )]
+    ControlCharacterInCredentials,
     /// The source of credentials failed.
     #[error("the AWS credentials cannot be loaded: {why}. Sign in again, and check the network")]
     CredentialsFailed {
@@ -53,6 +60,16 @@ pub enum AwsError {
     InvalidRegion {
         /// What is configured.
         region: String,
+    },
+    /// The certificate authorities for AWS cannot be loaded.
+    #[error(
+        "cannot use the certificates in {path}: {source}. Check AWS_CA_BUNDLE, and `ca_bundle` in the AWS configuration"
+    )]
+    CaBundle {
+        /// The configured file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// STS refuses the role.
     #[error(
@@ -83,7 +100,7 @@ pub enum AwsError {
         /// Why.
         why: String,
     },
-    /// The caller may not invoke the function.
+    /// The identity is not allowed to invoke the function.
     #[error(
         "AWS denied lambda:InvokeFunction on {function} in {region}. Allow it in your identity's policy or in the function's \
          resource policy (Terraform input `invoker_role_arns`), and check that you use the right account"
@@ -158,9 +175,15 @@ pub enum AwsError {
     Http(#[from] HttpError),
     /// No response to an `Invoke` within `--timeout`.
     #[error(
-        "{0}. The function might still be running: the token that it mints expires within an hour. Raise --timeout if that is too short"
+        "no response from {host} within {} s. The function might still be running: the token that it mints expires within an \
+         hour. Raise --timeout if that is too short", .after.as_secs()
     )]
-    InvokeTimedOut(HttpError),
+    InvokeTimedOut {
+        /// Host and port.
+        host: String,
+        /// How long the client waited.
+        after: Duration,
+    },
 }
 
 impl AwsError {

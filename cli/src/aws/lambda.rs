@@ -99,8 +99,8 @@ impl Session {
                 Err(AwsError::Http(error)) if error.is_unsent() && attempt < ATTEMPTS => {
                     error.to_string()
                 }
-                Err(AwsError::Http(error @ HttpError::TimedOut { .. })) => {
-                    return Err(AwsError::InvokeTimedOut(error));
+                Err(AwsError::Http(HttpError::TimedOut { host, after })) => {
+                    return Err(AwsError::InvokeTimedOut { host, after });
                 }
                 Err(error) => return Err(error),
             };

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use ::http::HeaderValue;
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
     sts::AssumeRoleProvider, timeout::TimeoutConfig,
@@ -22,7 +23,7 @@ use super::{
     error::{AwsError, chain},
 };
 use crate::{
-    http::{self, CONNECT_TIMEOUT, HttpClient},
+    http::{self, Authorities, CONNECT_TIMEOUT, HttpClient},
     output::Diagnostics,
     settings::Settings,
 };
@@ -55,8 +56,9 @@ impl Session {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
+        let authorities = Authorities::default();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http::sdk_client())
+            .http_client(http::sdk_client(&authorities))
             .timeout_config(timeouts);
         if let Some(profile) = &settings.profile {
             loader = loader.profile_name(profile);
@@ -65,8 +67,14 @@ impl Session {
             loader = loader.region(Region::new(region.clone()));
         }
         let sdk = loader.load().await;
+        // Up to here, the SDK has only read files and variables.
+        if let Some(path) = configured(&sdk, "", "AWS_CA_BUNDLE", "ca_bundle") {
+            let replaced = authorities.replace(&path);
+            replaced.map_err(|source| AwsError::CaBundle { path, source })?;
+        }
         let region = region
             .or_else(|| sdk.region().map(ToString::to_string))
+            .filter(|region| !region.is_empty())
             .ok_or(AwsError::NoRegion)?;
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if !region.chars().all(allowed) {
@@ -77,7 +85,7 @@ impl Session {
         Ok(Self {
             region,
             credentials,
-            http: Arc::new(HttpClient::new(settings.timeout)),
+            http: Arc::new(HttpClient::with_authorities(settings.timeout, &authorities)),
             diagnostics: settings.diagnostics,
             sdk,
         })
@@ -125,24 +133,36 @@ impl Session {
 
     /// The URL of a service: the configured one, or the one that AWS documents.
     pub fn endpoint(&self, service: Service) -> String {
-        let key = ServiceConfigKey::builder()
-            .service_id(service.sdk_id())
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build();
-        let configured = self
-            .sdk
-            .service_config()
-            .zip(key.ok())
-            .and_then(|(config, key)| config.load_config(key));
-        configured
-            .or_else(|| self.sdk.endpoint_url().map(str::to_owned))
-            .unwrap_or_else(|| {
-                let use_fips = self.sdk.use_fips().unwrap_or_default();
-                let use_dual_stack = self.sdk.use_dual_stack().unwrap_or_default();
-                endpoint::regional(service, &self.region, use_fips, use_dual_stack)
-            })
+        configured(
+            &self.sdk,
+            service.sdk_id(),
+            "AWS_ENDPOINT_URL",
+            "endpoint_url",
+        )
+        .or_else(|| self.sdk.endpoint_url().map(str::to_owned))
+        .unwrap_or_else(|| {
+            let use_fips = self.sdk.use_fips().unwrap_or_default();
+            let use_dual_stack = self.sdk.use_dual_stack().unwrap_or_default();
+            endpoint::regional(service, &self.region, use_fips, use_dual_stack)
+        })
     }
+}
+
+/// A setting: from its variable, or from the profile. For a service, `..._SERVICE` and the profile's `services` come first.
+fn configured(
+    sdk: &SdkConfig,
+    service: &str,
+    variable: &'static str,
+    in_profile: &'static str,
+) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env(variable)
+        .profile(in_profile)
+        .build()
+        .ok()?;
+    let value = sdk.service_config()?.load_config(key);
+    value.filter(|value| !value.is_empty())
 }
 
 async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials, AwsError> {
@@ -167,6 +187,18 @@ async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials
     };
     let loaded = base.provide_credentials().await;
     let credentials = loaded.map_err(|error| AwsError::from_credentials(&error, profile))?;
+    // Both become headers. The library that signs panics if one cannot.
+    let in_headers = [
+        Some(credentials.access_key_id()),
+        credentials.session_token(),
+    ];
+    if in_headers
+        .into_iter()
+        .flatten()
+        .any(|text| HeaderValue::from_str(text).is_err())
+    {
+        return Err(AwsError::ControlCharacterInCredentials);
+    }
     let Some(role) = &settings.role_arn else {
         return Ok(credentials);
     };

@@ -1,7 +1,8 @@
-//! The folder of the cache, and the files in it: found, created, and refused if somebody else could read or replace them.
+//! The folder of the cache, and the files in it: found, created, and rejected if another user could read or replace them.
 //!
 //! `$XDG_RUNTIME_DIR/github-token-broker` if there is one: it is in memory, and gone after logout. Otherwise the platform's
-//! cache folder. On Windows the folder is in the user's profile, whose access control list every file in it inherits.
+//! cache folder. On Windows the folder is in the user's profile, whose access control list every file in it inherits. The
+//! client does not check that list: the standard library cannot read it, and no maintained crate reads it with a safe API.
 
 use std::{
     env,
@@ -20,7 +21,7 @@ const NAME: &str = "github-token-broker";
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Finds the folder, and creates it if necessary. `None` if none can be had.
+    /// Finds the folder, and creates it if necessary. `None` if there can be no cache.
     ///
     /// # Errors
     /// The folder exists, and is not safe.

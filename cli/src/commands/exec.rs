@@ -2,14 +2,19 @@
 //!
 //! Without `--revoke`, this process becomes the command. With it, this process stays as the parent and passes signals on.
 
+#[cfg(unix)]
+mod supervise;
+
 use std::{
     env,
+    ffi::{OsStr, OsString},
     io::{self, ErrorKind},
     process::{self, ExitCode},
 };
 
 use secrecy::ExposeSecret as _;
 
+use self::supervise::Supervisor;
 use super::revoke::revoke;
 use crate::{
     arguments::Exec,
@@ -32,49 +37,73 @@ pub(super) fn run(settings: &Settings, arguments: &Exec) -> ExitCode {
     let Some((program, rest)) = arguments.command.split_first() else {
         return ExitCode::from(USAGE);
     };
-    let obtained = if arguments.revoke {
-        tokens::mint(settings)
-    } else {
-        tokens::obtain(settings)
-    };
-    let grant = match obtained {
+    if arguments.revoke {
+        return supervised(settings, arguments, program, rest);
+    }
+    let grant = match tokens::obtain(settings) {
         Ok(grant) => grant,
-        Err(error) => {
-            output::print_diagnostic(&error.line());
-            let is_usage = matches!(error, Error::Usage(_));
-            return ExitCode::from(if is_usage { USAGE } else { NO_TOKEN });
-        }
+        Err(error) => return no_token(&error),
     };
-    let mut command = process::Command::new(program);
-    command.args(rest);
-    set_environment(&mut command, settings, arguments, &grant);
-    let ended = if arguments.revoke {
-        let ended = supervise::run(&mut command);
-        if let Err(error) = revoke(settings, &grant.token) {
-            settings.diagnostics.warn(format_args!(
-                "the token was not revoked and expires at {}: {error}",
-                grant.expires_at
-            ));
-        }
-        ended
-    } else {
-        supervise::become_command(&mut command)
-    };
-    ended.unwrap_or_else(|error| {
-        let program = program.to_string_lossy();
-        output::print_diagnostic(&format!(
-            "github-token-broker: cannot run {program}: {error}"
-        ));
-        ExitCode::from(code_of(&error))
-    })
+    let mut command = command(program, rest, settings, arguments, &grant);
+    supervise::become_command(&mut command).unwrap_or_else(|error| cannot_run(program, &error))
 }
 
-fn code_of(error: &io::Error) -> u8 {
-    if error.kind() == ErrorKind::NotFound {
+/// Mints a token for this command only, runs the command, and revokes the token.
+fn supervised(
+    settings: &Settings,
+    arguments: &Exec,
+    program: &OsStr,
+    rest: &[OsString],
+) -> ExitCode {
+    // From here on, no signal ends this process before it has revoked the token that the function returned.
+    let supervisor = match Supervisor::start() {
+        Ok(supervisor) => supervisor,
+        Err(error) => return cannot_run(program, &error),
+    };
+    let grant = match tokens::mint(settings) {
+        Ok(grant) => grant,
+        Err(error) => return no_token(&error),
+    };
+    let mut command = command(program, rest, settings, arguments, &grant);
+    let ended = supervisor.run(&mut command);
+    if let Err(error) = revoke(settings, &grant.token) {
+        settings.diagnostics.warn(format_args!(
+            "the token was not revoked and expires at {}: {error}",
+            grant.expires_at
+        ));
+    }
+    ended.unwrap_or_else(|error| cannot_run(program, &error))
+}
+
+fn no_token(error: &Error) -> ExitCode {
+    output::print_diagnostic(&error.line());
+    let is_usage = matches!(error, Error::Usage(_));
+    ExitCode::from(if is_usage { USAGE } else { NO_TOKEN })
+}
+
+fn cannot_run(program: &OsStr, error: &io::Error) -> ExitCode {
+    let program = program.to_string_lossy();
+    output::print_diagnostic(&format!(
+        "github-token-broker: cannot run {program}: {error}"
+    ));
+    ExitCode::from(if error.kind() == ErrorKind::NotFound {
         NOT_FOUND
     } else {
         NOT_EXECUTABLE
-    }
+    })
+}
+
+fn command(
+    program: &OsStr,
+    rest: &[OsString],
+    settings: &Settings,
+    arguments: &Exec,
+    grant: &Grant,
+) -> process::Command {
+    let mut command = process::Command::new(program);
+    command.args(rest);
+    set_environment(&mut command, settings, arguments, grant);
+    command
 }
 
 fn set_environment(
@@ -110,72 +139,6 @@ fn set_environment(
     }
 }
 
-#[cfg(unix)]
-mod supervise {
-    use std::{
-        io,
-        os::unix::process::{CommandExt as _, ExitStatusExt as _},
-        process::{Command, ExitCode, ExitStatus},
-        thread,
-    };
-
-    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-    use signal_hook::{
-        consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
-        iterator::{SignalsInfo, exfiltrator::WithOrigin},
-        low_level::siginfo::{Cause, Origin},
-    };
-
-    const FORWARDED: [i32; 6] = [SIGTERM, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGHUP];
-
-    /// Replaces this process.
-    pub(super) fn become_command(command: &mut Command) -> io::Result<ExitCode> {
-        Err(command.exec())
-    }
-
-    /// Starts the command and waits for its end.
-    pub(super) fn run(command: &mut Command) -> io::Result<ExitCode> {
-        // The command starts before the handlers are set: it inherits what is ignored, as under `nohup`.
-        let mut child = command.spawn()?;
-        let mut signals = SignalsInfo::<WithOrigin>::new(FORWARDED)?;
-        let handle = signals.handle();
-        let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
-            return child.wait().map(exit_code);
-        };
-        let forwarder = thread::spawn(move || {
-            for origin in &mut signals {
-                if is_forwarded(&origin)
-                    && let Some(signal) = Signal::from_named_raw(origin.signal)
-                {
-                    // It fails only if the command has ended.
-                    let _ = kill_process(pid, signal);
-                }
-            }
-        });
-        // The process ID stays the command's until it is collected below: no signal can reach another process.
-        while let Err(rustix::io::Errno::INTR) = waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        ) {}
-        handle.close();
-        let _ = forwarder.join();
-        child.wait().map(exit_code)
-    }
-
-    /// The terminal sends its own signals to the command as well. A second interrupt would make Terraform exit at once.
-    fn is_forwarded(origin: &Origin) -> bool {
-        let from_terminal = [SIGINT, SIGQUIT, SIGHUP].contains(&origin.signal);
-        !from_terminal || matches!(origin.cause, Cause::Sent(_))
-    }
-
-    fn exit_code(status: ExitStatus) -> ExitCode {
-        let code = status
-            .code()
-            .or_else(|| status.signal().map(|signal| 128 + signal));
-        ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-    }
-}
-
 /// Windows has no `execve` and no signals: the parent waits in both cases.
 #[cfg(not(unix))]
 mod supervise {
@@ -185,11 +148,19 @@ mod supervise {
     };
 
     pub(super) fn become_command(command: &mut Command) -> io::Result<ExitCode> {
-        run(command)
+        Supervisor::start()?.run(command)
     }
 
-    pub(super) fn run(command: &mut Command) -> io::Result<ExitCode> {
-        let code = command.status()?.code().unwrap_or(1);
-        Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)))
+    pub(super) struct Supervisor;
+
+    impl Supervisor {
+        pub(super) fn start() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(super) fn run(self, command: &mut Command) -> io::Result<ExitCode> {
+            let code = command.status()?.code().unwrap_or(1);
+            Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)))
+        }
     }
 }

@@ -49,16 +49,16 @@ pub(super) fn run(settings: &Settings, arguments: &GitCredential) -> ExitCode {
 /// Options that cannot be understood stop git too.
 pub(super) fn quit_if_asked(command: &Command) {
     if matches!(command, Command::GitCredential(arguments) if arguments.operation == "get") {
-        // If git is gone, nobody needs the answer.
+        // If git has ended, no process needs the answer.
         let _ = output::print_result(protocol::QUIT);
     }
 }
 
-/// Tells the user why, and git not to ask anybody else.
+/// Reports the reason to the user, and tells git not to prompt or to ask another helper.
 fn quit(is_get: bool, line: impl Display) {
     output::print_diagnostic(&line.to_string());
     if is_get {
-        // If git is gone, nobody needs the answer.
+        // If git has ended, no process needs the answer.
         let _ = output::print_result(protocol::QUIT);
     }
 }

@@ -67,7 +67,10 @@ fn description(command: &Command) -> Roff {
 /// The commands that do something, with their whole names.
 fn leaves(command: &Command) -> Vec<(String, &Command)> {
     let mut found = Vec::new();
-    for subcommand in command.get_subcommands() {
+    for subcommand in command
+        .get_subcommands()
+        .filter(|subcommand| subcommand.get_name() != "help")
+    {
         let (name, below) = (subcommand.get_name(), leaves(subcommand));
         if below.is_empty() {
             found.push((name.to_owned(), subcommand));

@@ -78,9 +78,6 @@ fn helper(program: &Path, settings: &Settings, options: &Options) -> String {
     option("--github-host", settings.host.name());
     let defaults = <Options as clap::Args>::augment_args(clap::Command::new("defaults"));
     for (name, value) in [("min_ttl", options.min_ttl), ("timeout", options.timeout)] {
-        let value = humantime::format_duration(value)
-            .to_string()
-            .replace(' ', "");
         let default = defaults
             .get_arguments()
             .find(|argument| argument.get_id() == name);
@@ -88,16 +85,12 @@ fn helper(program: &Path, settings: &Settings, options: &Options) -> String {
         let default = default
             .and_then(|text| text.to_str())
             .and_then(|text| humantime::parse_duration(text).ok());
-        if default
-            .map(|default| {
-                humantime::format_duration(default)
-                    .to_string()
-                    .replace(' ', "")
-            })
-            .as_ref()
-            != Some(&value)
-        {
-            option(&format!("--{}", name.replace('_', "-")), &value);
+        if default != Some(value) {
+            let value = humantime::format_duration(value).to_string();
+            option(
+                &format!("--{}", name.replace('_', "-")),
+                &value.replace(' ', ""),
+            );
         }
     }
     if options.no_cache {

@@ -26,7 +26,7 @@ pub enum ConfigError {
     #[error("cannot run git: {0}. Install git, or put it on the PATH")]
     NoGit(io::Error),
     /// The file cannot be read or written.
-    #[error("cannot {action} {path}: {source}", path = .path.display())]
+    #[error("cannot {action} {path}: {source}. Check its permissions", path = .path.display())]
     Io {
         /// What was not possible.
         action: &'static str,

@@ -18,7 +18,7 @@ use crate::{
 /// GitHub answers within 10 s or not at all: that is its own limit for an API request.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Why GitHub did not do what it was asked to.
+/// Why a request to GitHub failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
     /// No response.
@@ -39,7 +39,7 @@ pub enum GitHubError {
     Refused {
         /// The server.
         host: String,
-        /// What it was asked to do.
+        /// The action that it refused.
         action: &'static str,
         /// The status.
         status: StatusCode,

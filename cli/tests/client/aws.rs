@@ -138,13 +138,165 @@ fn profile_takes_precedence_over_keys_in_the_environment() {
 }
 
 #[test]
+fn variables_stand_for_options_and_options_take_precedence() {
+    let server = cloud(|_| credentials("AssumeRole"));
+    let with_variables = |args: &[&str]| {
+        client(&server, args)
+            .env("GITHUB_TOKEN_BROKER_FUNCTION", "f:live")
+            .env("GITHUB_TOKEN_BROKER_ROLE_ARN", ROLE)
+            .env("GITHUB_TOKEN_BROKER_VERBOSE", "1")
+            .run()
+    };
+    let finished = with_variables(&["token"]);
+    assert_eq!(finished.stdout, "ghs_scripted\n", "{finished:?}");
+    assert!(finished.stderr.contains("assuming"), "{finished:?}");
+    let sts = String::from_utf8(server.requests()[0].body.clone()).unwrap();
+    assert!(sts.contains("role%2Fcaller"), "{sts}");
+    assert!(
+        server.requests()[1]
+            .target
+            .contains("/f/invocations?Qualifier=live")
+    );
+    with_variables(&[
+        "token",
+        "--function",
+        "g",
+        "--role-arn",
+        &ROLE.replace("caller", "other"),
+    ]);
+    let sts = String::from_utf8(server.requests()[2].body.clone()).unwrap();
+    assert!(sts.contains("role%2Fother"), "{sts}");
+    assert!(server.requests()[3].target.ends_with("/g/invocations"));
+    // Empty variables count as unset.
+    client(&server, &["token"])
+        .env("GITHUB_TOKEN_BROKER_FUNCTION", "")
+        .env("GITHUB_TOKEN_BROKER_ROLE_ARN", "")
+        .env("GITHUB_TOKEN_BROKER_VERBOSE", "")
+        .stdout();
+    assert!(
+        server.requests()[4]
+            .target
+            .ends_with("/github-token-broker/invocations")
+    );
+}
+
+#[test]
+fn region_option_takes_precedence_over_the_environment() {
+    let server = Server::start(|_| Response::new(200, good()));
+    client(&server, &["token", "--region", "eu-north-1"]).stdout();
+    let request = server.requests().remove(0);
+    assert!(
+        request
+            .header("authorization")
+            .unwrap()
+            .contains("/eu-north-1/lambda/")
+    );
+}
+
+/// AWS's other sources of credentials on one server: a container's, an instance's and IAM Identity Center's.
+fn sources(request: &Request) -> Response {
+    let keys = |id: &str| {
+        format!(
+            r#"{{"Code":"Success","AccessKeyId":"{id}","SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}}"#
+        )
+    };
+    match request.target.split('?').next().unwrap_or_default() {
+        "/container" => Response::new(200, keys("AKIDCONTAINER")),
+        "/latest/api/token" => {
+            Response::new(200, "imds").header("x-aws-ec2-metadata-token-ttl-seconds", "60")
+        }
+        "/latest/meta-data/iam/security-credentials/" => Response::new(200, "role"),
+        "/latest/meta-data/iam/security-credentials/role" => {
+            Response::new(200, keys("AKIDINSTANCE"))
+        }
+        "/federation/credentials" => Response::new(
+            200,
+            r#"{"roleCredentials":{"accessKeyId":"AKIDSSO","secretAccessKey":"s","sessionToken":"t","expiration":4070908800000}}"#,
+        ),
+        "/" => credentials("AssumeRoleWithWebIdentity"),
+        path if path.contains("/invocations") => Response::new(200, good()),
+        _ => Response::new(404, ""),
+    }
+}
+
+#[test]
+fn every_source_of_credentials_of_the_sdk_works() {
+    let server = Server::start(sources);
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    fs::create_dir_all(path(".aws/sso/cache")).unwrap();
+    let config = "[profile process]\ncredential_process = printf '{\"Version\":1,\"AccessKeyId\":\"AKIDPROCESS\",\"SecretAccessKey\":\"s\"}'\n\
+                  [profile sso]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = r\n\
+                  [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://d-123.awsapps.com/start\n";
+    fs::write(path(".aws/config"), config).unwrap();
+    // The SHA-1 of the session's name, `s`.
+    let cached = ".aws/sso/cache/a0f1490a20d0211c997b44bc357e1972deab8ae3.json";
+    let token = r#"{"accessToken":"x","expiresAt":"2099-01-01T00:00:00Z","region":"us-east-1","startUrl":"https://d-123.awsapps.com/start"}"#;
+    fs::write(path(cached), token).unwrap();
+    fs::write(path("oidc"), "the.oidc.token").unwrap();
+    let invoked_by = |args: &[&str], variables: &[(&str, String)]| {
+        let args: Vec<_> = ["token", "--no-cache"]
+            .iter()
+            .chain(args)
+            .copied()
+            .collect();
+        let mut client = client(&server, &args)
+            .home(home.path())
+            .without("AWS_ACCESS_KEY_ID")
+            .without("AWS_SECRET_ACCESS_KEY");
+        for (name, value) in variables {
+            client = client.env(name, value);
+        }
+        assert_eq!(client.stdout(), "ghs_scripted\n");
+        let request = server.requests().pop().unwrap();
+        let authorization = request.header("authorization").unwrap().to_owned();
+        let id = authorization.split_once("Credential=").unwrap().1;
+        id.split_once('/').unwrap().0.to_owned()
+    };
+    assert_eq!(invoked_by(&["--profile", "process"], &[]), "AKIDPROCESS");
+    assert_eq!(invoked_by(&["--profile", "sso"], &[]), "AKIDSSO");
+    let web_identity = [
+        ("AWS_ROLE_ARN", ROLE.to_owned()),
+        (
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            path("oidc").display().to_string(),
+        ),
+    ];
+    assert_eq!(invoked_by(&[], &web_identity), "AKIDROLE");
+    let container = (
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        format!("{}/container", server.url()),
+    );
+    assert_eq!(invoked_by(&[], &[container]), "AKIDCONTAINER");
+    let instance = [
+        ("AWS_EC2_METADATA_DISABLED", "false".to_owned()),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url()),
+    ];
+    assert_eq!(invoked_by(&[], &instance), "AKIDINSTANCE");
+}
+
+#[test]
+fn endpoint_of_sts_takes_precedence() {
+    let sts = Server::start(|_| credentials("AssumeRole"));
+    let lambda = Server::start(|_| Response::new(200, good()));
+    client(&lambda, &["token", "--role-arn", ROLE])
+        .env("AWS_ENDPOINT_URL_STS", sts.url())
+        .stdout();
+    assert_eq!((sts.requests().len(), lambda.requests().len()), (1, 1));
+}
+
+#[test]
 fn throttled_invoke_is_sent_again_three_times_at_most() {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
         0 | 1 => Response::new(429, "{}").header("x-amzn-errortype", "TooManyRequestsException"),
         _ => Response::new(200, good()),
     });
-    assert_eq!(client(&server, &["token"]).stdout(), "ghs_scripted\n");
+    let finished = client(&server, &["token", "--verbose"]).run();
+    assert_eq!(finished.stdout, "ghs_scripted\n");
+    for attempt in ["throttled the request; attempt 2", "attempt 3"] {
+        assert!(finished.stderr.contains(attempt), "{finished:?}");
+    }
     assert_eq!(server.requests().len(), 3);
 
     let server = answering(429, "TooManyRequestsException");
@@ -221,6 +373,14 @@ fn no_connection_is_reported_with_the_host() {
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1);
+    // Nothing was sent, so that the client tries again.
+    let verbose = client(&server, &["token", "--verbose"])
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .fails(1);
+    assert!(
+        verbose.contains("attempt 3") && !verbose.contains("attempt 4"),
+        "{verbose}"
+    );
 }
 
 /// What AWS answers, and what the client says about it.
@@ -303,6 +463,42 @@ fn missing_region_and_credentials_have_a_next_step() {
 }
 
 #[test]
+fn unusable_settings_are_named() {
+    let server = Server::start(|_| Response::default());
+    for (name, value, part) in [
+        ("AWS_REGION", "", "no AWS region is configured"),
+        (
+            "AWS_REGION",
+            "us east",
+            "us east is not the name of an AWS region",
+        ),
+        ("AWS_ENDPOINT_URL", "nonsense", "the URL nonsense"),
+        (
+            "AWS_ENDPOINT_URL",
+            "http://",
+            "is not valid. Check the endpoint",
+        ),
+        (
+            "AWS_ACCESS_KEY_ID",
+            "AKID\nEXAMPLE",
+            "contains a control character",
+        ),
+        (
+            "AWS_SESSION_TOKEN",
+            "a\tb\x07",
+            "contains a control character",
+        ),
+    ] {
+        let stderr = client(&server, &["token"]).env(name, value).fails(1);
+        assert!(
+            stderr.contains(part) && stderr.lines().count() == 1,
+            "{name}={value:?}: {stderr}"
+        );
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
 fn expired_sso_session_names_the_login() {
     let server = Server::start(|_| Response::default());
     let home = tempfile::tempdir().unwrap();
@@ -319,17 +515,10 @@ fn expired_sso_session_names_the_login() {
     };
     // Never logged in.
     login(client(&server, &["token", "--profile", "s"]));
-    // Logged in some time ago. The file's name is the SHA-1 of the session's name.
-    let name = Client::program("sh")
-        .args(&["-c", "printf %s my-sso | sha1sum | cut -d' ' -f1"])
-        .stdout();
+    // Logged in some time ago. The file's name is the SHA-1 of `my-sso`.
+    let cached = ".aws/sso/cache/0ad374308c5a4e22f723adf10145eafad7c4031c.json";
     let token = r#"{"accessToken":"x","expiresAt":"2024-01-01T00:00:00Z","region":"us-east-1","startUrl":"https://d-123.awsapps.com/start"}"#;
-    fs::write(
-        home.path()
-            .join(format!(".aws/sso/cache/{}.json", name.trim())),
-        token,
-    )
-    .unwrap();
+    fs::write(home.path().join(cached), token).unwrap();
     login(client(&server, &["token", "--profile", "s"]));
 }
 
@@ -411,6 +600,17 @@ fn proxy_of_the_environment_is_used() {
         .env("NO_PROXY", "127.0.0.1")
         .stdout();
     assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
+    // For https, the client asks for a tunnel.
+    let proxy = Server::start(|_| Response::new(502, ""));
+    client(&direct, &["token"])
+        .env("AWS_ENDPOINT_URL", "https://lambda.example")
+        .env("HTTPS_PROXY", proxy.url())
+        .fails(1);
+    let request = proxy.requests().remove(0);
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("CONNECT", "lambda.example:443")
+    );
 }
 
 #[test]
@@ -426,6 +626,69 @@ fn a_private_authority_is_trusted_by_ssl_cert_file_only() {
     assert!(
         stderr.contains("certificate") && stderr.contains("SSL_CERT_FILE"),
         "{stderr}"
+    );
+}
+
+#[test]
+fn aws_ca_bundle_replaces_the_authorities_for_aws() {
+    let world = World::with(sandbox::Scenario::tls);
+    let bundle = world.sandbox().ca_bundle().unwrap();
+    let client = || world.client(&["token", "--no-cache"]);
+    client().env("AWS_CA_BUNDLE", &bundle).stdout();
+    // It comes before SSL_CERT_FILE. What is not a certificate is skipped.
+    let mut text = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
+    text.extend(fs::read(&bundle).unwrap());
+    let padded = world.home.path().join("padded.pem");
+    fs::write(&padded, text).unwrap();
+    client()
+        .env("AWS_CA_BUNDLE", &padded)
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .stdout();
+    // The AWS configuration has the same setting. The variable comes first.
+    let config = world.home.path().join("config");
+    let text = format!("[default]\nca_bundle = {}\n", bundle.display());
+    fs::write(&config, text).unwrap();
+    client().env("AWS_CONFIG_FILE", &config).stdout();
+    let stderr = client()
+        .env("AWS_CONFIG_FILE", &config)
+        .env("AWS_CA_BUNDLE", "/nonexistent")
+        .fails(1);
+    assert!(
+        stderr.contains("/nonexistent: No such file") && stderr.contains("AWS_CA_BUNDLE"),
+        "{stderr}"
+    );
+    // An empty variable counts as unset, and so does an empty file count as an error.
+    client()
+        .env("AWS_CA_BUNDLE", "")
+        .env("SSL_CERT_FILE", &bundle)
+        .stdout();
+    let stderr = client().env("AWS_CA_BUNDLE", "/dev/null").fails(1);
+    assert!(stderr.contains("has no PEM certificate"), "{stderr}");
+}
+
+#[test]
+fn the_sdks_own_calls_trust_aws_ca_bundle() {
+    let world = World::with(sandbox::Scenario::tls);
+    let bundle = world.sandbox().ca_bundle().unwrap();
+    let assume = |bundle: &std::path::Path| {
+        world
+            .client(&["token", "--no-cache", "--role-arn", ROLE])
+            .env("AWS_CA_BUNDLE", bundle)
+            .run()
+            .stderr
+    };
+    let untrusted = world.home.path().join("other.pem");
+    let other = World::with(sandbox::Scenario::tls);
+    fs::copy(other.sandbox().ca_bundle().unwrap(), &untrusted).unwrap();
+    assert!(
+        assume(&untrusted).contains("certificate"),
+        "{}",
+        assume(&untrusted)
+    );
+    assert!(
+        !assume(&bundle).contains("certificate"),
+        "{}",
+        assume(&bundle)
     );
 }
 
@@ -585,6 +848,5 @@ fn wrong_options_are_usage_errors() {
         let stderr = Client::new(&args).fails(2);
         assert!(!stderr.is_empty());
     }
-    Client::new(&[]).fails(2);
     Client::new(&["no-such-command"]).fails(2);
 }

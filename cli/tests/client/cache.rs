@@ -7,7 +7,7 @@ use std::{
     process::Child,
 };
 
-use crate::support::{Client, World, files, in_seconds};
+use crate::support::{Client, World, cache_below, files, in_seconds};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -98,7 +98,7 @@ fn missing_home_and_read_only_folder_work_without_a_cache() {
     fs::write(&file, "").unwrap();
     world
         .client(&["token"])
-        .env("XDG_CACHE_HOME", &file)
+        .env("XDG_RUNTIME_DIR", &file)
         .stdout();
     assert_eq!(world.minted(), 2);
 }
@@ -325,7 +325,7 @@ fn a_cached_token_needs_no_network_and_no_aws_configuration() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join(".aws")).unwrap();
     fs::write(home.path().join(".aws/config"), "[broken").unwrap();
-    let folder = home.path().join(".cache/github-token-broker");
+    let folder = cache_below(home.path());
     let client = |args: &[&str]| {
         world
             .client(args)

@@ -4,9 +4,20 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     process::Stdio,
+    sync::{Mutex, mpsc},
 };
 
-use crate::support::{Client, REPOSITORY, World};
+use crate::support::{
+    Client, REPOSITORY, World,
+    server::{Response, Server},
+};
+
+/// Sends a signal to a process.
+fn send(signal: &str, process: u32) {
+    Client::program("kill")
+        .args(&["-s", signal, &process.to_string()])
+        .stdout();
+}
 
 /// The environment of the command, as `env` prints it.
 fn environment(client: Client) -> std::collections::BTreeMap<String, String> {
@@ -70,6 +81,7 @@ fn named_variables_replace_the_token_variables() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // It reads /proc.
 fn token_is_in_no_argument_list_and_no_git_value() {
     let world = World::new();
     let env = environment(world.client(&["exec", "--", "env"]));
@@ -184,8 +196,7 @@ fn revoke_ends_a_token_of_its_own() {
 #[test]
 fn failed_revocation_warns_and_keeps_the_exit_code() {
     let world = World::new();
-    let server =
-        crate::support::server::Server::start(|_| crate::support::server::Response::new(503, ""));
+    let server = Server::start(|_| Response::new(503, ""));
     let stderr = world
         .client(&["exec", "--revoke", "--", "sh", "-c", "exit 7"])
         .env("GH_HOST", server.host())
@@ -209,11 +220,7 @@ fn signals_reach_the_command_and_the_token_is_revoked() {
         let mut child = client.command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
-        // The handlers are set right after the command has started.
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        Client::program("kill")
-            .args(&["-s", signal, &child.id().to_string()])
-            .stdout();
+        send(signal, child.id());
         assert_eq!(lines.next().unwrap().unwrap(), format!("got {signal}"));
         assert_eq!(child.wait().unwrap().code(), Some(9));
         assert!(!world.is_alive(&world.newest_token()));
@@ -221,10 +228,99 @@ fn signals_reach_the_command_and_the_token_is_revoked() {
 }
 
 #[test]
-fn terminal_interrupt_reaches_the_command_once() {
+fn a_signal_at_the_commands_start_is_forwarded() {
     let world = World::new();
-    // `script` gives the client a terminal; the interrupt character goes to its whole foreground group.
-    let trap = "n=0; trap 'n=$((n+1)); echo interrupt $n' INT; echo ready; i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 0.05; done; exit $n";
+    // The first thing that the command does is to signal its parent.
+    let script = "trap 'exit 9' TERM; kill -s TERM $PPID; while :; do sleep 0.02; done";
+    world
+        .client(&["exec", "--revoke", "--", "sh", "-c", script])
+        .fails(9);
+    assert!(!world.is_alive(&world.newest_token()));
+}
+
+/// A broker whose `Invoke` is answered when the test says so, and GitHub. Each `Invoke` is reported to the test.
+fn slow_broker() -> (Server, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (report, invoked) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    let answered = Mutex::new(answered);
+    let server = Server::start(move |request| {
+        if request.method == "DELETE" {
+            return Response::new(204, "");
+        }
+        report.send(()).unwrap();
+        // The test ends without an answer if it wants none.
+        let _ = answered.lock().unwrap().recv();
+        let expires_at = crate::support::in_seconds(3600);
+        Response::new(
+            200,
+            format!(
+                r#"{{"token":"ghs_late","expires_at":"{expires_at}","repositories":["{REPOSITORY}"],"permissions":{{"contents":"read"}}}}"#
+            ),
+        )
+    });
+    (server, invoked, answer)
+}
+
+#[test]
+fn a_signal_during_the_mint_revokes_the_token_and_starts_nothing() {
+    for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+        let (world, (server, invoked, answer)) = (World::new(), slow_broker());
+        let mut client = world
+            .client(&["exec", "--revoke", "--", "echo", "started"])
+            .env("AWS_ENDPOINT_URL", server.url())
+            .env("GH_HOST", server.host());
+        let child = client.spawn();
+        invoked.recv().unwrap();
+        send(signal, child.id());
+        answer.send(()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(128 + number), "{output:?}");
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice()),
+            (&b""[..], &b""[..])
+        );
+        let requests = server.requests();
+        let revocation = requests.last().unwrap();
+        assert_eq!(
+            (revocation.method.as_str(), revocation.target.as_str()),
+            ("DELETE", "/api/v3/installation/token")
+        );
+        assert_eq!(revocation.header("authorization"), Some("Bearer ghs_late"));
+    }
+}
+
+#[test]
+fn a_second_signal_during_the_mint_exits_at_once() {
+    let (world, (server, invoked, answer)) = (World::new(), slow_broker());
+    let mut client = world
+        .client(&["exec", "--revoke", "--", "echo", "started"])
+        .env("AWS_ENDPOINT_URL", server.url());
+    let mut child = client.spawn();
+    invoked.recv().unwrap();
+    // Two different ones: the kernel merges two of the same kind.
+    send("TERM", child.id());
+    send("INT", child.id());
+    // The function has not answered yet.
+    let code = child.wait().unwrap().code().unwrap();
+    assert!([128 + 15, 128 + 2].contains(&code), "{code}");
+    drop(answer);
+}
+
+#[test]
+#[cfg(target_os = "linux")] // `script` has other options on other systems.
+fn terminal_signal_reaches_the_command_once() {
+    for (signal, character) in [("INT", b"\x03"), ("QUIT", b"\x1c")] {
+        assert_reaches_the_command_once(signal, character);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn assert_reaches_the_command_once(signal: &str, character: &[u8]) {
+    let world = World::new();
+    // `script` gives the client a terminal; the character becomes a signal to its whole foreground group.
+    let trap = format!(
+        "n=0; trap 'n=$((n+1)); echo signal $n' {signal}; echo ready; i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 0.05; done; exit $n"
+    );
     let command = format!(
         "exec {} exec --revoke -- sh -c \"$TRAP\"",
         crate::support::BINARY
@@ -241,16 +337,15 @@ fn terminal_interrupt_reaches_the_command_once() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap().trim(), "ready");
-    std::thread::sleep(std::time::Duration::from_millis(200));
     let mut terminal = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut terminal, b"\x03").unwrap();
+    std::io::Write::write_all(&mut terminal, character).unwrap();
     let output: Vec<String> = lines.map(|line| line.unwrap()).collect();
     assert!(
-        output.iter().any(|line| line.contains("interrupt 1")),
+        output.iter().any(|line| line.contains("signal 1")),
         "{output:?}"
     );
     assert!(
-        !output.iter().any(|line| line.contains("interrupt 2")),
+        !output.iter().any(|line| line.contains("signal 2")),
         "{output:?}"
     );
     assert_eq!(child.wait().unwrap().code(), Some(1));
@@ -258,6 +353,7 @@ fn terminal_interrupt_reaches_the_command_once() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // It reads /proc.
 fn dispositions_and_descriptors_are_inherited() {
     let world = World::new();
     world.client(&["token"]).stdout();

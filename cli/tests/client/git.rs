@@ -276,6 +276,23 @@ fn wrong_options_stop_git_too() {
 }
 
 #[test]
+fn a_failure_answers_quit_and_one_line() {
+    let world = World::with(|scenario| {
+        scenario.github(|github| github.installation_mut().suspended = true)
+    });
+    let finished = world
+        .client(&["git-credential", "get"])
+        .stdin(format!("protocol=http\nhost={}\n\n", world.git.host()))
+        .run();
+    assert_eq!((finished.code, finished.stdout.as_str()), (0, "quit=1\n"));
+    assert!(
+        finished.stderr.starts_with("InstallationSuspended: ")
+            && finished.stderr.lines().count() == 1,
+        "{finished:?}"
+    );
+}
+
+#[test]
 fn erase_forgets_the_cached_token_and_sends_nothing() {
     let world = World::new();
     let token = world.client(&["token"]).stdout();

@@ -1,6 +1,6 @@
 //! The table of commands and outputs, the reference page, the man page and the completions.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
 use clap::{Arg, Command, CommandFactory as _};
 use github_token_broker::arguments::Arguments;
@@ -15,6 +15,19 @@ fn commands_print_what_the_table_shows() {
         .insert_var("[VERSION]", env!("CARGO_PKG_VERSION"))
         .unwrap()
         .case("tests/table/*.md");
+}
+
+#[test]
+fn a_missing_command_shows_the_help() {
+    // Variables of the client are not arguments.
+    for args in [&[][..], &["key"]] {
+        let stderr = Client::new(args)
+            .env("GITHUB_TOKEN_BROKER_FUNCTION", "f")
+            .fails(2);
+        assert!(stderr.contains("Commands:\n"), "{stderr}");
+    }
+    let help = Client::new(&["help", "exec"]).stdout();
+    assert_eq!(help, Client::new(&["exec", "--help"]).stdout());
 }
 
 #[test]
@@ -77,6 +90,33 @@ fn reference_page_is_current() {
         written, page,
         "run `UPDATE=1 cargo test -p github-token-broker reference_page`"
     );
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let manifest: Vec<_> = manifest
+        .split("\n[")
+        .filter(|section| {
+            section.starts_with("dependencies]") || section.starts_with("target.'cfg(unix)'.dep")
+        })
+        .flat_map(|section| section.lines().filter_map(|line| line.split_once(" = ")))
+        .map(|(name, _)| name)
+        .filter(|name| *name != "broker")
+        .collect();
+    let page = fs::read_to_string(root.join("../CONTRIBUTING.md")).unwrap();
+    let (_, section) = page
+        .split_once("\n### Dependencies of the client\n")
+        .unwrap();
+    let (section, _) = section.split_once("\n#").unwrap();
+    let on_page: BTreeSet<_> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" | "))
+        .flat_map(|(crates, _)| crates.trim_end_matches('`').split("`, `"))
+        .collect();
+    assert!(manifest.len() > 20, "{manifest:?}");
+    assert_eq!(on_page, manifest.into_iter().collect());
 }
 
 fn built() -> Command {
@@ -244,7 +284,8 @@ An empty variable counts as unset. A duration is a number with a unit: `30s`, `9
 Credentials, region and endpoints come from the standard chain of the AWS SDKs:
 [environment, profiles, IAM Identity Center, web identity, container and instance](https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html).
 `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_LAMBDA`, `_KMS`, `_SSM` and `_STS` work as in every AWS SDK. `HTTPS_PROXY`, `NO_PROXY` and
-`SSL_CERT_FILE` work as in curl; without `SSL_CERT_FILE`, the client trusts the system's certificate authorities.
+`SSL_CERT_FILE` work as in curl; without `SSL_CERT_FILE`, the client trusts the system's certificate authorities. For AWS alone,
+`AWS_CA_BUNDLE` or the profile's `ca_bundle` replaces them.
 
 If `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN` are set, as in a GitHub Actions job with `id-token: write`,
 `--role-arn` uses the job's OIDC token with the audience `sts.amazonaws.com`.
@@ -254,6 +295,11 @@ If `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN` are set, 
 A token stays in `$XDG_RUNTIME_DIR/github-token-broker`, or in the platform's cache folder: `~/.cache` on Linux, `~/Library/Caches`
 on macOS, `%LOCALAPPDATA%` on Windows. Only your user can read it. If another user owns the folder or a file in it, if another user
 can access it, or if it is a symbolic link, the client stops and names it. `--no-cache` still works.
+
+> [!WARNING]
+> On Windows, the client rejects symbolic links, but it does not check owners and access control lists. The folder inherits the
+> list of your profile, which by default admits only you, `SYSTEM` and administrators. If you have changed that list, use
+> `--no-cache`.
 
 The entry depends on the function, the region, the endpoints, `--role-arn`, the profile and the access key ID.
 

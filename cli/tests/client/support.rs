@@ -157,7 +157,7 @@ impl World {
 
     /// Where the cache is.
     pub(crate) fn cache(&self) -> PathBuf {
-        self.home.path().join(".cache").join("github-token-broker")
+        cache_below(self.home.path())
     }
 
     /// The only entry in the cache.
@@ -211,6 +211,16 @@ pub(crate) fn aws_action(request: &RecordedRequest) -> String {
             format!("{service}:{operation}")
         }
     }
+}
+
+/// Where the cache of a user is.
+pub(crate) fn cache_below(home: &Path) -> PathBuf {
+    let parent = if cfg!(target_os = "macos") {
+        "Library/Caches"
+    } else {
+        ".cache"
+    };
+    home.join(parent).join("github-token-broker")
 }
 
 /// The files in a folder, sorted.

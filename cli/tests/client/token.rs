@@ -1,6 +1,17 @@
 //! `token`, `revoke`, `whoami`: what they print, and what they change.
 
-use crate::support::{Client, World, in_seconds};
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Mutex, mpsc},
+};
+
+use crate::support::{
+    BINARY, Client, REPOSITORY, World, files, in_seconds,
+    server::{Response, Server},
+};
 
 #[test]
 fn token_prints_the_token_and_nothing_else() {
@@ -51,18 +62,108 @@ fn no_token_appears_in_diagnostics() {
         &["whoami", "--verbose"],
         &["revoke", "--verbose"],
     ] {
-        let finished = world.client(args).run();
+        // No library of the client writes a log either.
+        let finished = world.client(args).env("RUST_LOG", "trace").run();
         assert_eq!(finished.code, 0, "{finished:?}");
         assert!(
-            finished.stderr.contains("github-token-broker: "),
+            finished
+                .stderr
+                .lines()
+                .all(|line| line.starts_with("github-token-broker: ")),
             "{finished:?}"
         );
+        assert!(!finished.stderr.is_empty(), "{args:?}");
         for token in &world.sandbox().github().tokens {
             assert!(!finished.stderr.contains(&token.value), "{args:?}");
             // No part of it either.
             assert!(!finished.stderr.contains("ghs_"), "{args:?}");
         }
     }
+}
+
+/// The files below a folder that contain a text.
+fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in files(folder) {
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if fs::read(&path).is_ok_and(|bytes| {
+            bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+        }) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn token_is_in_no_file_except_the_cache() {
+    let world = World::new();
+    let url = world.git.url(REPOSITORY);
+    let run = |args: &[&str]| {
+        world
+            .client(args)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .folder(world.home.path())
+            .stdout()
+    };
+    run(&["exec", "--", "git", "clone", "-q", &url, "a"]);
+    run(&["setup-git", REPOSITORY]);
+    run(&["exec", "--revoke", "--", "git", "-C", "a", "fetch", "-q"]);
+    run(&["whoami"]);
+    assert_eq!(files_with(world.home.path(), "ghs_"), [world.cache_entry()]);
+}
+
+#[test]
+#[cfg(target_os = "linux")] // `script` has other options on other systems.
+fn waiting_is_reported_on_a_terminal_only() {
+    let world = World::new();
+    let (answer, answered) = mpsc::channel();
+    let answered = Mutex::new(answered);
+    let server = Server::start(move |_| {
+        let _ = answered.lock().unwrap().recv();
+        Response::new(500, "").header("x-amzn-errortype", "ServiceException")
+    });
+    let client = || {
+        world
+            .client(&["token"])
+            .env("AWS_ENDPOINT_URL", server.url())
+    };
+    // `script` gives the client a terminal.
+    let command = format!("exec {BINARY} token");
+    let mut on_terminal = client().instead("script", &["-qec", &command, "/dev/null"]);
+    let mut child = on_terminal.command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut printed = child.stdout.take().unwrap();
+    let mut text = String::new();
+    while !text.contains("Invoking github-token-broker...") {
+        let mut byte = [0];
+        assert_eq!(printed.read(&mut byte).unwrap(), 1, "{text}");
+        text.push(byte[0].into());
+    }
+    answer.send(()).unwrap();
+    printed.read_to_string(&mut text).unwrap();
+    assert!(
+        text.contains("\r\u{1b}[Kgithub-token-broker: Lambda cannot run"),
+        "{text:?}"
+    );
+    child.wait().unwrap();
+    answer.send(()).unwrap();
+    let stderr = client().fails(1);
+    assert!(!stderr.contains("Invoking"), "{stderr}");
+}
+
+#[test]
+fn durations_have_units() {
+    let world = World::new();
+    world.client(&["token"]).stdout();
+    for duration in ["30s", "9m", "50m30s", "0s"] {
+        world.client(&["token", "--min-ttl", duration]).stdout();
+    }
+    assert_eq!(world.minted(), 1);
+    world.client(&["token", "--min-ttl", "1h30m"]).stdout();
+    assert_eq!(world.minted(), 2);
 }
 
 #[test]
@@ -133,20 +234,14 @@ fn revoke_counts_401_as_revoked() {
     world.client(&["token"]).stdout();
     world.revoke_all();
     assert_eq!(world.client(&["revoke"]).stdout(), "");
-    assert_eq!(
-        crate::support::files(&world.cache()).len(),
-        1,
-        "only the lock file is left"
-    );
+    assert_eq!(files(&world.cache()).len(), 1, "only the lock file is left");
 }
 
 #[test]
 fn revoke_that_fails_keeps_the_cached_token() {
     let world = World::new();
     let token = world.client(&["token"]).stdout();
-    let server = crate::support::server::Server::start(|_| {
-        crate::support::server::Response::new(500, "ghs_body")
-    });
+    let server = Server::start(|_| Response::new(500, "ghs_body"));
     let stderr = world
         .client(&["revoke"])
         .env("GH_HOST", server.host())
@@ -184,9 +279,13 @@ fn min_ttl_replaces_an_old_token() {
     assert_eq!(world.client(&["token"]).stdout(), first);
     let second = world.client(&["token", "--min-ttl", "9m"]).stdout();
     assert_ne!(first, second);
-    // A token that was just minted is used, even if it has less time left.
-    let third = world.client(&["token", "--min-ttl", "2h"]).stdout();
+    // The default is five minutes.
+    world.age_cached_token(&in_seconds(5 * 60 - 5));
+    let third = world.client(&["token"]).stdout();
     assert_ne!(second, third);
+    // A token that was just minted is used, even if it has less time left.
+    let fourth = world.client(&["token", "--min-ttl", "2h"]).stdout();
+    assert_ne!(third, fourth);
     world.age_cached_token(&in_seconds(-1));
-    assert_ne!(world.client(&["token", "--min-ttl", "0s"]).stdout(), third);
+    assert_ne!(world.client(&["token", "--min-ttl", "0s"]).stdout(), fourth);
 }
