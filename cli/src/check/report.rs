@@ -198,6 +198,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_check_has_a_section_in_the_book() {
+        let page = include_str!("../../../docs/src/how-to/check-a-broker.md");
+        let headings = page.lines().filter_map(|line| line.strip_prefix("### "));
+        assert_eq!(headings.collect::<Vec<_>>(), IDS);
+        for id in IDS.iter().filter(|id| id.contains('_')) {
+            // Without this anchor, a heading's anchor keeps the underscore.
+            let finding = Finding::fail(id, "", "");
+            let link = finding.link.unwrap_or_default();
+            let (_, anchor) = link.split_once('#').unwrap_or_default();
+            assert!(page.contains(&format!("<a id=\"{anchor}\"></a>")), "{id}");
+        }
+    }
+
+    #[test]
     fn color_does_not_change_the_columns() {
         let mut report = Report::default();
         report.add(Finding::pass("clock", "right"));

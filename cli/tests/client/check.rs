@@ -7,7 +7,7 @@ mod operator;
 
 use std::collections::BTreeMap;
 
-use sandbox::{KMS_KEY_ID, Scenario};
+use sandbox::{Call, Fault, KMS_KEY_ID, Scenario, Schedule};
 use serde_json::{Value, json};
 
 use crate::support::{World, aws_action};
@@ -232,6 +232,27 @@ fn mint_reports_the_functions_error() {
         found["mint.token"].1.starts_with("InstallationSuspended: "),
         "{found:#?}"
     );
+}
+
+#[test]
+fn token_that_github_does_not_revoke_is_named_by_its_hash() {
+    let world = World::with(|scenario| {
+        let unavailable = Schedule::Always(Fault::Status(503));
+        narrow(scenario).faults(Call::Revoke, unavailable)
+    });
+    let (code, found) = check(&world, &["--mint"]);
+    assert_eq!(
+        (code, ids(&found, "fail")),
+        (1, vec!["mint.revocation".to_owned()]),
+        "{found:#?}"
+    );
+    let (_, says) = &found["mint.revocation"];
+    let token = world.newest_token();
+    assert!(
+        says.contains("was not revoked") && says.contains("It expires at"),
+        "{says}"
+    );
+    assert!(!says.contains(&token), "{says}");
 }
 
 /// A statement of a resource policy that allows an invocation.
