@@ -30,7 +30,7 @@ demo: build ## See it work without an account: a token, rejections, a timeline (
 BUILD_DEBUG := cargo build --locked --workspace --bins --tests
 
 .PHONY: test test-release
-test: build $(VENV)/test ## Test the product. Changes nothing outside this folder, except for download caches
+test: build $(VENV)/test $(VENV)/packaging ## Test the product. Changes nothing outside this folder, except for download caches
 	python3 tests/run.py product
 test-release: ## Test the packages, the steps of a release, reproducible builds, and the rest of the Terraform module
 	python3 tests/run.py release
