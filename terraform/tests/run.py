@@ -1,4 +1,5 @@
-"""Runs the Terraform tests: `make test-terraform`, and with SLOW=1 the ones that are marked as slow. The last lines are a summary for each part and `N passed, N failed`.
+"""Runs the Terraform tests: `make test-terraform`, and with SLOW=1 the ones that are marked as slow. The last lines are a summary for
+each part and `N passed, N failed`.
 
 `make` installs everything except Terraform or OpenTofu itself. If neither is there, this prints how to get one. With CI=true, that is a
 failure; on a developer's machine it is not.
@@ -41,7 +42,7 @@ TERRAFORM=/path/to/tofu make test-terraform
 
 
 # The tests of these files share what the first of them created, so that one worker runs them in order.
-IN_ORDER = ("test_tutorial", "test_foreign_signatures")
+IN_ORDER = ("test_tutorial", "test_foreign_signatures", "test_operator")
 
 
 class Scheduler(LoadScopeScheduling):

@@ -114,7 +114,6 @@ class Operator:
         return browse(f"http://{self.sandbox.github_host}/organizations/octo-org/settings/apps/octo-org-octo-repo-broker", {})
 
     def close(self) -> None:
-        self.workspace.close()
         self.sandbox.close()
 
 
@@ -128,7 +127,7 @@ def attribute(page: str, name: str) -> str:
     return html.unescape(re.search(rf'{re.escape(name)}="([^"]*)"', page).group(1))
 
 
-@pytest.fixture(scope="module", params=["kms", "ssm"])
+@pytest.fixture(scope="module", params=["kms", pytest.param("ssm", marks=pytest.mark.slow)])
 def operator(request, _moto, tmp_path_factory):
     _moto.reset()
     options = []
@@ -150,7 +149,7 @@ def test_setup_prints_a_configuration_that_is_formatted(operator):
 
 
 def test_apply_of_exactly_that_deploys_the_broker(operator):
-    operator.workspace.run("init", "-input=false")
+    operator.workspace.init()
     assert operator.apply() == "Resources: 5 added, 0 changed, 0 destroyed."  # one of them is the download
     deployed = operator.aws.function("github-token-broker")
     assert deployed["CodeSha256"] == rig.lambda_hash(operator.zip)
