@@ -95,7 +95,7 @@ fn repositories() -> impl Strategy<Value = Value> {
 enum Mutation {
     /// Removes a member or an element.
     Remove,
-    /// Puts a different value in its place.
+    /// Replaces a value.
     Replace(Value),
     /// Adds a member to an object, or an element to a list.
     Add(&'static str, Value),
