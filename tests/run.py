@@ -166,9 +166,11 @@ def run_lane(suites: list[tuple[Suite, pathlib.Path]]) -> None:
 
 
 def main() -> int:
-    # A shell lets its background jobs ignore these, and then the tests of the client's signals would wait forever.
-    for ignored in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(ignored, signal.default_int_handler)
+    # A shell lets its background jobs ignore the first two, and `nohup` the third. The tests of the client's signals would then wait forever:
+    # programs that a suite starts inherit what is ignored, but not a handler.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     suites = {"product": PRODUCT, "release": RELEASE}[sys.argv[1]]
     logs = TARGET.absolute() / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
