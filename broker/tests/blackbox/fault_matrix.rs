@@ -213,7 +213,7 @@ async fn every_fault_of_every_call_ends_in_a_token_or_a_typed_error() {
                 run_as_expected(row, call, expected).await,
             )
         })
-        .buffered(24)
+        .buffered(12)
         .collect()
         .await;
 
@@ -249,15 +249,17 @@ async fn every_fault_of_every_call_ends_in_a_token_or_a_typed_error() {
 
 /// Runs a cell again if the machine stalled: that run says nothing about the fault.
 async fn run_as_expected(row: &Row, call: Call, expected: (&str, usize)) -> (String, usize) {
-    let (found, longest) = measure_stalls(run(row, call)).await;
-    if (found.0.as_str(), found.1) == expected || longest < STALL {
-        return found;
+    for _ in 0..2 {
+        let (found, longest) = measure_stalls(run(row, call)).await;
+        if (found.0.as_str(), found.1) == expected || longest < STALL {
+            return found;
+        }
     }
     run(row, call).await
 }
 
-/// A third of an attempt's timeout: a machine that stalls for this long causes timeouts itself.
-const STALL: Duration = Duration::from_secs(1);
+/// The time that the function reserves for its response. A machine that stalls for this long makes it miss Lambda's deadline.
+const STALL: Duration = Duration::from_millis(100);
 
 /// Awaits `work`. Also returns the longest time during which this process made no progress.
 async fn measure_stalls<T>(work: impl Future<Output = T>) -> (T, Duration) {
