@@ -37,7 +37,12 @@ function mint(client) {
   if (error || status !== 0) {
     throw new Error(error ? `cannot run ${client}: ${error.message}` : "there is no token; the line above says why");
   }
-  return JSON.parse(stdout);
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    // The parser's own message would repeat a part of the text.
+    throw new Error(`${client} returned something other than JSON; check the input client`);
+  }
 }
 
 // The variables that `github-token-broker exec` sets for gh.

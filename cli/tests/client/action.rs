@@ -196,6 +196,25 @@ fn failures_fail_the_step_and_leave_nothing() {
     );
 }
 
+/// A client of a different program, or a wrapper that prints a line of its own.
+#[test]
+fn output_that_is_not_json_is_not_repeated() {
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let wrapper = folder.path().join("client");
+    fs::write(&wrapper, "#!/bin/sh\necho ghs_secret\n").unwrap();
+    fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
+    let main = Job::new(&world)
+        .input("CLIENT", wrapper.to_str().unwrap())
+        .main();
+    assert_eq!(main.code, 1);
+    assert!(
+        main.stdout.contains("something other than JSON"),
+        "{main:?}"
+    );
+    assert!(!format!("{main:?}").contains("ghs_secret"), "{main:?}");
+}
+
 #[test]
 fn a_step_that_fails_after_the_mint_is_still_revoked() {
     let world = World::new();
