@@ -62,11 +62,11 @@ PRODUCT = [
     Suite("Terraform module and tutorial", ["make", "test-terraform"], ("terraform", "tofu"), TERRAFORM, lane=2),
 ]
 RELEASE = [
-    # In one lane: both write to dist/ and its checksums.
+    # The first two are in one lane, because both write to dist/ and its checksums.
     Suite("packages, and the steps of a release", ["make", "test-package"]),
     Suite("packages of the client", ["make", "test-package-client"]),
-    Suite("reproducible builds", ["make", "test-reproducible"]),
     Suite("Terraform module, slower tests", ["make", "test-terraform", "SLOW=1"], ("terraform", "tofu"), TERRAFORM, lane=2),
+    Suite("reproducible builds", ["make", "test-reproducible"], lane=2),
 ]
 if platform.machine() == "x86_64":
     CLIENT = ["make", "test-package-client", "TARGET=aarch64-unknown-linux-gnu"]
