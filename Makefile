@@ -32,7 +32,7 @@ BUILD_DEBUG := cargo build --locked --workspace --bins --tests
 .PHONY: test test-release
 test: build $(VENV)/test $(VENV)/packaging ## Test the product. Changes nothing outside this folder, except for download caches
 	python3 tests/run.py product
-test-release: ## Test the packages, the steps of a release, reproducible builds, and the rest of the Terraform module
+test-release: build release-tools $(VENV)/terraform ## Test the packages, the steps of a release, reproducible builds, and the rest of the Terraform module
 	python3 tests/run.py release
 
 .PHONY: soak
@@ -135,8 +135,9 @@ checksums: ## Write dist/checksums.txt for the files in dist/
 # A release is built for musl. Here, without a musl standard library, it is a static build with glibc.
 CLIENT = $(PYTHON) packaging/client.py --into $(DIST) --target $(TARGET)
 TARGET := $(shell uname -m)-unknown-linux-gnu
-.PHONY: package-client test-package-client
-package-client: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(if $(shell command -v go),$(TOOLS)/installed/$(NFPM)) $(VENV)/packaging ## Build the client's archive, deb, rpm (with Go) and SBOM into dist/ (TARGET=...: for that target)
+.PHONY: package-client test-package-client release-tools
+release-tools: $(TOOLS)/installed/$(CARGO_AUDITABLE) $(if $(shell command -v go),$(TOOLS)/installed/$(NFPM)) $(VENV)/packaging
+package-client: release-tools ## Build the client's archive, deb, rpm (with Go) and SBOM into dist/ (TARGET=...: for that target)
 	PATH="$(TOOLS)/bin:$$PATH" $(CLIENT) pack
 	$(CHECKSUMS)
 test-package-client: package-client ## Build the client's archive, check it and run the client without shared libraries
