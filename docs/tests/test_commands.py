@@ -150,10 +150,12 @@ def private_package(deployment, tmp_path_factory):
     return deployment
 
 
-def terminal_in(deployment, folder: Path) -> Terminal:
-    """A reader in a folder, whose git sends requests for github.com to the sandbox."""
+def terminal_in(deployment, folder: Path, settings: dict) -> Terminal:
+    """A reader in a folder, whose git sends requests for github.com to the sandbox. `settings` are more variables: the shell keeps those that
+    it began with."""
     folder.mkdir()
-    terminal = Terminal(folder, deployment.terminal.environment | {"GIT_CONFIG_GLOBAL": str(folder.with_name("gitconfig"))})
+    settings = settings | {"GIT_CONFIG_GLOBAL": str(folder.with_name("gitconfig"))}
+    terminal = Terminal(folder, deployment.terminal.environment | settings)
     terminal.run('git config --global "url.http://$GH_HOST/.insteadOf" "https:""//github.com/"')
     return terminal
 
@@ -164,10 +166,11 @@ def test_recipe_fetches_the_private_package(private_package, recipe, tmp_path):
     if not shutil.which(program):
         RAN.update(block.where for block in RECIPES.under(recipe))
         pytest.skip(f"there is no {program}")
-    terminal = terminal_in(private_package, tmp_path / "project")
-    packages.write(terminal.folder, project)
+    folder = tmp_path / "project"
     toolchains = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
-    terminal.environment |= packages.environment(terminal.folder) | {"RUSTUP_HOME": toolchains, "REPOSITORY": "your-org/your-repo"}
+    settings = packages.environment(folder) | {"RUSTUP_HOME": toolchains, "REPOSITORY": "your-org/your-repo"}
+    terminal = terminal_in(private_package, folder, settings)
+    packages.write(folder, project)
     terminal.follow(RECIPES, recipe)
     assert list(terminal.folder.glob(fetched))
     with_token = [path for path in terminal.folder.rglob("*") if path.is_file() and b"ghs_" in path.read_bytes()]
@@ -177,7 +180,7 @@ def test_recipe_fetches_the_private_package(private_package, recipe, tmp_path):
 @pytest.mark.parametrize("url", [packages.URL, "git@github.com:your-org/your-repo"])
 def test_recipe_fetches_a_submodule(private_package, url, tmp_path):
     update, rewrite = (block for block in RECIPES.under("A git submodule") if block.language == "sh")
-    terminal = terminal_in(private_package, tmp_path / "parent")
+    terminal = terminal_in(private_package, tmp_path / "parent", {})
     head = terminal.run(f"github-token-broker exec -- git ls-remote {packages.URL} main").split()[0]
     git(terminal.folder, "init", "--quiet")
     (terminal.folder / ".gitmodules").write_text(f'[submodule "private"]\n\tpath = private\n\turl = {url}\n')
