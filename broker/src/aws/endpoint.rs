@@ -39,7 +39,7 @@ pub struct Endpoint {
 pub struct Partition {
     /// The prefix of the names of its regions.
     regions: &'static str,
-    /// The end of its host names.
+    /// The DNS suffix of its hosts, such as `amazonaws.com`.
     pub suffix: &'static str,
     dual_stack_suffix: &'static str,
 }

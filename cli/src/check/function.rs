@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path, time::SystemTime};
 
 use base64ct::{Base64, Encoding as _};
-use broker::config::Config;
+use broker::{aws::endpoint::Partition, config::Config};
 use serde_json::Value;
 
 use super::{
@@ -148,12 +148,9 @@ impl Deployed {
         }
     }
 
-    /// The end of AWS's host names in this partition.
+    /// The DNS suffix of AWS's hosts in the function's partition, such as `amazonaws.com`.
     pub fn dns_suffix(&self) -> &'static str {
-        match self.partition.as_str() {
-            "aws-cn" => "amazonaws.com.cn",
-            _ => "amazonaws.com",
-        }
+        Partition::of(&self.region).suffix
     }
 
     /// The ARN of something in the function's account and region.

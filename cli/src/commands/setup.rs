@@ -153,13 +153,13 @@ impl Run<'_> {
                 return Err(self.without_key(store, &app, error).await);
             }
         };
-        say(&format!(
+        print_diagnostic(&format!(
             "The App {} exists, and {} has its private key ({fingerprint}).",
             app.slug,
             store.service()
         ));
         let install = self.installation_page(&app);
-        say(&format!("Install it on {repository} only: {install}"));
+        print_diagnostic(&format!("Install it on {repository} only: {install}"));
         created
             .show_installation(&app.slug, repository, &install)
             .await;
@@ -174,7 +174,7 @@ impl Run<'_> {
         };
         match finished {
             Ok(installation_id) => {
-                say(
+                print_diagnostic(
                     "The App is installed. Apply the Terraform configuration, then run `github-token-broker check`.",
                 );
                 Ok(Made {
@@ -213,9 +213,9 @@ impl Run<'_> {
 
     /// The user creates the App, and GitHub redirects back. Ends with the credentials, and with a browser that waits.
     async fn create(&self, page: &Page) -> Result<(Created, NewApp), Error> {
-        say(&format!("Create the App: {}", page.url()));
+        print_diagnostic(&format!("Create the App: {}", page.url()));
         if self.arguments.no_browser {
-            say(&format!(
+            print_diagnostic(&format!(
                 "If the browser is on a different machine, forward the port first: ssh -L {port}:127.0.0.1:{port} HOST",
                 port = page.port()
             ));
@@ -322,12 +322,7 @@ async fn until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> R
     }
 }
 
-/// Standard output is for the result.
-fn say(text: &str) {
-    print_diagnostic(text);
-}
-
-/// Tries to. The URL is on the terminal as well.
+/// If there is no browser, the URL on the terminal is enough.
 fn open_browser(url: &str) {
     let program = if cfg!(target_os = "macos") {
         "open"

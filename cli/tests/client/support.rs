@@ -24,7 +24,7 @@ pub(crate) const REPOSITORY: &str = "octo-org/octo-repo";
 /// The access key ID of the client's user.
 const ACCESS_KEY: &str = "AKIDEXAMPLE";
 
-/// The address of GitHub's web site.
+/// The URL of GitHub's website.
 pub(crate) struct Site(String);
 
 impl Site {
