@@ -59,7 +59,7 @@ struct Claims<'a> {
 }
 
 /// Header and claims, in the form that is signed.
-fn unsigned(client_id: &ClientId, now: SystemTime) -> String {
+pub fn unsigned(client_id: &ClientId, now: SystemTime) -> String {
     let claims = Claims {
         iat: epoch_seconds(now.checked_sub(BACKDATE)),
         exp: epoch_seconds(now.checked_add(VALIDITY)),

@@ -1,9 +1,9 @@
 //! Calls to GitHub as the App, with a JWT.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
-use broker::app::{ClientId, private_key::PrivateKey};
+use broker::app::{ClientId, jwt::unsigned, private_key::PrivateKey};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -114,21 +114,9 @@ impl Caller {
     }
 }
 
-/// A JWT as the function signs it.
+/// A JWT with the function's own header and claims.
 async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, Finding> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let claims =
-        json!({ "iat": now.saturating_sub(60), "exp": now + 9 * 60, "iss": client_id.as_str() })
-            .to_string();
-    let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
-    let unsigned = format!(
-        "{}.{}",
-        encode(br#"{"alg":"RS256","typ":"JWT"}"#),
-        encode(claims.as_bytes())
-    );
+    let unsigned = unsigned(client_id, SystemTime::now());
     let signature = match signer {
         Signer::PrivateKey(key) => key.sign(unsigned.as_bytes()),
         Signer::Kms { session, id } => {
@@ -147,8 +135,6 @@ async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, Find
     };
     let signature =
         signature.ok_or_else(|| Finding::skip("app.key", "the JWT cannot be signed", "Retry"))?;
-    Ok(SecretString::from(format!(
-        "{unsigned}.{}",
-        encode(&signature)
-    )))
+    let signature = Base64UrlUnpadded::encode_string(&signature);
+    Ok(SecretString::from(format!("{unsigned}.{signature}")))
 }
