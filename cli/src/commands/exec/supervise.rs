@@ -1,4 +1,4 @@
-//! The command in the place of this process, or as its child: signals, its exit code, and its end.
+//! Runs the command: replaces this process with it, or starts it as a child, forwards signals to it, and returns its exit code.
 //!
 //! Invariant: from [`Supervisor::start`] on, the first signal does not end this process.
 
