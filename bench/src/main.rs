@@ -53,38 +53,12 @@ enum Load {
     Starts,
 }
 
-/// The number of runs of each kind.
-struct Plan {
-    /// Starts in each condition.
-    starts: usize,
-    /// Invocations after each limited start.
-    warm_after_start: usize,
-    /// Processes for the warm invocations: two processes of the same program can differ by 3 %, because their memory lies
-    /// differently.
-    processes: usize,
-    /// Invocations of each of them. F is measured after each round.
-    warm: usize,
-    /// Runs of each command of the client.
-    client: usize,
-}
-
 /// The invocations that share one measurement of F, so that both see the same CPU speed.
 pub(crate) const ROUND: usize = 4;
 
-const FULL: Plan = Plan {
-    starts: 25,
-    warm_after_start: 4,
-    processes: 25,
-    warm: 100,
-    client: 50,
-};
-const SHORT: Plan = Plan {
-    starts: 1,
-    warm_after_start: 1,
-    processes: 1,
-    warm: 4,
-    client: 1,
-};
+/// The starts in each condition, and the processes for the warm invocations, each with as many rounds: two processes of the same
+/// program can differ by 3 %, because their memory lies differently.
+const RUNS: usize = 25;
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -101,7 +75,7 @@ async fn run(options: &Options) -> ExitCode {
         measure::load(&subject, load == Load::Starts, number).await;
         return ExitCode::SUCCESS;
     }
-    let plan = if options.short { SHORT } else { FULL };
+    let runs = if options.short { 1 } else { RUNS };
     let share = Share::create().map(Arc::new);
     let how = match &share {
         Ok(share) => share.to_string(),
@@ -115,13 +89,13 @@ async fn run(options: &Options) -> ExitCode {
     programs.extend(peer.map(|peer| Program::new("peer", peer, false)));
     programs.push(Program::new("ours, KMS", &binary, true));
     let key = measure::rsa_key();
-    start(&mut programs, share.as_ref().ok(), &plan, &key).await;
-    invoke(&mut programs, &plan, &key).await;
+    start(&mut programs, share.as_ref().ok(), runs, &key).await;
+    invoke(&mut programs, runs, &key).await;
     // The short form uses the client that the tests use; its speed does not matter.
     let profile = if options.short { "debug" } else { "release" };
     let target = binary.ancestors().nth(2).unwrap_or(&binary);
     let client = target.join(profile).join("github-token-broker");
-    let client = Client::measure(&client, plan.client).await;
+    let client = Client::measure(&client, 2 * runs).await;
 
     let report = Report::new(
         &programs,
@@ -156,18 +130,15 @@ async fn run(options: &Options) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, plan: &Plan, key: &[u8]) {
-    for number in 1..=plan.starts {
+async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, runs: usize, key: &[u8]) {
+    for number in 1..=runs {
         // The program that goes first changes each time.
         programs.rotate_left(number % programs.len());
         for (index, (far, limited)) in CONDITIONS.into_iter().enumerate() {
             if limited && share.is_none() {
                 continue;
             }
-            let (share, warm) = (
-                share.filter(|_| limited),
-                plan.warm_after_start * usize::from(limited),
-            );
+            let (share, warm) = (share.filter(|_| limited), ROUND * usize::from(limited));
             for program in &mut *programs {
                 let start = measure::start(&program.subject, far, share, warm).await;
                 if index == 0 {
@@ -181,18 +152,18 @@ async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, plan: &Plan
             let late = measure::long_after_init(&program.subject, RoundTrips::FAR).await;
             program.long_after_init.push(late);
         }
-        println!("{number} of {} starts in each condition", plan.starts);
+        println!("{number} of {runs} starts in each condition");
     }
     programs.sort_by_key(|program| (program.subject.kms, program.name != "ours"));
 }
 
-async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
-    for number in 1..=plan.processes {
+async fn invoke(programs: &mut [Program], runs: usize, key: &[u8]) {
+    for number in 1..=runs {
         let mut processes = Vec::new();
         for program in &*programs {
             processes.push(Process::start(&program.subject).await);
         }
-        for first in 0..plan.warm / ROUND {
+        for first in 0..runs {
             let mut round = vec![Vec::new(); programs.len()];
             for turn in 0..ROUND * programs.len() {
                 let index = (first + turn) % programs.len();
@@ -206,9 +177,6 @@ async fn invoke(programs: &mut [Program], plan: &Plan, key: &[u8]) {
         for process in processes {
             process.finish().await;
         }
-        println!(
-            "{number} of {} processes with warm invocations",
-            plan.processes
-        );
+        println!("{number} of {runs} processes with warm invocations");
     }
 }

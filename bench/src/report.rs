@@ -17,25 +17,46 @@ const END: &str = "<!-- to here -->\n";
 
 type Steps = Vec<(&'static str, f64)>;
 
-/// A figure of one program.
-#[derive(Debug, Serialize)]
+/// A figure of one program. The value is NaN if there is no sample.
+#[derive(Clone, Serialize)]
 struct Figure {
-    text: String,
     value: f64,
-    /// Whether it meets the target. `None`: this run cannot tell.
-    #[serde(skip)]
-    pass: Option<bool>,
+    text: String,
 }
 
+fn figure(value: f64, text: String) -> Figure {
+    Figure { value, text }
+}
+
+/// What is measured, the target in words, and the largest value that meets it.
+type Target = (String, String, f64);
+
 /// A row of the table.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Row {
     what: String,
     target: String,
+    limit: f64,
     /// By program. `None`: not measured.
     found: Vec<Option<Figure>>,
-    /// Of our own program.
-    pass: Option<bool>,
+}
+
+impl Row {
+    fn new((what, target, limit): Target, found: Vec<Figure>) -> Self {
+        let measured = |figure: Figure| Some(figure).filter(|one| !one.value.is_nan());
+        let found = found.into_iter().map(measured).collect();
+        Self {
+            what,
+            target,
+            limit,
+            found,
+        }
+    }
+
+    /// Whether our own program meets the target.
+    fn passes(&self) -> Option<bool> {
+        Some(self.found.first()?.as_ref()?.value <= self.limit)
+    }
 }
 
 /// What a run found.
@@ -92,14 +113,13 @@ impl Report {
         );
         let _ = writeln!(text, "|---|---|---|{}", "---|".repeat(self.programs.len()));
         for row in &self.rows {
-            let figure = |one: &Option<Figure>| {
-                one.as_ref()
-                    .map_or("not measured".into(), |one| one.text.clone())
-            };
-            let found: Vec<_> = row.found.iter().map(figure).collect();
+            let found = row.found.iter().map(|one| one.as_ref());
+            let found: Vec<_> = found
+                .map(|one| one.map_or("not measured", |one| &one.text))
+                .collect();
             let result = row
-                .pass
-                .map_or("not judged", |pass| if pass { "pass" } else { "miss" });
+                .passes()
+                .map_or("not judged", |passes| if passes { "pass" } else { "miss" });
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {result} |",
@@ -158,12 +178,9 @@ impl Report {
             let is_optional = row.what.starts_with("zip")
                 || row.what.starts_with("client")
                 || row.what.contains("128 MB") && !with_share;
-            let has_figures = row
-                .found
-                .iter()
-                .all(|one| one.as_ref().is_some_and(|one| one.value.is_finite()));
+            let has_figures = row.found.iter().all(Option::is_some);
             (is_optional || has_figures)
-                && (!row.what.ends_with(REQUESTS) || row.pass == Some(true))
+                && (!row.what.ends_with(REQUESTS) || row.passes() == Some(true))
         };
         for row in self.rows.iter().filter(|row| !works(row)) {
             println!("FAILED: {}", row.what);
@@ -205,23 +222,26 @@ const KMS: Limits = Limits {
 };
 
 fn rows(programs: &[Program], client: Option<&Client>, dist: &Path) -> Vec<Row> {
-    let (ours, kms) = (&programs[..1], &programs[programs.len() - 1..]);
     let mut rows = path_rows(with_ssm(programs), "", &SSM);
     for (architecture, suffix) in [("arm64", ""), ("x86_64", "-x86_64")] {
         let size = size(&dist.join(format!("github-token-broker{suffix}.zip")));
-        let figure = |_: &Program| at_most(3.0, size, format!("{size:.2} MB"));
+        let target = (format!("zip, {architecture}"), "<= 3.0 MB".into(), 3.0);
         rows.push(Row::new(
-            &format!("zip, {architecture}"),
-            "<= 3.0 MB",
-            ours,
-            figure,
+            target,
+            vec![figure(size, format!("{size:.2} MB"))],
         ));
     }
-    rows.extend(path_rows(kms, "KMS: ", &KMS));
+    rows.extend(path_rows(&programs[programs.len() - 1..], "KMS: ", &KMS));
     for (what, limit, unit, value) in client.into_iter().flat_map(client_figures) {
-        let figure = |_: &Program| at_most(limit, value, format!("{value:.3} {unit}"));
-        let target = format!("<= {limit} {unit}");
-        rows.push(Row::new(&format!("client: {what}"), &target, ours, figure));
+        let target = (
+            format!("client: {what}"),
+            format!("<= {limit} {unit}"),
+            limit,
+        );
+        rows.push(Row::new(
+            target,
+            vec![figure(value, format!("{value:.3} {unit}"))],
+        ));
     }
     for row in &mut rows {
         row.found.resize_with(programs.len() - 1, || None);
@@ -229,89 +249,82 @@ fn rows(programs: &[Program], client: Option<&Client>, dist: &Path) -> Vec<Row> 
     rows
 }
 
-impl Row {
-    fn new(
-        what: &str,
-        target: &str,
-        programs: &[Program],
-        figure: impl Fn(&Program) -> Option<Figure>,
-    ) -> Self {
-        let found: Vec<_> = programs.iter().map(figure).collect();
-        Self {
-            what: what.to_owned(),
-            target: target.to_owned(),
-            pass: found.first().and_then(|figure| figure.as_ref()?.pass),
-            found,
-        }
-    }
-}
-
 /// The rows that each way to sign has.
 fn path_rows(programs: &[Program], path: &str, limits: &Limits) -> Vec<Row> {
-    let row = |what: &str, target: &str, figure: &dyn Fn(&Program) -> Option<Figure>| {
-        Row::new(&format!("{path}{what}"), target, programs, figure)
-    };
-    let in_signatures = |what, (slow, fast), figure: fn(&Program) -> &InSignatures| {
-        let limit = allowance(figure(&programs[0]).signature(), slow, fast);
-        row(what, &format!("<= {limit:.2} F"), &|program| {
-            let (ratio, cpu) = (figure(program).ratio(), figure(program).cpu());
-            at_most(limit, ratio, format!("{ratio:.2} F ({cpu:.2} ms)"))
+    let figures: Vec<_> = programs.iter().map(figures).collect();
+    let of_row = |row: usize| figures.iter().map(|figures| figures[row].clone()).collect();
+    let targets = targets(&programs[0], limits).into_iter().enumerate();
+    targets
+        .map(|(row, (what, target, limit))| {
+            Row::new((format!("{path}{what}"), target, limit), of_row(row))
         })
+        .collect()
+}
+
+/// In the order of [`figures`].
+fn targets(ours: &Program, limits: &Limits) -> [(&'static str, String, f64); 8] {
+    let in_signatures = |cpu: &InSignatures, (slow, fast)| {
+        let limit = allowance(cpu.signature(), slow, fast);
+        (format!("<= {limit:.2} F"), limit)
     };
-    let in_time = |what, target, limit, figure: fn(&Program) -> f64| {
-        row(what, &format!("<= {target} = {limit:.0} ms"), &|program| {
-            at_most(limit, figure(program), format!("{:.1} ms", figure(program)))
-        })
-    };
-    let what = "first invocation after init with 128 MB's share, no delays, connections open";
-    let first = row(what, "<= 1.5 x a warm one", &|program| {
-        let (first, warm, ratios) = program.first_and_warm();
-        let ratio = median(ratios);
-        let text = format!("{ratio:.2} x ({first:.1} ms, warm {warm:.1} ms)");
-        at_most(1.5, ratio, text)
-    });
-    let requests = row(
-        REQUESTS,
-        "exactly 3, on at most 2 connections",
-        &|program| {
-            let (fewest, most, connections) = program.requests();
-            Some(Figure {
-                text: format!("{fewest} to {most} on {connections}"),
-                value: as_f64(most as u64),
-                pass: Some((fewest, most) == (3, 3) && connections <= 2),
-            })
-        },
-    );
-    let memory = row("peak memory", "<= 12 MB", &|program| {
-        let peak = program.peak_memory();
-        at_most(12.0, peak, format!("{peak:.1} MB"))
-    });
-    let late = "first invocation long after init (connections open), 50 ms to both hosts";
+    let (warm, warm_limit) = in_signatures(&ours.warm_cpu, limits.warm);
+    let (start, start_limit) = in_signatures(&ours.start_cpu, limits.start);
+    let (late, late_limit) = limits.late;
+    let first = "first invocation after init with 128 MB's share, no delays, connections open";
     let usual = "start to first response, 4 ms to AWS and G = 20 ms, full CPU";
     let limited = "the same, with 128 MB's share from the end of init on";
-    vec![
-        in_signatures(
+    let long_after = "first invocation long after init (connections open), 50 ms to both hosts";
+    [
+        (
             "warm invocation, CPU of the whole process",
-            limits.warm,
-            |program| &program.warm_cpu,
+            warm,
+            warm_limit,
         ),
-        in_signatures(
+        (
             "start of the process to the first response, CPU",
-            limits.start,
-            |program| &program.start_cpu,
+            start,
+            start_limit,
         ),
-        first,
-        in_time(usual, "4 G + 10 ms", 90.0, |program| {
-            program.of_start(2, |one| one.to_response)
-        }),
-        in_time(limited, "4 G + 12 ms", 92.0, |program| {
-            program.of_start(3, |one| one.to_response)
-        }),
-        in_time(late, limits.late.0, limits.late.1, |program| {
-            median(program.long_after_init.iter().copied().map(ms))
-        }),
-        requests,
-        memory,
+        (first, "<= 1.5 x a warm one".into(), 1.5),
+        (usual, "<= 4 G + 10 ms = 90 ms".into(), 90.0),
+        (limited, "<= 4 G + 12 ms = 92 ms".into(), 92.0),
+        (
+            long_after,
+            format!("<= {late} = {late_limit} ms"),
+            late_limit,
+        ),
+        (REQUESTS, "exactly 3, on at most 2 connections".into(), 0.0),
+        ("peak memory", "<= 12 MB".into(), 12.0),
+    ]
+}
+
+/// In the order of [`targets`].
+fn figures(program: &Program) -> [Figure; 8] {
+    let in_signatures = |cpu: &InSignatures| {
+        let ratio = cpu.ratio();
+        figure(ratio, format!("{ratio:.2} F ({:.2} ms)", cpu.cpu()))
+    };
+    let in_time = |took: f64| figure(took, format!("{took:.1} ms"));
+    let (first, warm, ratios) = program.first_and_warm();
+    let ratio = median(ratios);
+    let (fewest, most, connections) = program.requests();
+    let wrong = (fewest, most) != (3, 3) || connections > 2;
+    let peak = program.peak_memory();
+    [
+        in_signatures(&program.warm_cpu),
+        in_signatures(&program.start_cpu),
+        figure(
+            ratio,
+            format!("{ratio:.2} x ({first:.1} ms, warm {warm:.1} ms)"),
+        ),
+        in_time(program.of_start(2, |one| one.to_response)),
+        in_time(program.of_start(3, |one| one.to_response)),
+        in_time(median(program.long_after_init.iter().copied().map(ms))),
+        figure(
+            f64::from(wrong),
+            format!("{fewest} to {most} on {connections}"),
+        ),
+        figure(peak, format!("{peak:.1} MB")),
     ]
 }
 
@@ -346,15 +359,6 @@ fn size(package: &Path) -> f64 {
         Ok(file) if modified(package).ok() >= built => as_f64(file.len()) / 1e6,
         _ => f64::NAN,
     }
-}
-
-/// A figure with an upper limit. Without a sample (NaN) there is no figure.
-fn at_most(limit: f64, value: f64, text: String) -> Option<Figure> {
-    (!value.is_nan()).then_some(Figure {
-        text,
-        value,
-        pass: Some(value <= limit),
-    })
 }
 
 /// How many F are allowed: more of a smaller F, because the rest of the work costs the same. `slow` is for F = 0.65 ms,

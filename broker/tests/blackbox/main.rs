@@ -19,5 +19,6 @@ mod payload;
 mod proof;
 mod proxy;
 mod runtime_api;
+mod soak;
 mod survival;
 mod trace;
