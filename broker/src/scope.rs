@@ -161,6 +161,16 @@ mod tests {
     }
 
     #[test]
+    fn other_json_is_rejected() {
+        for json in ["[]", "null", r#""contents""#, r#"{"contents":1}"#] {
+            assert!(serde_json::from_str::<Permissions>(json).is_err(), "{json}");
+        }
+        let list = serde_json::from_str::<Permissions>("[]").unwrap_err();
+        let expected = "expected an object of permission names and levels";
+        assert!(list.to_string().contains(expected), "{list}");
+    }
+
+    #[test]
     fn only_github_characters_are_printable() {
         assert!(Permissions::is_printable(
             "organization_self_hosted_runners"

@@ -1,3 +1,4 @@
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use proptest::prelude::*;
 use sandbox::PrivateKey as SandboxKey;
 
@@ -177,6 +178,21 @@ fn unsuitable_key_is_rejected() {
     // AWS-LC no longer generates keys this small. This one was generated for this test only.
     let small = include_bytes!("rsa-1024.der");
     assert_eq!(error(&pem("RSA PRIVATE KEY", small)), KeyError::TooSmall);
+    // Nor keys this large. The primes of this one are known to all: 2^4423 - 1 and 2^4253 - 1.
+    let large = include_bytes!("rsa-8676.der");
+    assert_eq!(error(&pem("RSA PRIVATE KEY", large)), KeyError::TooLarge);
+}
+
+/// An import into KMS sends the private key, and the public key proves which key it was.
+#[test]
+fn key_survives_its_way_to_der() {
+    let key = parse(&pkcs1()).unwrap();
+    let (private, public) = key.to_der().unwrap();
+    let same = parse(&pem("PRIVATE KEY", &private)).unwrap();
+    let signature = same.sign(b"message").unwrap();
+    assert_eq!(key.sign(b"message").unwrap(), signature);
+    let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
+    assert!(public.verify(b"message", &signature).is_ok());
 }
 
 #[test]
