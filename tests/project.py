@@ -17,7 +17,7 @@ VERSION, REPOSITORY = PACKAGE["version"], PACKAGE["repository"].removeprefix("ht
 
 # What stands before a version of ours. Placeholders such as vX.Y.Z do not match.
 VERSIONS = re.compile(
-    r"(?:\?ref=|release_version = \"|/releases/download/|/releases/tag/|/blob/|gh release download |refs/tags/|git checkout )v(\d+\.\d+\.\d+)"
+    r"(?:(?<!your-repo)\?ref=|release_version = \"|/releases/download/|/releases/tag/|/blob/|gh release download |refs/tags/|git checkout )v(\d+\.\d+\.\d+)"
 )
 # An owner before our repository's name. Paths, log groups and file names have none.
 REPOSITORIES = re.compile(rf"(?:github\.com[/:]|--repo |default += \")([\w-]+/{REPOSITORY.split('/')[1]})(?![\w-]|\.\w|/)")

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the suites of `make test` or `make test-release`, and prints a summary.
+"""Runs the suites of `make test`, `make test-release` or `make test-book`, and prints a summary.
 
-Input: the name of a set of suites. With CI=true, a missing program is a failure, except for the arm64 cross build. Output:
-the progress of each suite, the whole output of a suite that fails, then one line for each suite, the slowest first, and
-`N passed, N failed`. The status is 0 only if each suite passed, ran at least one test, and left no process and no temporary file behind.
-Suites run in two lanes at once: many tests wait for a timeout or a backoff, and others need the CPU.
+Input: the name of a set of suites. With CI=true, a missing program is a failure, except for the arm64 cross build, and each suite has an
+empty home folder. Output: the progress of each suite, the whole output of a suite that fails, then one line for each suite, the slowest
+first, what was not run, and `N passed, N failed`. The status is 0 only if each suite passed, ran at least one test, and left no process,
+no temporary file and nothing in its home folder behind. Suites run in two lanes at once: many tests wait for a timeout or a backoff, and
+others need the CPU.
 """
 
 import contextlib
@@ -45,7 +46,8 @@ class Suite:
     failed: int = 0
     seconds: float = 0.0
     verdict: str = "not run"
-    budget: list[str] = field(default_factory=list)
+    # Lines of its output that the summary repeats.
+    repeated: list[str] = field(default_factory=list)
 
 
 PRODUCT = [
@@ -73,14 +75,29 @@ if platform.machine() == "x86_64":
     RELEASE.append(Suite("arm64: cross build, under qemu", ["make", "test-package", "ARCH=arm64"], ("aarch64-linux-gnu-gcc",), CROSS_TOOLS))
     RELEASE.append(Suite("arm64: the client, under qemu", CLIENT, ("aarch64-linux-gnu-gcc",), CROSS_TOOLS))
 
+BOOK = [Suite("the book: links, commands, browser", ["make", "test-pages"])]
+
 COUNTS = [
     re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed"),
     re.compile(r"^(?P<passed>\d+) passed, (?P<failed>\d+) failed"),
 ]
 # One finished test, in the words of cargo's test harness and of our own scripts.
 FINISHED = re.compile(r"^(test \S.* \.\.\. ok|ok     )")
+# Sizes next to their limits, and what a suite left out.
+REPEATED = re.compile(r"budget: .*|(?<!\S)not run: .*")
 # Without a terminal, a line this often shows that a suite still runs.
 HEARTBEAT_SECONDS = 30
+# How long a process that was just killed may take to end.
+GRACE_SECONDS = 5.0
+
+# What build tools and language runtimes keep in the home folder, by the variable that names another place. They are the same in each suite.
+KEPT_AT_HOME = {
+    "CARGO_HOME": ".cargo",
+    "RUSTUP_HOME": ".rustup",
+    "PYENV_ROOT": ".pyenv",
+    "PIP_CACHE_DIR": ".cache/pip",
+    "NPM_CONFIG_CACHE": ".npm",
+}
 
 
 class Progress:
@@ -105,6 +122,8 @@ class Progress:
 
 PROGRESS = Progress()
 INTERRUPTED = threading.Event()
+# The running suites, by lane.
+RUNNING: dict[int, subprocess.Popen] = {}
 
 
 def run(suite: Suite, log: pathlib.Path) -> None:
@@ -112,8 +131,15 @@ def run(suite: Suite, log: pathlib.Path) -> None:
     began, finished = time.monotonic(), 0
     folder = tempfile.mkdtemp(prefix="suite-")
     with log.open("w", encoding="utf-8") as output, subprocess.Popen(
-        suite.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=os.environ | {"TMPDIR": folder}
+        suite.command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment(folder),
+        start_new_session=True,  # its processes can be found by their session
     ) as process:
+        RUNNING[suite.lane] = process
         for line in process.stdout:
             output.write(line)
             finished += bool(FINISHED.match(line))
@@ -121,11 +147,11 @@ def run(suite: Suite, log: pathlib.Path) -> None:
                 if found := count.match(line):
                     suite.passed += int(found["passed"])
                     suite.failed += int(found["failed"])
-            if (at := line.find("budget: ")) >= 0:
-                suite.budget.append(line[at:].rstrip())
+            suite.repeated += REPEATED.findall(line)
             PROGRESS.update(suite, time.monotonic() - began, finished, line)
+    del RUNNING[suite.lane]
     suite.seconds = time.monotonic() - began
-    left = left_behind(folder)
+    left = left_behind(process.pid, folder)
     shutil.rmtree(folder, ignore_errors=True)
     if left or (process.returncode and not suite.failed):
         suite.failed += 1  # it ended before it could count (a build error, for example), or it did not clean up
@@ -135,21 +161,42 @@ def run(suite: Suite, log: pathlib.Path) -> None:
         PROGRESS.print("\n".join([log.read_text(encoding="utf-8"), *(f"{suite.name} left this behind: {what}" for what in left)]))
 
 
-def left_behind(folder: str) -> list[str]:
-    """The files in a suite's temporary folder, and the processes that inherited the folder's name. A process that was just killed gets a
-    few seconds to end."""
-    for _ in range(50):
-        if not (processes := list(started_with(folder))):
-            break
+def environment(folder: str) -> dict[str, str]:
+    """A developer's own tools may need the real home folder, so that only CI has an empty one."""
+    variables = os.environ | {"TMPDIR": folder}
+    if os.environ.get("CI") == "true":
+        home = pathlib.Path(folder, "home")
+        home.mkdir()
+        variables = {name: value for name, value in variables.items() if not name.startswith("XDG_")} | {"HOME": str(home)}
+        for name, place in KEPT_AT_HOME.items():
+            variables.setdefault(name, str(pathlib.Path.home() / place))
+    return variables
+
+
+def left_behind(session: int, folder: str) -> list[str]:
+    """The files in a suite's temporary folder and in its home folder, and its processes, which this ends."""
+    until = time.monotonic() + GRACE_SECONDS
+    while (processes := started_by(session, folder)) and time.monotonic() < until:
         time.sleep(0.1)
-    return sorted(map(str, pathlib.Path(folder).iterdir())) + processes
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    home = pathlib.Path(folder, "home")
+    files = [path for path in [*pathlib.Path(folder).iterdir(), *home.glob("*")] if path != home]
+    return sorted(map(str, files)) + [f"process {process}: {command}" for process, command in processes.items()]
 
 
-def started_with(folder: str) -> Iterator[str]:
+def started_by(session: int, folder: str) -> dict[int, str]:
+    """The living processes of a session, and those that inherited the folder's name and began a session of their own."""
+    found = {}
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if f"TMPDIR={folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                yield f"process {process.name}: {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode(errors='replace')}"
+            # After the name of the program: state, parent, process group, session.
+            state, _, _, its_session = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[:4]
+            inherited = f"TMPDIR={folder}".encode() in (process / "environ").read_bytes().split(b"\0")
+            if state != "Z" and (int(its_session) == session or inherited):
+                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return found
 
 
 def run_lane(suites: list[tuple[Suite, pathlib.Path]]) -> None:
@@ -171,7 +218,11 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-    suites = {"product": PRODUCT, "release": RELEASE}[sys.argv[1]]
+    # The suites have sessions of their own, so that they do not notice what ends this process.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    suites = {"product": PRODUCT, "release": RELEASE, "book": BOOK}[sys.argv[1]]
     logs = TARGET.absolute() / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
     # The sandbox writes its exchanges there, for the suite that compares them with the vendors' models.
@@ -193,13 +244,15 @@ def main() -> int:
             lane.join()
     except KeyboardInterrupt:  # Ctrl-C ends the running suites too
         INTERRUPTED.set()
+        for process in list(RUNNING.values()):
+            os.killpg(process.pid, signal.SIGINT)
         raise
 
     print(f"\nSuites, slowest first (their output is in {logs}):")
     for suite in sorted(suites, key=lambda suite: -suite.seconds):
         what = suite.remedy if suite.verdict == "not run" else f"{suite.passed:4} passed, {suite.failed} failed"
         print(f"  {suite.seconds:4.0f} s  {suite.verdict:7}  {suite.name:38} {what}")
-    for line in (line for suite in suites for line in suite.budget):
+    for line in dict.fromkeys(line for suite in suites for line in suite.repeated):
         print(f"  {line}")
     matrix = TARGET / "tmp" / "fault-matrix.md"
     if sys.argv[1] == "product" and matrix.exists():

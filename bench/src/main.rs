@@ -1,7 +1,7 @@
 //! `make bench`: measures the release build in the sandbox, with TLS to both hosts, and compares it with the targets.
 //!
-//! Input: the number of runs, and another program to measure next to ours (`--peer`). Output: a Markdown table,
-//! `bench.json`, and the same table with a chart in the performance page. A miss is reported; it does not fail the run.
+//! Input: another program to measure next to ours (`--peer`). Output: a Markdown table, `bench.json`, and with `--page` the same table with
+//! a chart in the performance page. A miss is reported; it does not fail the run. It runs in the project's folder.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -23,8 +23,7 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use sandbox::binary_under_test;
 
-use client::Client;
-use measure::{Process, RoundTrips, Subject};
+use measure::{Process, Subject};
 use program::{CONDITIONS, Program};
 use report::Report;
 use share::Share;
@@ -34,15 +33,15 @@ struct Options {
     /// Measures this program next to ours, alternately
     #[arg(long)]
     peer: Option<PathBuf>,
-    /// Checks that the bench works: a few runs, and the docs stay as they are
+    /// Checks that the bench works, with a few runs
     #[arg(long)]
     short: bool,
     /// Measures nothing: runs the function for a profiler
     #[arg(long)]
     load: Option<Load>,
-    /// The project's folder
-    #[arg(long, default_value = ".")]
-    project: PathBuf,
+    /// Writes the table and the chart into the performance page
+    #[arg(long)]
+    page: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -95,37 +94,23 @@ async fn run(options: &Options) -> ExitCode {
     let profile = if options.short { "debug" } else { "release" };
     let target = binary.ancestors().nth(2).unwrap_or(&binary);
     let client = target.join(profile).join("github-token-broker");
-    let client = Client::measure(&client, 2 * runs).await;
+    let client = client::measure(&client, 2 * runs).await;
 
-    let report = Report::new(
-        &programs,
-        client.as_ref(),
-        &how,
-        &options.project.join("dist"),
-    );
+    let report = Report::new(&programs, &client, &how);
     print!("\n{}", report.markdown());
+    let folder = if options.short {
+        target.join("bench")
+    } else {
+        PathBuf::new()
+    };
+    report.write_json(&folder).expect("the folder is writable");
+    if options.page {
+        report.write_page().expect("the page is writable");
+    }
     if options.short {
-        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
-        let folder = options.project.join(target).join("bench");
-        report
-            .write_json(&folder)
-            .expect("the target folder is writable");
         let (passed, failed) = report.check(share.is_ok());
         println!("{passed} passed, {failed} failed");
-        return if failed == 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
-    }
-    report
-        .write_json(&options.project)
-        .expect("the project's folder is writable");
-    // The page shows this project's own build, and nothing else.
-    if options.peer.is_none() && std::env::var_os("BROKER_UNDER_TEST").is_none() {
-        report
-            .write_page(&options.project)
-            .expect("the page is writable");
+        return ExitCode::from(u8::from(failed > 0));
     }
     ExitCode::SUCCESS
 }
@@ -149,7 +134,7 @@ async fn start(programs: &mut [Program], share: Option<&Arc<Share>>, runs: usize
             }
         }
         for program in &mut *programs {
-            let late = measure::long_after_init(&program.subject, RoundTrips::FAR).await;
+            let late = measure::long_after_init(&program.subject, measure::FAR).await;
             program.long_after_init.push(late);
         }
         println!("{number} of {runs} starts in each condition");

@@ -2,12 +2,12 @@
 //!
 //! An invocation that does not return a token stops the bench, because there is nothing to measure then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Call, Outcome, Running, Scenario};
+use sandbox::{Call, Outcome, RecordedRequest, Running, Scenario};
 
 use crate::cpu;
 use crate::share::Share;
@@ -15,43 +15,53 @@ use crate::share::Share;
 /// A pause longer than the scheduler's period, so that an invocation finds its whole share unused, as after a quiet time.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The round-trip times to the hosts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RoundTrips {
-    pub(crate) aws: Duration,
-    pub(crate) github: Duration,
+/// The round-trip times to AWS and to GitHub.
+pub(crate) type RoundTrips = (Duration, Duration);
+
+pub(crate) const NEAR: RoundTrips = milliseconds(0, 0);
+/// AWS in the function's region, GitHub across a country.
+pub(crate) const USUAL: RoundTrips = milliseconds(4, 20);
+pub(crate) const FAR: RoundTrips = milliseconds(50, 50);
+
+const fn milliseconds(aws: u64, github: u64) -> RoundTrips {
+    (Duration::from_millis(aws), Duration::from_millis(github))
 }
 
-impl RoundTrips {
-    pub(crate) const NONE: Self = Self::milliseconds(0, 0);
-    /// AWS in the function's region, GitHub across a country.
-    pub(crate) const USUAL: Self = Self::milliseconds(4, 20);
-    pub(crate) const FAR: Self = Self::milliseconds(50, 50);
-
-    const fn milliseconds(aws: u64, github: u64) -> Self {
-        Self {
-            aws: Duration::from_millis(aws),
-            github: Duration::from_millis(github),
-        }
-    }
-}
-
-/// A start of the process, its first invocation, and perhaps more.
-#[derive(Debug, Clone)]
+/// A start of the process, and its first invocation.
 pub(crate) struct Start {
-    /// From the start of the process to the response.
-    pub(crate) to_response: Duration,
-    /// From the delivery of the first invocation to its response.
-    pub(crate) first: Duration,
+    pub(crate) first: Outcome,
     /// CPU time until the first response was sent and the next invocation requested.
     pub(crate) cpu: Duration,
-    /// The invocations after the first, under the same conditions.
+    /// How long the invocations after the first one took, under the same conditions.
     pub(crate) warm: Vec<Duration>,
-    /// What the function itself logs: how many milliseconds each step took.
-    pub(crate) steps: BTreeMap<String, f64>,
-    pub(crate) requests: usize,
-    pub(crate) connections: usize,
-    pub(crate) peak_memory_kib: u64,
+}
+
+impl Start {
+    /// From the start of the process to the response.
+    pub(crate) fn to_response(&self) -> Duration {
+        self.first.timing.finished - self.first.timing.spawned
+    }
+
+    /// From the delivery of the first invocation to its response.
+    pub(crate) fn of_first(&self) -> Duration {
+        took(&self.first)
+    }
+
+    /// How many milliseconds a step of the first invocation took. The function logs it.
+    pub(crate) fn step(&self, name: &str) -> Option<f64> {
+        let logged = |line: &serde_json::Value| line["milliseconds"][name].as_f64();
+        self.first.log.iter().find_map(logged)
+    }
+
+    /// AWS and GitHub number their connections independently.
+    pub(crate) fn connections(&self) -> usize {
+        let connection = |request: &RecordedRequest| {
+            let to_aws = matches!(request.call, Call::GetParameters | Call::Sign);
+            (to_aws, request.connection)
+        };
+        let requests = self.first.requests.iter();
+        requests.map(connection).collect::<BTreeSet<_>>().len()
+    }
 }
 
 /// One invocation of a running process.
@@ -73,7 +83,7 @@ fn scenario(subject: &Subject, far: RoundTrips) -> Scenario {
     let scenario = Scenario::default()
         .binary(&subject.binary)
         .tls()
-        .round_trips(far.aws, far.github);
+        .round_trips(far.0, far.1);
     if subject.kms {
         scenario.kms_key()
     } else {
@@ -98,7 +108,7 @@ pub(crate) async fn start(
     if let Some(share) = share {
         share.enter();
     }
-    let outcome = minted(running.invoke("null").await);
+    let first = minted(running.invoke("null").await);
     let cpu = cpu::of_process(pid_of(&running));
     let mut warm_ones = Vec::new();
     for _ in 0..warm {
@@ -107,14 +117,9 @@ pub(crate) async fn start(
     }
     running.finish().await;
     Start {
-        to_response: outcome.timing.finished - outcome.timing.spawned,
-        first: took(&outcome),
+        first,
         cpu,
         warm: warm_ones,
-        steps: steps(&outcome),
-        requests: outcome.requests.len(),
-        connections: connections(&outcome),
-        peak_memory_kib: outcome.peak_memory,
     }
 }
 
@@ -137,7 +142,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(subject: &Subject) -> Self {
-        let mut running = scenario(subject, RoundTrips::NONE).start().await;
+        let mut running = scenario(subject, NEAR).start().await;
         minted(running.invoke("null").await);
         let used = cpu::of_process(pid_of(&running));
         Self { running, used }
@@ -163,7 +168,7 @@ impl Process {
 pub(crate) async fn load(subject: &Subject, starts: bool, number: usize) {
     if starts {
         for _ in 0..number {
-            start(subject, RoundTrips::NONE, None, 0).await;
+            start(subject, NEAR, None, 0).await;
         }
     } else {
         let mut process = Process::start(subject).await;
@@ -192,29 +197,4 @@ fn took(outcome: &Outcome) -> Duration {
 fn minted(outcome: Outcome) -> Outcome {
     assert!(!outcome.token().is_empty(), "the function returns a token");
     outcome
-}
-
-fn steps(outcome: &Outcome) -> BTreeMap<String, f64> {
-    let line = outcome
-        .log
-        .iter()
-        .find_map(|line| line["milliseconds"].as_object());
-    let steps = line.into_iter().flatten();
-    steps
-        .filter_map(|(step, took)| Some((step.clone(), took.as_f64()?)))
-        .collect()
-}
-
-/// AWS and GitHub number their connections independently.
-fn connections(outcome: &Outcome) -> usize {
-    let requests = outcome.requests.iter();
-    let connections: BTreeSet<_> = requests
-        .map(|request| {
-            (
-                matches!(request.call, Call::GetParameters | Call::Sign),
-                request.connection,
-            )
-        })
-        .collect();
-    connections.len()
 }

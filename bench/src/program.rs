@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::measure::{Invocation, RoundTrips, Start, Subject};
+use crate::measure::{Invocation, NEAR, RoundTrips, Start, Subject, USUAL};
 use crate::statistics::{as_f64, mean, median, ms};
 
 /// The conditions of a start: round-trip times, and whether it has 128 MB's share of a core from the end of init on.
-pub(crate) const CONDITIONS: [(RoundTrips, bool); 4] = [
-    (RoundTrips::NONE, false),
-    (RoundTrips::NONE, true),
-    (RoundTrips::USUAL, false),
-    (RoundTrips::USUAL, true),
-];
+pub(crate) const CONDITIONS: [(RoundTrips, bool); 4] =
+    [(NEAR, false), (NEAR, true), (USUAL, false), (USUAL, true)];
 
 /// CPU times, each with the F that was measured next to it.
 #[derive(Default)]
@@ -90,8 +86,10 @@ impl Program {
     /// With 128 MB's share: the first invocation and a later one, and for each process the ratio of the two.
     pub(crate) fn first_and_warm(&self) -> (f64, f64, Vec<f64>) {
         let warm = |start: &Start| median(start.warm.iter().copied().map(ms));
-        let ratios = self.starts[1].iter().map(|one| ms(one.first) / warm(one));
-        let first = self.of_start(1, |start| start.first);
+        let ratios = self.starts[1]
+            .iter()
+            .map(|one| ms(one.of_first()) / warm(one));
+        let first = self.of_start(1, Start::of_first);
         (
             first,
             median(self.starts[1].iter().map(warm)),
@@ -101,7 +99,11 @@ impl Program {
 
     /// The peak of all runs, in MB.
     pub(crate) fn peak_memory(&self) -> f64 {
-        let starts = self.starts.iter().flatten().map(|one| one.peak_memory_kib);
+        let starts = self
+            .starts
+            .iter()
+            .flatten()
+            .map(|one| one.first.peak_memory);
         let warm = self.warm.iter().map(|one| one.peak_memory_kib);
         as_f64(starts.chain(warm).max().unwrap_or_default()) * 1024.0 / 1e6
     }
@@ -110,8 +112,11 @@ impl Program {
     pub(crate) fn requests(&self) -> (usize, usize, usize) {
         let starts = || self.starts.iter().flatten();
         let all = self.warm.iter().map(|one| one.requests);
-        let all: Vec<_> = starts().map(|one| one.requests).chain(all).collect();
-        let connections = starts().map(|one| one.connections).max();
+        let all: Vec<_> = starts()
+            .map(|one| one.first.requests.len())
+            .chain(all)
+            .collect();
+        let connections = starts().map(Start::connections).max();
         let bounds = all.iter().min().zip(all.iter().max()).unwrap_or((&0, &0));
         (*bounds.0, *bounds.1, connections.unwrap_or_default())
     }
@@ -122,13 +127,13 @@ impl Program {
             median(
                 self.starts[condition]
                     .iter()
-                    .filter_map(|one| one.steps.get(name).copied()),
+                    .filter_map(|one| one.step(name)),
             )
         };
-        let first = self.of_start(condition, |start| start.first);
+        let first = self.of_start(condition, Start::of_first);
         let mut steps = vec![(
             "start",
-            self.of_start(condition, |start| start.to_response) - first,
+            self.of_start(condition, Start::to_response) - first,
         )];
         steps.extend(["load", "sign", "confirm", "mint", "prove"].map(|name| (name, step(name))));
         let logged: f64 = steps[1..].iter().map(|step| step.1).sum();

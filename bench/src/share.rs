@@ -18,10 +18,15 @@ const QUOTA_US: u32 = 1_447;
 /// A control group of this process. It is removed when this value is dropped.
 pub(crate) struct Share {
     version: u8,
-    /// The group that the bench itself runs in.
+    /// The group that the bench itself runs in, and the one whose CPU time can be limited.
     home: PathBuf,
-    /// The group whose CPU time can be limited.
     limited: PathBuf,
+    /// The file that takes threads into a group.
+    threads: &'static str,
+    /// The file that limits a group, and what removes and sets the limit.
+    quota: &'static str,
+    no_limit: String,
+    limit: String,
     /// The thread that entered the group.
     inside: AtomicI32,
 }
@@ -39,18 +44,19 @@ impl Share {
     }
 
     fn create_v1(root: &Path, name: &str) -> io::Result<Self> {
-        let limited = root.join(name);
-        std::fs::create_dir(&limited)?;
         let share = Self {
             version: 1,
             home: root.to_owned(),
-            limited,
+            limited: root.join(name),
+            threads: "tasks",
+            quota: "cpu.cfs_quota_us",
+            no_limit: "-1".into(),
+            limit: QUOTA_US.to_string(),
             inside: AtomicI32::new(0),
         };
-        write(
-            &share.limited.join("cpu.cfs_period_us"),
-            &PERIOD_US.to_string(),
-        )?;
+        std::fs::create_dir(&share.limited)?;
+        let period = share.limited.join("cpu.cfs_period_us");
+        write(&period, &PERIOD_US.to_string())?;
         Ok(share)
     }
 
@@ -62,6 +68,10 @@ impl Share {
             version: 2,
             limited: home.join("limited"),
             home,
+            threads: "cgroup.threads",
+            quota: "cpu.max",
+            no_limit: format!("max {PERIOD_US}"),
+            limit: format!("{QUOTA_US} {PERIOD_US}"),
             inside: AtomicI32::new(0),
         };
         write(&root.join("cgroup.subtree_control"), "+cpu")?;
@@ -76,8 +86,8 @@ impl Share {
     /// Moves the calling thread into the group, without a limit. A process that it starts now begins in the group: to move
     /// the process later would stop it for about 10 ms.
     pub(crate) fn enter(&self) {
-        self.set_quota(None);
-        self.join(&self.limited);
+        set(&self.limited, self.quota, &self.no_limit);
+        set(&self.limited, self.threads, "0");
         self.inside.store(gettid().as_raw_pid(), Ordering::Relaxed);
     }
 
@@ -91,30 +101,8 @@ impl Share {
             gettid().as_raw_pid(),
             "another thread entered the group"
         );
-        self.join(&self.home);
-        self.set_quota(Some(QUOTA_US));
-    }
-
-    fn set_quota(&self, quota: Option<u32>) {
-        let quota = quota.map(|quota| quota.to_string());
-        let (file, text) = if self.version == 1 {
-            ("cpu.cfs_quota_us", quota.unwrap_or("-1".into()))
-        } else {
-            (
-                "cpu.max",
-                format!("{} {PERIOD_US}", quota.unwrap_or("max".into())),
-            )
-        };
-        write(&self.limited.join(file), &text).expect("the group belongs to the bench");
-    }
-
-    fn join(&self, group: &Path) {
-        let file = if self.version == 1 {
-            "tasks"
-        } else {
-            "cgroup.threads"
-        };
-        write(&group.join(file), "0").expect("root can move a thread");
+        set(&self.home, self.threads, "0");
+        set(&self.limited, self.quota, &self.limit);
     }
 }
 
@@ -145,6 +133,10 @@ impl fmt::Display for Share {
             PERIOD_US / 1000
         )
     }
+}
+
+fn set(group: &Path, file: &str, text: &str) {
+    write(&group.join(file), text).expect("the groups belong to the bench");
 }
 
 /// A control file takes each value in one write.

@@ -1,4 +1,4 @@
-"""What the book's tests share: the import path, and a closing line from which `tests/run.py` reads the counts."""
+"""What the book's tests share: the import path, and the closing lines that `tests/run.py` reads: what was not run, and the counts."""
 
 import sys
 from pathlib import Path
@@ -13,4 +13,6 @@ rig.clean_environment()
 
 def pytest_terminal_summary(terminalreporter):
     counts = {outcome: len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed", "error")}
+    for reason in sorted({report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])}):
+        terminalreporter.write_line(f"\nnot run: {reason}")
     terminalreporter.write_line(f"\n{counts['passed']} passed, {counts['failed'] + counts['error']} failed")

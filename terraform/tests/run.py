@@ -58,9 +58,12 @@ class Summary:
 
     def __init__(self):
         self.counts = Counter()
+        self.reasons = set()
 
     def pytest_runtest_logreport(self, report):
         if report.when == "call" or report.failed or report.skipped:
+            if report.skipped:
+                self.reasons.add(report.longrepr[2].removeprefix("Skipped: "))
             print(f"{OUTCOMES[report.outcome]} {report.nodeid.removeprefix('terraform/tests/')}", flush=True)
             self.counts[Path(report.location[0]).stem, report.outcome] += 1
 
@@ -80,7 +83,9 @@ class Summary:
         for part in dict.fromkeys([*PARTS, *(part for part, _ in self.counts)]):
             by_outcome = {outcome: self.counts[part, outcome] for outcome in ("passed", "failed", "skipped")}
             shown = ", ".join(f"{count} {outcome}" for outcome, count in by_outcome.items() if count)
-            print(f"  {PARTS.get(part, part)}: {shown or 'not run'}")
+            print(f"  {PARTS.get(part, part)}: {shown or 'none'}")
+        for reason in sorted(self.reasons):
+            print(f"not run: {reason}")
         passed, failed = (sum(n for (_, o), n in self.counts.items() if o == outcome) for outcome in ("passed", "failed"))
         print(f"{passed} passed, {failed} failed")
 
