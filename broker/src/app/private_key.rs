@@ -203,9 +203,9 @@ fn find_der(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     }
     let decoded = decode(text.trim_matches(is_wrapping)).ok_or(KeyError::NoBeginLine)?;
     match std::str::from_utf8(&decoded) {
-        Ok(file) if file.contains(BEGIN) => decode_pem(file),
-        _ if decoded.first() == Some(&SEQUENCE) => Err(KeyError::OnlyBody),
-        _ => Err(KeyError::NoBeginLine),
+        Ok(file) => decode_pem(file),
+        Err(_) if decoded.first() == Some(&SEQUENCE) => Err(KeyError::OnlyBody),
+        Err(_) => Err(KeyError::NoBeginLine),
     }
 }
 

@@ -94,6 +94,8 @@ fn each_error_is_recognized() {
             "/github-token-broker/app/private-key-pem",
             KeyError::NoBeginLine,
         ),
+        ("aGVsbG8=", KeyError::NoBeginLine), // base64 of a text
+        ("////", KeyError::NoBeginLine),     // and of three bytes that no DER begins with
         (&begin_lost, KeyError::NoBeginLine),
         (&body.join("\n"), KeyError::OnlyBody),
         (&body.concat(), KeyError::OnlyBody),
@@ -164,6 +166,8 @@ fn non_ascii_character_is_reported() {
     ] {
         assert_eq!(error(&text), KeyError::NonAscii, "{}", &text[..30]);
     }
+    let named = format!("Zertifikat für Köln\n{}", pem("CERTIFICATE", &[0x30, 0]));
+    assert_eq!(error(&named), KeyError::Certificate);
 }
 
 #[test]
@@ -173,6 +177,12 @@ fn unsuitable_key_is_rejected() {
     let ec = ec.unwrap();
     assert_eq!(
         error(&pem("PRIVATE KEY", ec.as_ref())),
+        KeyError::DifferentAlgorithm
+    );
+    // The shortest of all keys: its length takes one byte.
+    let ed25519 = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new());
+    assert_eq!(
+        error(&pem("PRIVATE KEY", ed25519.unwrap().as_ref())),
         KeyError::DifferentAlgorithm
     );
     // AWS-LC no longer generates keys this small. This one was generated for this test only.
@@ -187,6 +197,7 @@ fn unsuitable_key_is_rejected() {
 #[test]
 fn key_survives_its_way_to_der() {
     let key = parse(&pkcs1()).unwrap();
+    assert_eq!(key.bits(), 2048);
     let (private, public) = key.to_der().unwrap();
     let same = parse(&pem("PRIVATE KEY", &private)).unwrap();
     let signature = same.sign(b"message").unwrap();
