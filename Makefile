@@ -80,7 +80,8 @@ mutants: build $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in sma
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
 	for target in $$(cd fuzz && ls targets | sed 's/\.rs$$//'); do \
-		PATH=$(TOOLS)/bin:$$PATH cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=60; \
+		new=$(abspath $(TARGET_DIR))/fuzz-corpus/$$target; mkdir -p "$$new"; \
+		PATH=$(TOOLS)/bin:$$PATH cargo +nightly fuzz run --fuzz-dir fuzz $$target "$$new" fuzz/corpus/$$target -- -max_total_time=60; \
 	done
 
 # --- Checks and packages -------------------------------------------------------------------------------------------

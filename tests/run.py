@@ -83,7 +83,7 @@ COUNTS = [
 ]
 # One finished test, in the words of cargo's test harness and of our own scripts.
 FINISHED = re.compile(r"^(test \S.* \.\.\. ok|ok     )")
-# Sizes next to their limits, and what a suite left out.
+# Sizes next to their limits, and what a suite did not run.
 REPEATED = re.compile(r"budget: .*|(?<!\S)not run: .*")
 # Without a terminal, a line this often shows that a suite still runs.
 HEARTBEAT_SECONDS = 30

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parent.parent
-KINDS = {".rs", ".md", ".tf", ".hcl", ".py", ".sh", ".yml", ".toml", ".js"}
+KINDS = {".rs", ".md", ".tf", ".hcl", ".py", ".sh", ".yml", ".yaml", ".toml", ".js", ".mjs"}
 NAMES = {"Makefile", "run"}
 # They list the phrases, or are not ours.
 EXEMPT = {"STYLE.md", "tests/style.py"}

@@ -50,8 +50,8 @@ pub(crate) fn of_finished_children() -> Duration {
     Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
 }
 
-/// F is the mean of at least this many signatures, with the same number on each CPU. It stands for few invocations, so the
-/// number is small.
+/// F is the mean of at least this many signatures, with the same number on each CPU. The number is small, because the speed of a CPU
+/// changes soon.
 const SIGNATURES: usize = 4;
 /// The function has also been waiting before it signs, so its caches are as cold.
 const WAIT: Duration = Duration::from_millis(1);

@@ -37,7 +37,8 @@ PROJECTS = {
     "Cargo": (
         "cargo",
         {
-            "Cargo.toml": f'[package]\nname = "project"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\nyour-repo = {{ git = "{URL}" }}\n',
+            # It is a workspace of its own, although a test's folder is in ours.
+            "Cargo.toml": f'[package]\nname = "project"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\nyour-repo = {{ git = "{URL}" }}\n[workspace]\n',
             "src/lib.rs": "",
         },
         "cache/cargo/git/checkouts/your-repo-*/*/Cargo.toml",

@@ -39,8 +39,10 @@ class Terminal(Reader):
 
 
 def programs(folder: Path) -> dict:
-    """An environment with the programs that the pages use, and without any trace of a real account."""
+    """An environment with the programs that the pages use, a home folder next to them, and without any trace of a real account."""
     folder.mkdir()
+    home = folder.with_name("home")
+    home.mkdir()
     rig.put_program(folder / "stand-in-gh", "stand_in_gh.py")
     # Like gh itself, which reads another variable for a host that is not github.com.
     write_program(folder / "gh", 'GH_TOKEN="${GH_TOKEN:-${GH_ENTERPRISE_TOKEN:-}}" exec stand-in-gh "$@"')
@@ -49,7 +51,14 @@ def programs(folder: Path) -> dict:
     if shutil.which("jq") is None:
         rig.put_program(folder / "jq", "stand_in_jq.py")
     environment = {name: value for name, value in os.environ.items() if not SERVICE_VARIABLES.match(name)} | rig.NEUTRAL
-    return environment | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
+    # A page can run make and cargo, whose compiler is in the real home folder.
+    environment = {"CARGO_HOME": str(Path.home() / ".cargo"), "RUSTUP_HOME": str(Path.home() / ".rustup")} | environment
+    return environment | {
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": private_folder(folder.with_name("run")),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def write_program(path: Path, command: str) -> None:
@@ -86,8 +95,6 @@ class Deployment:
             "GH_HOST": urls["github_host"],
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
-            "HOME": str(folder),
-            "XDG_RUNTIME_DIR": private_folder(folder / "run"),
         }
         self.terminal = Terminal(work, environment)
         self.terminal.follow(Page("tutorials/deploy-your-first-broker.md"), "Step 1")

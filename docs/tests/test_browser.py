@@ -64,7 +64,8 @@ def browser(tmp_path_factory):
     for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    home = {"HOME": str(tmp_path_factory.mktemp("home"))}
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER, env=os.environ | home))
     browser.set_page_load_timeout(WAIT)
     yield browser
     browser.quit()

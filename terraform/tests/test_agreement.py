@@ -306,7 +306,7 @@ def test_the_stand_in_calls_only_loopback(workspace, tmp_path):
             root.plan()
 
 
-def test_checkov_finds_nothing_without_a_reason():
+def test_checkov_finds_nothing_without_a_reason(tmp_path):
     """The exceptions and their reasons are in checkov.yaml next to this test, and in the examples."""
     checkov = Path(sys.executable).parents[2] / "venv-checkov" / "bin" / "checkov"
     assert checkov.exists(), "run: make test-terraform, which installs it"
@@ -314,7 +314,7 @@ def test_checkov_finds_nothing_without_a_reason():
         [checkov, "--config-file", rig.MODULE / "tests" / "checkov.yaml", "--directory", rig.MODULE, "--output", "json"],
         capture_output=True,
         text=True,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "BC_SKIP_MAPPING": "TRUE"},
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BC_SKIP_MAPPING": "TRUE"},
     )
     report = json.loads(done.stdout)
     found = report["results"]["failed_checks"]
