@@ -13,6 +13,7 @@ Input: the folder of the OpenAPI descriptions. `--write` updates the files; with
 
 import json
 import pathlib
+import re
 import sys
 
 import botocore.loaders
@@ -20,6 +21,15 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
 
 SOURCES = pathlib.Path(__file__).parent.parent / "broker" / "src"
+
+
+def descriptions(folder):
+    """GitHub's descriptions: of github.com first, then of each release of GitHub Enterprise Server."""
+    github = pathlib.Path(folder, "api.github.com.json")
+    enterprise = sorted(path for path in pathlib.Path(folder).glob("ghes-*.json") if re.fullmatch(r"ghes-\d+\.\d+\.json", path.name))
+    if not github.is_file() or not enterprise:
+        sys.exit(f"{folder} lacks a description of github.com or of GitHub Enterprise Server. If their files have new names, change {__file__}")
+    return [github, *enterprise]
 
 
 def endpoints():
@@ -81,8 +91,7 @@ def schemas(github):
 
 def main():
     folder, *options = sys.argv[1:]
-    github = json.loads((pathlib.Path(folder) / "api.github.com.json").read_text())
-    enterprise = [json.loads(path.read_text()) for path in pathlib.Path(folder).glob("ghes-?.??.json")]
+    github, *enterprise = [json.loads(path.read_text()) for path in descriptions(folder)]
     failed = 0
     files = {
         "aws/endpoints.txt": endpoints(),
