@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::channel::Channel;
 use hyper::body::Frame;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{CannedResponse, Fault};
 use crate::clock::{self, Clock};
@@ -30,13 +31,13 @@ pub(crate) fn canned_response(fault: &Fault, call: Call) -> Option<http::Respons
     };
     let response = match fault {
         Fault::Status(status) if call.is_aws() => {
-            Fault::response(*status).aws(aws_error_code(call, *status), "injected")
+            with_request_id(call, *status).aws(aws_error_code(call, *status), "injected")
         }
-        Fault::Status(status) => Fault::response(*status).message(github_message(*status)),
+        Fault::Status(status) => with_request_id(call, *status).message(github_message(*status)),
         Fault::Response(response) => response.clone(),
-        Fault::Redirect(status) => Fault::response(*status)
+        Fault::Redirect(status) => with_request_id(call, *status)
             .header(LOCATION.as_str(), "/repositories/1296269/installation")
-            .message("Moved Permanently"),
+            .message(github_message(*status)),
         Fault::EmptyBody | Fault::EndlessBody => success(),
         Fault::Html => Fault::response(success().status)
             .header(CONTENT_TYPE.as_str(), "text/html; charset=utf-8")
@@ -45,6 +46,31 @@ pub(crate) fn canned_response(fault: &Fault, call: Call) -> Option<http::Respons
         _ => return None,
     };
     Some(to_http(&response))
+}
+
+/// Whether no model of the vendor describes the response that this fault causes: a test supplies the response, or the vendor
+/// never sends it.
+pub(crate) fn is_unmodeled(fault: &Fault, call: Call) -> bool {
+    match fault {
+        // AWS does not redirect, and GitHub documents these three.
+        Fault::Redirect(status) => call.is_aws() || ![301, 302, 307].contains(status),
+        Fault::Response(_)
+        | Fault::EmptyBody
+        | Fault::EndlessBody
+        | Fault::Html
+        | Fault::Json(_) => true,
+        _ => false,
+    }
+}
+
+/// The start of an error response of the vendor, which carries an ID like each of the vendor's responses.
+fn with_request_id(call: Call, status: u16) -> CannedResponse {
+    let name = if call.is_aws() {
+        "x-amzn-requestid"
+    } else {
+        "x-github-request-id"
+    };
+    Fault::response(status).header(name, Uuid::new_v4())
 }
 
 /// Applies the fault to the response, the service's own or a canned one.
@@ -170,6 +196,10 @@ fn aws_error_code(call: Call, status: u16) -> &'static str {
 
 fn github_message(status: u16) -> &'static str {
     match status {
+        301 => "Moved Permanently",
+        302 => "Found",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         401 => "A JSON web token could not be decoded",
         403 => "Resource not accessible by integration",
         404 => "Not Found",

@@ -22,21 +22,21 @@ pub(crate) fn is_enabled() -> bool {
     FILE.is_some()
 }
 
-/// Writes one exchange. `path` is relative to the service's base path. `canned` means that a fault made or changed the
-/// response.
+/// Writes one exchange. `path` is relative to the service's base path and includes the query. `unmodeled` means that
+/// no model of the vendor describes the response.
 pub(crate) fn write(
     service: &str,
     path: &str,
     request: &Request<Bytes>,
     response: &Response<Bytes>,
-    canned: bool,
+    unmodeled: bool,
 ) {
     let Some(mut file) = FILE.as_ref() else {
         return;
     };
     let exchange = json!({
         "service": service,
-        "canned": canned,
+        "unmodeled": unmodeled,
         "method": request.method().as_str(),
         "path": path,
         "request": { "headers": headers(request.headers()), "body": text(request.body()) },

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Extension, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -71,7 +71,10 @@ pub(crate) async fn pass(
         let body = body.collect().await.map(Collected::to_bytes);
         http::Response::from_parts(parts, body.unwrap_or_default())
     };
-    gateway.write_exchange(&recorded, &response, fault.as_ref());
+    let unmodeled = fault
+        .as_ref()
+        .is_some_and(|fault| inject::is_unmodeled(fault, call));
+    gateway.write_exchange(&recorded, &response, unmodeled);
     gateway
         .finish(number, call, fault, response, &connection)
         .await
@@ -123,28 +126,31 @@ impl Gateway {
         })
     }
 
+    /// Writes the request, and the response before a fault delays, edits or breaks it.
     fn write_exchange(
         &self,
         request: &HttpRequest<Bytes>,
         response: &http::Response<Bytes>,
-        fault: Option<&Fault>,
+        unmodeled: bool,
     ) {
         if !exchange::is_enabled() {
             return;
         }
-        let path = request.uri().path();
-        match &self.service {
-            Service::Aws(_) => exchange::write("aws", path, request, response, fault.is_some()),
+        let path = request.uri().path_and_query();
+        let path = path.map_or("/", |path| path.as_str());
+        let (service, path) = match &self.service {
+            Service::Aws(_) => ("aws", path),
             Service::GitHub(base_path) => {
-                if github::routes::matched_api_path(base_path, request).is_some() {
-                    let (service, path) = match path.strip_prefix(github::routes::ENTERPRISE) {
-                        Some(path) => ("github-enterprise", path),
-                        None => ("github", path),
-                    };
-                    exchange::write(service, path, request, response, fault.is_some());
+                let is_served = request.extensions().get::<MatchedPath>().is_some();
+                let is_api = github::routes::matched_api_path(base_path, request).is_some();
+                match path.strip_prefix(github::routes::ENTERPRISE) {
+                    _ if is_served && !is_api => ("github-web", path),
+                    Some(path) => ("github-enterprise", path),
+                    None => ("github", path),
                 }
             }
-        }
+        };
+        exchange::write(service, path, request, response, unmodeled);
     }
 
     async fn finish(
