@@ -2,12 +2,17 @@
 
 use std::{
     fs,
+    io::Read as _,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
     process::Child,
+    sync::{Mutex, mpsc},
 };
 
-use crate::support::{Client, World, cache_below, files, in_seconds};
+use crate::support::{
+    Client, GIVE_UP, World, cache_below, files, in_seconds, read_until,
+    server::{Response, Server},
+};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -260,11 +265,16 @@ fn what_a_killed_process_left_harms_nobody() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // It needs a terminal.
 fn a_process_killed_while_it_mints_releases_the_lock() {
     let world = World::new();
-    let silent = crate::support::server::Server::start(|_| {
-        std::thread::sleep(std::time::Duration::from_secs(20));
-        crate::support::server::Response::new(500, "")
+    let (invoked, invocation) = mpsc::channel();
+    let (answer, answered) = mpsc::channel::<()>();
+    let answered = Mutex::new(answered);
+    let silent = Server::start(move |_| {
+        invoked.send(()).unwrap();
+        let _ = answered.lock().unwrap().recv();
+        Response::new(500, "")
     });
     // The same cache entry as the world's: the profile has the endpoint. The first process hangs in its invocation.
     let config = world.home.path().join("config");
@@ -279,27 +289,26 @@ fn a_process_killed_while_it_mints_releases_the_lock() {
     };
     let mut first = client();
     let mut first = first.spawn();
-    let lock = || {
-        files(&world.cache())
-            .into_iter()
-            .find(|path| path.extension().is_some_and(|e| e == "lock"))
-    };
-    while !world.cache().is_dir() || lock().is_none() || silent.requests().is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let url = world.sandbox().aws_url();
-    write(&url);
-    let mut second = client();
-    let second = second.spawn();
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    invocation
+        .recv_timeout(GIVE_UP)
+        .expect("the first process invokes the function");
+    write(&world.sandbox().aws_url());
+    // On a terminal, the second process reports that it waits for the lock.
+    let mut second = client().on_terminal("token --verbose");
+    let mut second = second.spawn();
+    let mut terminal = second.stdout.take().unwrap();
+    let mut text = read_until(
+        &mut terminal,
+        "Waiting for another github-token-broker process",
+    );
     assert_eq!(world.minted(), 0, "the second waits for the first");
     first.kill().unwrap();
     first.wait().unwrap();
-    let output = second.wait_with_output().unwrap();
-    assert_eq!(
-        String::from_utf8(output.stdout).unwrap().trim(),
-        world.newest_token()
-    );
+    terminal.read_to_string(&mut text).unwrap();
+    assert!(second.wait().unwrap().success(), "{text}");
+    assert!(text.trim_end().ends_with(&world.newest_token()), "{text}");
+    assert!(!text.contains("for too long"), "it got the lock: {text}");
+    drop(answer);
 }
 
 #[test]

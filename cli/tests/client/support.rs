@@ -5,10 +5,11 @@ pub(crate) mod server;
 
 use std::{
     fs,
-    io::{ErrorKind, Write as _},
+    io::{ErrorKind, Read, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
+    time::Duration,
 };
 
 use sandbox::{Call, RecordedRequest, Running, Scenario};
@@ -20,6 +21,9 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_github-token-broker");
 
 /// The repository of the function.
 pub(crate) const REPOSITORY: &str = "octo-org/octo-repo";
+
+/// A test fails if an event that it waits for does not happen within this time. No test depends on its value.
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(60);
 
 /// The access key ID of the client's user.
 const ACCESS_KEY: &str = "AKIDEXAMPLE";
@@ -233,6 +237,18 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// Reads until this text has arrived, and returns all text up to it.
+pub(crate) fn read_until(stream: &mut impl Read, text: &str) -> String {
+    let mut seen = Vec::new();
+    while !seen.ends_with(text.as_bytes()) {
+        let mut byte = [0];
+        let count = stream.read(&mut byte).unwrap();
+        assert_eq!(count, 1, "{}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+    }
+    String::from_utf8(seen).unwrap()
+}
+
 /// The time in this many seconds, as GitHub writes it.
 pub(crate) fn in_seconds(seconds: i64) -> String {
     let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
@@ -289,6 +305,18 @@ impl Client {
             };
         }
         other
+    }
+
+    /// Runs the client with these arguments in the same environment, on a terminal that `script` provides. Both of its outputs are
+    /// the program's stdout. It ends after [`GIVE_UP`], so that a test that waits for its output fails.
+    #[cfg(target_os = "linux")] // `script` has other options on other systems.
+    pub(crate) fn on_terminal(self, args: &str) -> Self {
+        let limit = GIVE_UP.as_secs().to_string();
+        let command = format!("exec {BINARY} {args}");
+        self.instead(
+            "timeout",
+            &[&limit, "script", "-qec", &command, "/dev/null"],
+        )
     }
 
     pub(crate) fn args(mut self, args: &[&str]) -> Self {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    BINARY, Client, REPOSITORY, World, files, in_seconds,
+    Client, REPOSITORY, World, files, in_seconds, read_until,
     server::{Response, Server},
 };
 
@@ -117,7 +117,7 @@ fn token_is_in_no_file_except_the_cache() {
 }
 
 #[test]
-#[cfg(target_os = "linux")] // `script` has other options on other systems.
+#[cfg(target_os = "linux")] // It needs a terminal.
 fn waiting_is_reported_on_a_terminal_only() {
     let world = World::new();
     let (answer, answered) = mpsc::channel();
@@ -131,17 +131,10 @@ fn waiting_is_reported_on_a_terminal_only() {
             .client(&["token"])
             .env("AWS_ENDPOINT_URL", server.url())
     };
-    // `script` gives the client a terminal.
-    let command = format!("exec {BINARY} token");
-    let mut on_terminal = client().instead("script", &["-qec", &command, "/dev/null"]);
+    let mut on_terminal = client().on_terminal("token");
     let mut child = on_terminal.command.stdout(Stdio::piped()).spawn().unwrap();
     let mut printed = child.stdout.take().unwrap();
-    let mut text = String::new();
-    while !text.contains("Invoking github-token-broker...") {
-        let mut byte = [0];
-        assert_eq!(printed.read(&mut byte).unwrap(), 1, "{text}");
-        text.push(byte[0].into());
-    }
+    let mut text = read_until(&mut printed, "Invoking github-token-broker...");
     answer.send(()).unwrap();
     printed.read_to_string(&mut text).unwrap();
     assert!(

@@ -34,6 +34,7 @@ impl Request {
 /// A response.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Response {
+    /// If it is 0, the connection is closed without a response.
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -84,6 +85,9 @@ impl Server {
                     };
                     recorded.lock().unwrap().push(request.clone());
                     let response = handler(&request);
+                    if response.status == 0 {
+                        return;
+                    }
                     let mut head = format!("HTTP/1.1 {} Answer\r\n", response.status);
                     for (name, value) in &response.headers {
                         write!(head, "{name}: {value}\r\n").unwrap();
