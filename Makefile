@@ -62,20 +62,28 @@ profile: ## Show which functions use the CPU in warm invocations and in starts (
 	done
 
 OPENAPI := $(VENV)/node/node_modules/@octokit/openapi/generated
+# tests/run.py sets SANDBOX_EXCHANGES: then the file has the exchanges of all tests. Otherwise it has only those of tests/clients.py.
+EXCHANGES := $(or $(SANDBOX_EXCHANGES),$(abspath $(TARGET_DIR))/exchanges-of-clients.jsonl)
 .PHONY: test-fidelity
-test-fidelity: $(VENV)/test ## Use the sandbox with Octokit and boto3, and compare all exchanges of a test run with GitHub's and AWS's own models
+test-fidelity: build $(VENV)/test ## Use the sandbox with Octokit, boto3 and gh, and compare the exchanges (in `make test`, of all tests) with GitHub's and AWS's own models
 	$(BUILD_DEBUG)
-	SANDBOX_EXCHANGES=$(abspath $(TARGET_DIR))/exchanges.jsonl $(PYTHON) tests/clients.py
-	$(PYTHON) tests/fidelity.py $(abspath $(TARGET_DIR))/exchanges.jsonl $(OPENAPI)
+	$(if $(SANDBOX_EXCHANGES),,rm -f $(EXCHANGES))
+	SANDBOX_EXCHANGES=$(EXCHANGES) $(PYTHON) tests/clients.py
+	$(PYTHON) tests/fidelity.py $(if $(SANDBOX_EXCHANGES),--whole-run) $(EXCHANGES) $(OPENAPI)
 	$(PYTHON) tests/models.py $(OPENAPI)
 
 # Slow: it builds and tests the crate once for each mutant, about an hour in all. Mutants that no test can notice are listed in
 # .cargo/mutants.toml, with reasons. A few cases of each property are enough here: a mutant is wrong for most inputs.
+# What only sends a request to KMS has black-box tests alone, which then run the debug build that has the mutant.
+MUTANTS := $(abspath $(TARGET_DIR))/mutants
 .PHONY: mutants
-mutants: build $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in small ways, and check that a test fails (FILE=...: only that file)
-	PATH=$(TOOLS)/bin:$$PATH PROPTEST_CASES=64 BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/release/bootstrap \
-		CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/mutants CARGO_PROFILE_DEV_DEBUG=0 \
-		cargo mutants --package broker --timeout 120 --output $(abspath $(TARGET_DIR)) $(if $(FILE),--re '^$(FILE)')
+mutants: export PATH := $(TOOLS)/bin:$(PATH)
+mutants: export CARGO_TARGET_DIR = $(MUTANTS)
+mutants: export CARGO_PROFILE_DEV_DEBUG := 0
+mutants: $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in small ways, and check that a test fails (FILE=...: only that file)
+	PROPTEST_CASES=64 cargo mutants --package broker --timeout 120 --output $(MUTANTS)/logic $(if $(FILE),--re '^$(FILE)')
+	$(if $(FILE),,BROKER_UNDER_TEST=$(MUTANTS)/debug/bootstrap cargo mutants --no-config --package broker --file broker/src/aws/kms.rs \
+		--re 'replace sign ' --timeout 300 --output $(MUTANTS)/kms -- --test=blackbox kms::)
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)

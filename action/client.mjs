@@ -20,6 +20,9 @@ export function install(token) {
   if (!target) {
     throw new Error(`there is no client for ${process.platform} on ${process.arch}`);
   }
+  if (!token) {
+    throw new Error("the input github-token is empty. Set it to a token of github.com, which has the client's release, or set the input client");
+  }
   const { repository, version } = release();
   const archive = `github-token-broker-cli-${target}${process.platform === "win32" ? ".zip" : ".tar.gz"}`;
   const folder = mkdtempSync(join(process.env.RUNNER_TEMP, "github-token-broker-"));

@@ -52,7 +52,8 @@ function exportVariables(token, repository) {
   for (const name of isCloud ? ["GH_TOKEN", "GITHUB_TOKEN"] : ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"]) {
     runner.setVariable(name, token);
   }
-  if (host !== "github.com") {
+  // An inherited one can name another host.
+  if (host !== "github.com" || process.env.GH_HOST) {
     runner.setVariable("GH_HOST", host);
   }
   runner.setVariable("GH_REPO", host === "github.com" ? repository : `${host}/${repository}`);

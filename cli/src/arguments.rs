@@ -389,5 +389,8 @@ fn environment_variable_name(text: &str) -> Result<String, String> {
     if text.is_empty() || !is_name || text.starts_with(|c: char| c.is_ascii_digit()) {
         return Err("the name of a variable has letters, digits and underscores".to_owned());
     }
+    if ["GH_HOST", "GH_REPO"].contains(&text) || text.starts_with("GIT_CONFIG_") {
+        return Err("`exec` sets this variable to something else for git and gh".to_owned());
+    }
     Ok(text.to_owned())
 }

@@ -51,6 +51,18 @@ pub enum CacheError {
 }
 
 impl CacheError {
+    /// A file system that takes no new file is no reason to refuse a token.
+    pub fn is_lack_of_space(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let Self::Io { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.kind(),
+            QuotaExceeded | ReadOnlyFilesystem | StorageFull
+        )
+    }
+
     pub(crate) fn io<'a>(
         action: &'static str,
         path: &'a Path,
@@ -121,13 +133,19 @@ impl Entry {
     }
 
     /// Waits for the right to replace the entry, up to the timeout of an invocation. `None` if that was not long enough:
-    /// another process must then be stuck.
+    /// another process must then be stuck. Also `None` if the file system is full or read-only.
     ///
     /// # Errors
     /// The lock file is not safe, or cannot be created.
     pub fn lock(&self, patience: Duration) -> Result<Option<Lock>, CacheError> {
         let path = self.folder.path().join(format!("{}.lock", self.name));
-        let file = self.folder.create_file(&path)?;
+        let file = match self.folder.create_file(&path) {
+            Err(error) if error.is_lack_of_space() => {
+                self.diagnostics.detail(error);
+                return Ok(None);
+            }
+            created => created?,
+        };
         let end = Instant::now().checked_add(patience);
         loop {
             match file.try_lock() {
@@ -219,5 +237,19 @@ impl Entry {
                 let _ = fs::remove_file(file.path());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_system_that_takes_no_file_is_no_reason_to_refuse_a_token() {
+        let error = |kind| CacheError::io("open", Path::new("f"))(io::Error::from(kind));
+        assert!(error(io::ErrorKind::ReadOnlyFilesystem).is_lack_of_space());
+        assert!(error(io::ErrorKind::StorageFull).is_lack_of_space());
+        assert!(error(io::ErrorKind::QuotaExceeded).is_lack_of_space());
+        assert!(!error(io::ErrorKind::PermissionDenied).is_lack_of_space());
     }
 }

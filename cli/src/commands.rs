@@ -3,7 +3,7 @@
 mod check;
 mod completions;
 mod exec;
-mod git_credential;
+pub(crate) mod git_credential;
 mod key;
 mod man;
 mod revoke;

@@ -70,12 +70,35 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             print_help_as_error(args);
             false
         }
-        kind => {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = error.print();
-            matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+            true
+        }
+        _ if is_question_of_git(&args) => {
+            commands::git_credential::quit(&first_line(&error));
+            false
+        }
+        _ => {
+            let _ = error.print();
+            false
         }
     };
     ExitCode::from(if is_request { 0 } else { error::USAGE })
+}
+
+/// Git appends the operation to the helper's own arguments.
+fn is_question_of_git(args: &[OsString]) -> bool {
+    args.last().is_some_and(|last| last == "get") && args.iter().any(|arg| arg == "git-credential")
+}
+
+/// What is wrong, without the usage and the hints that follow.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    format!(
+        "github-token-broker: {}",
+        line.trim_start_matches("error: ")
+    )
 }
 
 /// Without a command, the short help says more than an error.

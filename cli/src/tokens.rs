@@ -39,8 +39,12 @@ pub fn obtain(settings: &Settings) -> Result<Grant, Error> {
         settings
             .diagnostics
             .detail("the token's expiry cannot be read: it is not cached");
-    } else if let Err(error) = entry.write(&grant) {
-        settings.diagnostics.warn(error);
+    } else {
+        match entry.write(&grant) {
+            Err(error) if error.is_lack_of_space() => settings.diagnostics.detail(error),
+            Err(error) => settings.diagnostics.warn(error),
+            Ok(()) => {}
+        }
     }
     drop(lock);
     Ok(grant)

@@ -113,20 +113,24 @@ pub async fn sign(
     };
     let body = Bytes::from(serde_json::to_vec(&request).unwrap_or_default());
     let (record, response) = client.call(&SIGN, body, window, parse_response).await;
-    let signature = response.and_then(|Signature { algorithm, bytes }| {
-        if algorithm == RS256 && bytes.len() == RSA_2048_SIGNATURE_LENGTH {
-            Ok(bytes)
-        } else {
-            Err(AwsError::Rejected(Exception::WrongSignature))
-        }
-    });
-    (record, signature)
+    (record, response.and_then(Signature::rs256))
 }
 
 /// A signature of any kind.
 pub struct Signature {
     algorithm: String,
     bytes: Vec<u8>,
+}
+
+impl Signature {
+    /// The bytes, if GitHub can accept them.
+    fn rs256(self) -> Result<Vec<u8>, AwsError> {
+        if self.algorithm == RS256 && self.bytes.len() == RSA_2048_SIGNATURE_LENGTH {
+            Ok(self.bytes)
+        } else {
+            Err(AwsError::Rejected(Exception::WrongSignature))
+        }
+    }
 }
 
 /// The signature in the body of a success. `None` if the body is not what KMS documents.
@@ -168,7 +172,7 @@ mod tests {
         ] {
             let key = KmsKeyId::parse(&text);
             assert_eq!(key.as_ref().and_then(KmsKeyId::region), region, "{text}");
-            assert_eq!(key.map(|key| key.0), Some(text));
+            assert_eq!(key.as_ref().map(KmsKeyId::as_str), Some(text.as_str()));
         }
     }
 
@@ -194,6 +198,24 @@ mod tests {
             "mrk-123".to_owned(),
         ] {
             assert_eq!(KmsKeyId::parse(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn signature_of_a_different_kind_is_rejected() {
+        let signature = |algorithm: &str, length| {
+            let algorithm = algorithm.to_owned();
+            let bytes = vec![1; length];
+            Signature { algorithm, bytes }.rs256()
+        };
+        assert_eq!(signature(RS256, 256), Ok(vec![1; 256]));
+        let rejected = Err(AwsError::Rejected(Exception::WrongSignature));
+        for (algorithm, length) in [("RSASSA_PSS_SHA_256", 256), (RS256, 255), (RS256, 512)] {
+            assert_eq!(
+                signature(algorithm, length),
+                rejected,
+                "{algorithm} {length}"
+            );
         }
     }
 

@@ -266,16 +266,8 @@ impl ValueError {
 }
 
 /// Everything that is wrong with the environment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct ConfigError(Vec<(Variable, ValueError)>);
-
-impl PartialEq for Variable {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Variable {}
 
 impl ConfigError {
     #[cfg(test)]

@@ -221,34 +221,126 @@ enum Subjects {
     Limited,
 }
 
+/// Claims that a workflow of a stranger cannot have. Any repository can have a branch or an environment of any name.
+const OF_ONE_OWNER: [&str; 6] = [
+    "sub",
+    "repository",
+    "repository_id",
+    "repository_owner",
+    "repository_owner_id",
+    "job_workflow_ref",
+];
+
 fn subjects(statement: &Statement) -> Subjects {
-    let claims = statement.conditions.iter().filter_map(|(key, values)| {
-        let (issuer, claim) = key.split_once(':')?;
-        issuer
-            .eq_ignore_ascii_case(GITHUB_ACTIONS)
-            .then(|| (claim.to_ascii_lowercase(), values))
-    });
-    let (mut is_limited, mut old) = (false, None);
-    for (claim, values) in claims.filter(|(claim, _)| claim != "aud") {
-        if claim != "sub" {
-            is_limited = true;
+    let mut of_subjects = None;
+    for condition in &statement.conditions {
+        let claim = condition.key.split_once(':');
+        let claim = claim.filter(|(issuer, _)| issuer.eq_ignore_ascii_case(GITHUB_ACTIONS));
+        let claim = claim.map(|(_, claim)| claim.to_ascii_lowercase());
+        let limits = claim
+            .as_deref()
+            .is_some_and(|claim| OF_ONE_OWNER.contains(&claim))
+            && accepts_only_its_values(&condition.operator)
+            && condition.values.iter().all(|value| names_an_owner(value));
+        if !limits {
             continue;
         }
-        for subject in values {
-            let repository = subject.strip_prefix("repo:").unwrap_or(subject);
-            let repository = repository.split(':').next().unwrap_or_default();
-            if repository.starts_with('*') {
-                return Subjects::Any;
-            }
-            is_limited = true;
-            if subject.starts_with("repo:") && !repository.contains('@') {
-                old = Some(subject.clone());
-            }
+        if claim.as_deref() != Some("sub") {
+            return Subjects::Limited;
+        }
+        let mut values = condition.values.iter();
+        of_subjects = Some(values.find(|value| is_old_form(value)).cloned());
+    }
+    match of_subjects {
+        None => Subjects::Any,
+        Some(None) => Subjects::Limited,
+        Some(Some(subject)) => Subjects::OldForm(subject),
+    }
+}
+
+/// `ForAllValues` also holds if there is no value, and the negative operators accept all other values.
+fn accepts_only_its_values(operator: &str) -> bool {
+    let operator = operator.strip_prefix("ForAnyValue:").unwrap_or(operator);
+    let operator = operator.strip_suffix("IfExists").unwrap_or(operator);
+    let mut positive = ["StringEquals", "StringEqualsIgnoreCase", "StringLike"].iter();
+    positive.any(|name| name.eq_ignore_ascii_case(operator))
+}
+
+/// Whether the part before the repository, or the whole value, has no wildcard.
+fn names_an_owner(value: &str) -> bool {
+    let name = value.strip_prefix("repo:").unwrap_or(value);
+    let owner = name.split(['/', ':']).next().unwrap_or_default();
+    !owner.is_empty() && !owner.contains(['*', '?'])
+}
+
+fn is_old_form(subject: &str) -> bool {
+    let name = subject.strip_prefix("repo:");
+    let repository = name.and_then(|name| name.split(':').next());
+    repository.is_some_and(|repository| !repository.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn judged(condition: &Value) -> String {
+        let trust = json!({ "Statement": { "Effect": "Allow", "Condition": condition } });
+        let statements = policy::parse(&trust.to_string()).unwrap();
+        match subjects(&statements[0]) {
+            Subjects::Any => "any".to_owned(),
+            Subjects::OldForm(subject) => subject,
+            Subjects::Limited => "limited".to_owned(),
         }
     }
-    match old {
-        Some(subject) => Subjects::OldForm(subject),
-        None if is_limited => Subjects::Limited,
-        None => Subjects::Any,
+
+    fn claim(operator: &str, claim: &str, value: &Value) -> Value {
+        json!({ operator: { format!("{GITHUB_ACTIONS}:{claim}"): value } })
+    }
+
+    #[test]
+    fn only_claims_of_one_owner_limit_a_trust_policy() {
+        let new = "repo:octo-org@1/octo-repo@2:ref:refs/heads/main";
+        let old = "repo:octo-org/octo-repo:*";
+        for (operator, name, value, expected) in [
+            ("StringEquals", "sub", json!(new), "limited"),
+            ("stringequals", "sub", json!(new), "limited"),
+            ("StringLike", "sub", json!(old), old),
+            ("StringLike", "sub", json!([new, old]), old),
+            ("ForAnyValue:StringLike", "sub", json!(new), "limited"),
+            ("StringEquals", "SUB", json!(new), "limited"),
+            ("StringEquals", "repository_id", json!("2"), "limited"),
+            ("StringEquals", "repository_owner_id", json!("1"), "limited"),
+            // A workflow of any repository can have these.
+            ("StringEquals", "ref", json!("refs/heads/main"), "any"),
+            ("StringEquals", "environment", json!("production"), "any"),
+            ("StringEquals", "aud", json!("sts.amazonaws.com"), "any"),
+            // These accept all others.
+            ("StringNotLike", "sub", json!(new), "any"),
+            ("StringNotEquals", "repository_id", json!("2"), "any"),
+            ("ForAllValues:StringLike", "sub", json!(new), "any"),
+            ("Null", "sub", json!("false"), "any"),
+            ("StringLike", "sub", json!("*"), "any"),
+            ("StringLike", "sub", json!("repo:*"), "any"),
+            ("StringLike", "sub", json!("repo:octo*/octo-repo:*"), "any"),
+            ("StringLike", "sub", json!([new, "repo:*:ref:*"]), "any"),
+            ("StringLike", "repository", json!("*/octo-repo"), "any"),
+        ] {
+            let condition = claim(operator, name, &value);
+            assert_eq!(judged(&condition), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn one_limit_is_enough() {
+        let mut both = claim("StringLike", "sub", &json!("repo:*"));
+        both["StringEquals"] =
+            claim("StringEquals", "repository_id", &json!("2"))["StringEquals"].clone();
+        assert_eq!(judged(&both), "limited");
+        assert_eq!(
+            judged(&json!({ "StringEquals": { "aws:sub": "x" } })),
+            "any"
+        );
     }
 }

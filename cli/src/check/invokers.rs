@@ -21,7 +21,7 @@ pub async fn check(
     const ID: &str = "function.invokers";
     let qualifier = deployed.qualifier.as_deref();
     let policy = session
-        .lambda(&deployed.name, "/policy", qualifier, "GetPolicy")
+        .lambda(&deployed.arn, "/policy", qualifier, "GetPolicy")
         .await;
     let mut named = Vec::new();
     report.add(match policy {

@@ -19,8 +19,19 @@ pub struct Statement {
     /// What it concerns.
     pub resources: Vec<String>,
     not_resources: Vec<String>,
-    /// The keys of its conditions, and their values. The operators are dropped.
-    pub conditions: Vec<(String, Vec<String>)>,
+    /// Its conditions, all of which must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// A condition: it holds if the operator accepts one of the values.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// `StringEquals`, for example.
+    pub operator: String,
+    /// What it looks at.
+    pub key: String,
+    /// The values.
+    pub values: Vec<String>,
 }
 
 /// The statements of a document. `None` if it is not a policy.
@@ -69,7 +80,7 @@ impl Statement {
         let keys: Vec<_> = self
             .conditions
             .iter()
-            .map(|(key, _)| key.as_str())
+            .map(|condition| condition.key.as_str())
             .collect();
         keys.join(", ")
     }
@@ -83,10 +94,15 @@ fn statement(value: &Value) -> Statement {
     };
     let list = |name: &str| value.get(name).map(texts).unwrap_or_default();
     let operators = value.get("Condition").and_then(Value::as_object);
-    let conditions = operators
-        .into_iter()
-        .flat_map(|operators| operators.values().filter_map(Value::as_object))
-        .flatten();
+    let conditions = operators.into_iter().flatten();
+    let conditions = conditions.flat_map(|(operator, keys)| {
+        let keys = keys.as_object().into_iter().flatten();
+        keys.map(|(key, values)| Condition {
+            operator: operator.clone(),
+            key: key.clone(),
+            values: texts(values),
+        })
+    });
     Statement {
         is_allow: value["Effect"] == "Allow",
         principals,
@@ -95,9 +111,7 @@ fn statement(value: &Value) -> Statement {
         not_actions: list("NotAction"),
         resources: list("Resource"),
         not_resources: list("NotResource"),
-        conditions: conditions
-            .map(|(key, values)| (key.clone(), texts(values)))
-            .collect(),
+        conditions: conditions.collect(),
     }
 }
 

@@ -121,22 +121,24 @@ fn set_environment(
     for name in &names {
         command.env(name, grant.token.expose_secret());
     }
-    if !host.is_default() {
+    if host.is_default() {
+        command.env_remove("GH_HOST"); // an inherited one can name another host
+    } else {
         command.env("GH_HOST", host.name());
     }
     command.env("GH_REPO", host.qualified(repository.full_name()));
 
-    let inherited = env::var("GIT_CONFIG_COUNT")
-        .ok()
-        .and_then(|count| count.parse::<usize>().ok());
-    let first = inherited.unwrap_or_default();
     let helper = protocol::environment_helper(names.first().copied().unwrap_or_default());
-    let entries = config::entries(host, repository, &helper);
-    command.env("GIT_CONFIG_COUNT", (first + entries.len()).to_string());
-    for (number, (key, value)) in (first..).zip(entries) {
+    // Entries that this process has inherited stay. Git itself accepts no larger number.
+    let inherited = env::var("GIT_CONFIG_COUNT").ok();
+    let inherited = inherited.and_then(|count| count.parse::<u32>().ok());
+    let mut number = u64::from(inherited.unwrap_or_default());
+    for (key, value) in config::entries(host, repository, &helper) {
         command.env(format!("GIT_CONFIG_KEY_{number}"), key);
         command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
+        number += 1;
     }
+    command.env("GIT_CONFIG_COUNT", number.to_string());
 }
 
 /// Windows has no `execve` and no signals: the parent waits in both cases.

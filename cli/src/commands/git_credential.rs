@@ -1,6 +1,6 @@
 //! `git-credential`: answers git as a credential helper. Git reads stdout; the user sees stderr.
 
-use std::{fmt::Display, io, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use super::print;
 use crate::{
@@ -31,11 +31,11 @@ pub(super) fn run(settings: &Settings, arguments: &GitCredential) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(NoAnswer::Protocol(error)) => {
-            quit(is_get, format_args!("github-token-broker: {error}"));
+            report(is_get, &format!("github-token-broker: {error}"));
             ExitCode::from(FAILURE)
         }
         Err(NoAnswer::Failed(error)) => {
-            quit(is_get, error.line());
+            report(is_get, &error.line());
             // Git reads the answer, and does not care for the exit code.
             if is_get {
                 ExitCode::SUCCESS
@@ -46,21 +46,29 @@ pub(super) fn run(settings: &Settings, arguments: &GitCredential) -> ExitCode {
     }
 }
 
-/// Options that cannot be understood stop git too.
+/// Settings that cannot be used stop git too.
 pub(super) fn quit_if_asked(command: &Command) {
     if matches!(command, Command::GitCredential(arguments) if arguments.operation == "get") {
-        // If git has ended, no process needs the answer.
-        let _ = output::print_result(protocol::QUIT);
+        tell_git_to_quit();
     }
 }
 
-/// Reports the reason to the user, and tells git not to prompt or to ask another helper.
-fn quit(is_get: bool, line: impl Display) {
-    output::print_diagnostic(&line.to_string());
+/// Reports why there is no answer to `get`.
+pub(crate) fn quit(line: &str) {
+    report(true, line);
+}
+
+fn report(is_get: bool, line: &str) {
+    output::print_diagnostic(line);
     if is_get {
-        // If git has ended, no process needs the answer.
-        let _ = output::print_result(protocol::QUIT);
+        tell_git_to_quit();
     }
+}
+
+/// Git then neither prompts nor asks another helper.
+fn tell_git_to_quit() {
+    // If git has ended, no process needs the answer.
+    let _ = output::print_result(protocol::QUIT);
 }
 
 fn get(settings: &Settings) -> Result<(), NoAnswer> {

@@ -91,21 +91,19 @@ pub fn write(
         let origin = match &block {
             Some(block) => block.origin,
             None if !existed => Origin::NewFile,
-            None if text.is_empty() || text.ends_with('\n') => Origin::Lines,
+            None if text.is_empty() || text.ends_with(b"\n") => Origin::Lines,
             None => Origin::NoFinalLineBreak,
         };
-        let (before, after) = block.map_or((text, ""), |block| {
+        let (before, after) = block.map_or((text, &[][..]), |block| {
             (&text[..block.start], &text[block.end..])
         });
-        let line_break = if before.is_empty() || before.ends_with('\n') {
-            ""
+        let line_break: &[u8] = if before.is_empty() || before.ends_with(b"\n") {
+            b""
         } else {
-            "\n"
+            b"\n"
         };
-        Some(Some(format!(
-            "{before}{line_break}{}{after}",
-            render(host, repository, helper, origin)
-        )))
+        let block = render(host, repository, helper, origin);
+        Some(Some([before, line_break, block.as_bytes(), after].concat()))
     })
 }
 
@@ -120,9 +118,9 @@ pub fn remove(scope: Scope, host: &Host, repository: &Repository) -> Result<Path
         };
         let (mut before, after) = (&text[..block.start], &text[block.end..]);
         if block.origin == Origin::NoFinalLineBreak && after.is_empty() {
-            before = before.strip_suffix('\n').unwrap_or(before);
+            before = before.strip_suffix(b"\n").unwrap_or(before);
         }
-        let rest = format!("{before}{after}");
+        let rest = [before, after].concat();
         Some((block.origin != Origin::NewFile || !rest.is_empty()).then_some(rest))
     })
 }
@@ -158,18 +156,18 @@ impl Block {
         clippy::option_option,
         reason = "absent and damaged are different outcomes"
     )]
-    fn find(text: &str, host: &Host, repository: &Repository) -> Option<Option<Self>> {
+    fn find(text: &[u8], host: &Host, repository: &Repository) -> Option<Option<Self>> {
         let (mut offset, mut begun) = (0, None);
-        for line in text.split_inclusive('\n') {
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
             let end = offset + line.len();
-            let marker = line.trim_end_matches(['\r', '\n']);
+            let marker = line.trim_ascii_end();
             for origin in [Origin::Lines, Origin::NoFinalLineBreak, Origin::NewFile] {
-                if marker.eq_ignore_ascii_case(&begin_marker(host, repository, origin)) {
+                if marker.eq_ignore_ascii_case(begin_marker(host, repository, origin).as_bytes()) {
                     begun = Some((offset, origin));
                 }
             }
             if let Some((start, origin)) = begun
-                && marker.eq_ignore_ascii_case(&end_marker(host, repository))
+                && marker.eq_ignore_ascii_case(end_marker(host, repository).as_bytes())
             {
                 return Some(Some(Self { start, end, origin }));
             }
@@ -215,13 +213,13 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
 }
 
-/// Reads the file, and replaces it if it changes. `change` gets the text and whether the file exists; it returns the new
+/// Reads the file, and replaces it if it changes. Its text has no encoding: git reads bytes. `change` gets the text and whether the file exists; it returns the new
 /// text or the wish to remove the file, and nothing if the block is damaged.
 fn change(
     scope: Scope,
     host: &Host,
     repository: &Repository,
-    change: impl FnOnce(&str, bool) -> Option<Option<String>>,
+    change: impl FnOnce(&[u8], bool) -> Option<Option<Vec<u8>>>,
 ) -> Result<PathBuf, ConfigError> {
     let named = file(scope)?;
     // A symbolic link, as dotfile managers make them, stays: its target is replaced.
@@ -234,7 +232,7 @@ fn change(
             source,
         }
     };
-    let old = match fs::read_to_string(&path) {
+    let old = match fs::read(&path) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed("read")(error)),
@@ -255,7 +253,7 @@ fn change(
 /// Git's own way: a lock file next to the file, then a rename.
 fn replace(
     path: &Path,
-    text: &str,
+    text: &[u8],
     failed: impl Fn(io::Error) -> ConfigError,
 ) -> Result<(), ConfigError> {
     let mut lock = path.as_os_str().to_owned();
@@ -268,7 +266,7 @@ fn replace(
         }
         Err(error) => return Err(failed(error)),
     };
-    let written = file.write_all(text.as_bytes()).and_then(|()| {
+    let written = file.write_all(text).and_then(|()| {
         if let Ok(metadata) = fs::metadata(path) {
             file.set_permissions(metadata.permissions())?;
         }

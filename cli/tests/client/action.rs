@@ -169,6 +169,11 @@ fn export_env_sets_what_exec_sets() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(names, ["GH_TOKEN", "GITHUB_TOKEN", "GH_REPO"]);
+
+    let job = job.input("GITHUB-HOST", "GITHUB.COM");
+    let inherited = job.step("main.mjs").env("GH_HOST", "ghe.example.com").run();
+    assert_eq!(inherited.code, 0);
+    assert_eq!(job.value("GITHUB_ENV", "GH_HOST"), "github.com");
 }
 
 #[test]
@@ -324,6 +329,24 @@ fn client_of_the_own_release_is_verified_and_installed() {
         "{calls}"
     );
     assert!(lines[1].ends_with("--deny-self-hosted-runners"), "{calls}");
+}
+
+/// The token of a job on GitHub Enterprise Server must not reach github.com.
+#[test]
+fn without_a_token_of_github_com_nothing_is_downloaded() {
+    let world = World::new();
+    let job = Job::new(&world).input("GITHUB-TOKEN", "");
+    let folder = release(&job, "SUM  ARCHIVE\n", true);
+    let main = main_with(&job, &folder);
+    assert_eq!(main.code, 1);
+    assert!(
+        main.stdout.contains("the input github-token is empty"),
+        "{main:?}"
+    );
+    assert!(!folder.join("gh-calls").exists());
+    let action = include_str!("../../../action/action.yml");
+    let own_server_only = "${{ github.server_url == 'https://github.com' && github.token || '' }}";
+    assert!(action.contains(&format!("default: {own_server_only}\n")));
 }
 
 #[test]

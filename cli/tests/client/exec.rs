@@ -64,6 +64,26 @@ fn command_gets_the_token_for_github_com() {
 }
 
 #[test]
+fn host_of_the_token_replaces_an_inherited_one() {
+    let world = World::new();
+    let client = world.client(&["exec", "--github-host", "github.com", "--", "env"]);
+    let env = environment(client.env("GH_HOST", "ghe.example.com"));
+    assert_eq!(env["GH_REPO"], REPOSITORY);
+    assert_eq!(env.get("GH_HOST"), None);
+}
+
+#[test]
+fn inherited_number_that_git_rejects_is_replaced() {
+    let world = World::new();
+    for inherited in ["18446744073709551615", "x", ""] {
+        let client = world.client(&["exec", "--", "env"]);
+        let env = environment(client.env("GIT_CONFIG_COUNT", inherited));
+        assert_eq!(env["GIT_CONFIG_COUNT"], "6");
+        assert!(env["GIT_CONFIG_KEY_0"].starts_with("credential."));
+    }
+}
+
+#[test]
 fn named_variables_replace_the_token_variables() {
     let world = World::new();
     let env = environment(
@@ -75,7 +95,15 @@ fn named_variables_replace_the_token_variables() {
     assert_eq!((&env["A"], &env["B_1"]), (&token, &token));
     assert!(!env.contains_key("GH_TOKEN") && !env.contains_key("GITHUB_TOKEN"));
     assert!(env["GIT_CONFIG_VALUE_1"].contains("\"$A\""));
-    for name in ["", "A=B", "A-B", "1A"] {
+    for name in [
+        "",
+        "A=B",
+        "A-B",
+        "1A",
+        "GH_REPO",
+        "GH_HOST",
+        "GIT_CONFIG_COUNT",
+    ] {
         world.client(&["exec", "--env", name, "--", "env"]).fails(2);
     }
 }

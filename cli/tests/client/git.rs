@@ -276,6 +276,22 @@ fn wrong_options_stop_git_too() {
 }
 
 #[test]
+fn options_that_cannot_be_read_stop_git_with_one_line() {
+    let wrong_number = Client::new(&["git-credential", "--min-ttl", "abc", "get"]);
+    let mut not_text = Client::new(&["git-credential", "get"]);
+    let name = std::os::unix::ffi::OsStrExt::from_bytes(b"broker-\xff");
+    let name: &std::ffi::OsStr = name;
+    not_text.command.env("GITHUB_TOKEN_BROKER_FUNCTION", name);
+    for client in [wrong_number, not_text] {
+        let finished = client.stdin("protocol=https\nhost=github.com\n\n").run();
+        assert_eq!((finished.code, finished.stdout.as_str()), (2, "quit=1\n"));
+        let line = finished.stderr;
+        assert!(line.starts_with("github-token-broker: invalid "), "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+}
+
+#[test]
 fn a_failure_answers_quit_and_one_line() {
     let world = World::with(|scenario| {
         scenario.github(|github| github.installation_mut().suspended = true)

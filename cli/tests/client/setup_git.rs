@@ -172,6 +172,19 @@ fn remove_restores_the_file_byte_for_byte() {
     }
 }
 
+/// Git reads bytes: an old file can be in Latin-1.
+#[test]
+fn other_encodings_stay_as_they_are() {
+    let home = Home::new();
+    let old = b"[user]\n\tname = J\xf6rg\n";
+    fs::write(home.path(".gitconfig"), old).unwrap();
+    home.setup(&[REPOSITORY]).stdout();
+    assert_eq!(home.helper().len(), 2);
+    assert!(fs::read(home.path(".gitconfig")).unwrap().starts_with(old));
+    home.setup(&[REPOSITORY, "--remove"]).stdout();
+    assert_eq!(fs::read(home.path(".gitconfig")).unwrap(), old);
+}
+
 #[test]
 fn blocks_are_removed_in_any_order() {
     let home = Home::new();

@@ -366,7 +366,9 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<(), GitHubError
             "This is not a supported version of the REST API",
         );
     }
-    let accepts_json = |accept: &str| accept.contains("json") || accept.contains("*/*");
+    // Old versions of the GitHub CLI send an empty header.
+    let accepts_json =
+        |accept: &str| accept.is_empty() || accept.contains("json") || accept.contains("*/*");
     if header(headers, ACCEPT.as_str()).is_some_and(|accept| !accepts_json(accept)) {
         return rejected(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -395,3 +395,17 @@ fn code_is_compared_with_the_checksums_of_a_release() {
         );
     }
 }
+
+/// A name alone would be a function in the caller's account.
+#[test]
+fn resource_policy_is_that_of_the_function_in_its_own_account() {
+    let world = World::with(narrow);
+    check(&world, &[]);
+    let requests = world.aws_requests().into_iter();
+    let paths: Vec<_> = requests
+        .map(|request| request.path)
+        .filter(|path| path.contains("/policy"))
+        .collect();
+    let arn = FUNCTION.replace(':', "%3A");
+    assert_eq!(paths, [format!("/2015-03-31/functions/{arn}/policy")]);
+}
