@@ -213,9 +213,9 @@ fn aws_credentials<F: Fn(&str) -> Option<String>>(
     if !has_static && env.is_set(CONTAINER_CREDENTIALS) {
         let url = env.optional(CONTAINER_CREDENTIALS, parse::container_credentials);
         let token = env.optional(CONTAINER_TOKEN, parse::non_blank);
-        let file = env.optional(CONTAINER_TOKEN_FILE, parse::path);
+        let file = env.optional(CONTAINER_TOKEN_FILE, parse::non_blank);
         let token = file
-            .map(EndpointToken::File)
+            .map(|file| EndpointToken::File(file.into()))
             .or_else(|| Some(EndpointToken::Value(SecretString::from(token?))));
         return Some(CredentialSource::Container(ContainerEndpoint::new(
             &url?, token,

@@ -2,7 +2,7 @@
 //!
 //! Input: the text of a variable, which is not blank. Output: its value, or one [`ValueError`].
 
-use std::{fs::File, io::Read, net::IpAddr, path::PathBuf};
+use std::{fs::File, io::Read, net::IpAddr};
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -23,11 +23,6 @@ use crate::{
 #[expect(clippy::unnecessary_wraps, reason = "a rule like the others")]
 pub(super) fn non_blank(text: &str) -> Result<String, ValueError> {
     Ok(text.to_owned())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "a rule like the others")]
-pub(super) fn path(text: &str) -> Result<PathBuf, ValueError> {
-    Ok(text.into())
 }
 
 /// It becomes a label of a host name.

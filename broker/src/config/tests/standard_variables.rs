@@ -118,6 +118,24 @@ fn key_arn_decides_the_region_of_kms() {
 }
 
 #[test]
+fn texts_without_a_rule_are_taken_as_they_are() {
+    let names = "example.com,.internal";
+    let config = config(&[("NO_PROXY", names), ("AWS_SESSION_TOKEN", "session")]).unwrap();
+    assert_eq!(config.network.no_proxy.as_deref(), Some(names));
+    let CredentialSource::Fixed(keys) = &*config.aws_credentials else {
+        unreachable!("both keys are set");
+    };
+    assert_eq!(
+        (
+            keys.access_key_id(),
+            keys.secret_access_key(),
+            keys.session_token()
+        ),
+        ("AKIAEXAMPLE", "not-a-secret", Some("session"))
+    );
+}
+
+#[test]
 fn container_credentials_replace_missing_static_ones() {
     let url = (
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
