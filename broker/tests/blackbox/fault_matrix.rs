@@ -6,11 +6,12 @@
 use std::{
     fmt::Write as _,
     pin::pin,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::{StreamExt, stream};
 use sandbox::{Call, CannedResponse, Fault, InvokeResult, Scenario, Schedule};
+use tokio::time::{Instant, advance, sleep, sleep_until};
 
 const CALLS: [Call; 4] = [Call::GetParameters, Call::Sign, Call::Confirm, Call::Mint];
 
@@ -261,19 +262,31 @@ async fn run_as_expected(row: &Row, call: Call, expected: (&str, usize)) -> (Str
 /// The time that the function reserves for its response. A machine that stalls for this long makes it miss Lambda's deadline.
 const STALL: Duration = Duration::from_millis(100);
 
-/// Awaits `work`. Also returns the longest time during which this process made no progress.
+/// How often [`measure_stalls`] checks that this process makes progress. A stall is measured too short by this at most.
+const BEAT: Duration = Duration::from_millis(10);
+
+/// Awaits `work`. Also returns the longest time by which this process was late for a beat.
 async fn measure_stalls<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let mut work = pin!(work);
-    let (mut beat, mut longest) = (Instant::now(), Duration::ZERO);
+    let (mut due, mut longest) = (Instant::now() + BEAT, Duration::ZERO);
     loop {
         tokio::select! {
-            done = &mut work => return (done, longest.max(beat.elapsed())),
-            () = tokio::time::sleep(Duration::from_millis(50)) => {
-                longest = longest.max(beat.elapsed());
-                beat = Instant::now();
+            done = &mut work => return (done, longest.max(due.elapsed())),
+            () = sleep_until(due) => {
+                longest = longest.max(due.elapsed());
+                due = Instant::now() + BEAT;
             }
         }
     }
+}
+
+/// A run without a stall is not repeated, however long it takes.
+#[tokio::test(start_paused = true)]
+async fn stall_is_the_delay_of_a_beat() {
+    let ((), longest) = measure_stalls(sleep(20 * STALL)).await;
+    assert_eq!(longest, Duration::ZERO);
+    let ((), longest) = measure_stalls(advance(BEAT + STALL)).await;
+    assert_eq!(longest, STALL);
 }
 
 /// Returns the outcome and the number of calls that the sandbox saw.
