@@ -1,7 +1,6 @@
 //! Lambda's Invoke API over HTTP, with a scripted function behind it.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use crate::scripted;
 use base64::Engine as _;
@@ -168,7 +167,7 @@ async fn frozen_function_ends_with_the_sandbox_program_by_any_signal() {
         let id = serving.id().expect("it is running").to_string();
         let killed = Command::new("kill").args([signal, &id]).status().await;
         assert!(killed.expect("kill runs").success());
-        let ended = timeout(Duration::from_secs(5), serving.wait()).await;
+        let ended = timeout(scripted::GIVE_UP, serving.wait()).await;
         assert!(ended.is_ok(), "the sandbox ignores {signal}");
         scripted::assert_ends(pid).await;
     }

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// A test fails if an event that it waits for does not happen within this time. No test depends on its value.
+pub(crate) const GIVE_UP: Duration = Duration::from_mins(1);
+
 /// The path of the scripted function.
 pub(crate) fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_scripted_function"))
@@ -10,7 +13,7 @@ pub(crate) fn binary() -> PathBuf {
 
 /// Waits until the process has ended, or is only waiting to be reaped.
 pub(crate) async fn assert_ends(pid: u32) {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + GIVE_UP;
     while is_running(pid) {
         assert!(Instant::now() < deadline, "process {pid} is left behind");
         tokio::time::sleep(Duration::from_millis(10)).await;
