@@ -23,7 +23,7 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_github-token-broker");
 pub(crate) const REPOSITORY: &str = "octo-org/octo-repo";
 
 /// A test fails if an event that it waits for does not happen within this time. No test depends on its value.
-pub(crate) const GIVE_UP: Duration = Duration::from_secs(60);
+pub(crate) const GIVE_UP: Duration = Duration::from_mins(1);
 
 /// The access key ID of the client's user.
 const ACCESS_KEY: &str = "AKIDEXAMPLE";
