@@ -70,7 +70,8 @@ fn needs(request: &RecordedRequest) -> Vec<(String, String)> {
         }
         "kms" if operation != "CreateKey" => need(&action, EVERY_KEY.replace('*', "an-id")),
         "lambda" => {
-            let name = request.path.split('/').nth(3).unwrap();
+            let function = request.path.split('/').nth(3).unwrap();
+            let name = function.rsplit("%3A").next().unwrap(); // it is a name or an ARN
             need(
                 &action,
                 format!("arn:aws:lambda:us-east-1:123456789012:function:{name}"),
