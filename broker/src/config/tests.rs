@@ -259,14 +259,16 @@ fn unreadable_certificates_are_skipped() {
         std::fs::write(&file, text).unwrap();
         config(&[("SSL_CERT_FILE", file.to_str().unwrap())]).map(|config| config.network.roots)
     };
+    let longest = format!("{good}{}", " ".repeat(4_194_304 - good.len()));
     for text in [
         good.clone(),
         format!("{odd}{good}"),
         format!("# a comment\n{good}{odd}"),
+        longest.clone(),
     ] {
         assert_eq!(read(text).unwrap().unwrap().store.len(), 1);
     }
-    let too_long = format!("{good}{}", " ".repeat(4 * 1024 * 1024));
+    let too_long = longest + " ";
     for text in [
         String::new(),
         odd.to_owned(),

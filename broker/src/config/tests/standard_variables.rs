@@ -144,8 +144,16 @@ fn container_credentials_replace_missing_static_ones() {
     let no_keys = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     let source = |changes: &[(&str, &str)]| config(changes).map(|config| config.aws_credentials);
     let [no_access_key, no_secret_key] = no_keys;
-    let container = source(&[url, no_access_key, no_secret_key]).unwrap();
-    assert!(matches!(*container, CredentialSource::Container(_)));
+    for good in [
+        url.1,
+        "http://[fd00:ec2::23]/v1/credentials",
+        "http://127.0.0.1:1/credentials",
+        "https://credentials.example.com",
+    ] {
+        let url = (url.0, good);
+        let container = source(&[url, no_access_key, no_secret_key]).unwrap();
+        assert!(matches!(*container, CredentialSource::Container(_)));
+    }
     assert!(matches!(
         *source(&[url]).unwrap(),
         CredentialSource::Fixed(_)
