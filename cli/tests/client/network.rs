@@ -2,7 +2,10 @@
 
 use std::{
     fs,
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     sync::{Mutex, mpsc},
+    thread,
 };
 
 use sandbox::SelfSigned;
@@ -144,6 +147,50 @@ fn proxy_gets_its_password() {
         );
     }
     assert_eq!(proxy.requests()[1].method, "CONNECT");
+}
+
+/// A proxy that opens one tunnel. Returns its URL, and the head of the request that opened the tunnel.
+fn tunnel() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (heads, received) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let target = head.split(' ').nth(1).unwrap().to_owned();
+        heads.send(head).unwrap();
+        let mut server = TcpStream::connect(target).unwrap();
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let (mut from_client, mut to_server) =
+            (client.try_clone().unwrap(), server.try_clone().unwrap());
+        // Each direction ends when a side closes the connection.
+        thread::spawn(move || io::copy(&mut from_client, &mut to_server));
+        let _ = io::copy(&mut server, &mut client);
+    });
+    (url, received)
+}
+
+#[test]
+fn tls_goes_through_the_tunnel_of_a_proxy() {
+    let world = World::with(sandbox::Scenario::tls);
+    let (proxy, heads) = tunnel();
+    world
+        .client(&["token"])
+        .env("SSL_CERT_FILE", world.sandbox().ca_bundle().unwrap())
+        .env("HTTPS_PROXY", proxy)
+        .stdout();
+    let aws = world.sandbox().aws_url().replace("https://", "");
+    let head = heads.recv().unwrap();
+    assert!(
+        head.starts_with(&format!("CONNECT {aws} HTTP/1.1\r\n")),
+        "{head}"
+    );
 }
 
 #[test]
