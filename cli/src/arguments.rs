@@ -64,7 +64,7 @@ pub struct Options {
     pub github_host: Option<String>,
 
     /// Replace a cached token that has less time left than this, for example 30s, 9m, 1h30m
-    #[arg(long, global = true, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub min_ttl: Duration,
 
     /// Neither read nor write the cache
@@ -72,7 +72,7 @@ pub struct Options {
     pub no_cache: bool,
 
     /// How long to wait for the function's response
-    #[arg(long, global = true, value_name = "DURATION", default_value = "905s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "905s", value_parser = duration)]
     pub timeout: Duration,
 
     /// Report requests, retries and cache decisions on stderr. Never a token
@@ -236,7 +236,7 @@ pub struct Setup {
     pub no_browser: bool,
 
     /// How long to wait for you on GitHub
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub patience: Duration,
 
     /// The repository that tokens are for
@@ -346,6 +346,22 @@ pub const PARAMETERS: &str = "/github-token-broker/app";
 /// GitHub's limit for the name of an App.
 /// <https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/registering-a-github-app>
 pub const LONGEST_APP_NAME: usize = 34;
+
+/// Far more than any wait here: a token lives for an hour, and Lambda stops a function after 15 minutes. A deadline that is
+/// much later does not fit into the system's clock.
+const LONGEST: Duration = Duration::from_hours(24);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration <= LONGEST {
+        Ok(duration)
+    } else {
+        Err(format!(
+            "the longest duration is {}",
+            humantime::format_duration(LONGEST)
+        ))
+    }
+}
 
 fn app_name(text: &str) -> Result<String, String> {
     if (1..=LONGEST_APP_NAME).contains(&text.chars().count()) {

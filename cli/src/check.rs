@@ -24,7 +24,10 @@ pub mod xml;
 use broker::{app::credentials::KeySetting, config::Config};
 
 use crate::{
-    aws::{operator::CallError, session::Session},
+    aws::{
+        operator::{self, CallError},
+        session::Session,
+    },
     settings::Settings,
 };
 use function::Deployed;
@@ -109,7 +112,12 @@ fn not_checked(id: report::Id, error: &CallError) -> Finding {
             format!("this identity is not allowed to call {action}"),
             format!("Allow {action} to the operator"),
         ),
-        other => Finding::skip(id, other.to_string(), "Retry"),
+        CallError::Refused { action, code } => Finding::skip(
+            id,
+            format!("AWS refused {action}: {code}"),
+            operator::remedy(action, code),
+        ),
+        other => Finding::skip(id, other.to_string(), "Follow the message above"),
     }
 }
 

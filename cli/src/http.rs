@@ -1,40 +1,22 @@
-//! The one HTTP client, for AWS and for GitHub. It is the client of the AWS SDK: `aws-config` brings it anyway.
+//! The one HTTP client, for AWS and for GitHub.
 //!
 //! Input: a request. Output: status, headers and the whole body, or an [`HttpError`] that says whether the request was sent.
-//! Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), authorities from the system or from `SSL_CERT_FILE`; for AWS
-//! also from [`Authorities`]. Redirects are not followed.
+//! [`network`]: proxies and authorities, from the environment. [`connector`]: connections. Redirects are not followed.
 
-use std::{
-    error::Error,
-    fs, io,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+pub mod connector;
+pub mod network;
 
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::{
-    Connector,
-    proxy::ProxyConfig,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-        http_client_fn,
-    },
-    orchestrator::HttpRequest,
-    result::ConnectorError,
-};
+use std::{error::Error, time::Duration};
+
 use aws_smithy_types::body::SdkBody;
-use base64ct::{Base64, Encoding as _};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use hyper_util::client::legacy;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
+
+use connector::Client;
+use network::{Network, NetworkError};
 
 /// TCP, proxy and TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,7 +27,7 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 /// Sends requests.
 #[derive(Debug)]
 pub struct HttpClient {
-    connector: Connector,
+    client: Result<Client, NetworkError>,
     timeout: Duration,
 }
 
@@ -100,12 +82,12 @@ pub enum HttpError {
     },
     /// The request cannot be built.
     #[error(
-        "the URL {url} is not valid. Check the endpoint in the environment and in the AWS configuration"
+        "the URL of a request is not valid. Check --github-host, and the endpoints in the AWS configuration"
     )]
-    InvalidUrl {
-        /// The URL.
-        url: String,
-    },
+    InvalidUrl,
+    /// The environment's proxy or certificates cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 impl HttpError {
@@ -116,19 +98,17 @@ impl HttpError {
 }
 
 impl HttpClient {
-    /// A client that waits this long for a response.
+    /// A client that waits this long for a response. The environment decides how it connects.
     pub fn new(timeout: Duration) -> Self {
-        Self::with_authorities(timeout, &Authorities::default())
+        let client =
+            Network::from_environment().map(|network| Client::new(network, CONNECT_TIMEOUT));
+        Self { client, timeout }
     }
 
-    /// The same, with certificate authorities of its own.
-    pub fn with_authorities(timeout: Duration, authorities: &Authorities) -> Self {
-        // The deadline of `send` covers the body too; the connector's own read timeout ends at the headers.
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build();
+    /// The same, with these settings instead of the environment's.
+    pub fn with_network(timeout: Duration, network: Network) -> Self {
         Self {
-            connector: connector(&settings, authorities),
+            client: Ok(Client::new(network, CONNECT_TIMEOUT)),
             timeout,
         }
     }
@@ -138,28 +118,28 @@ impl HttpClient {
     /// # Errors
     /// There is no complete response.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response, HttpError> {
-        let host = request
-            .uri()
-            .authority()
-            .map_or_else(String::new, ToString::to_string);
-        let url = request.uri().to_string();
-        let deadline = Instant::now() + self.timeout;
+        self.send_within(request, self.timeout).await
+    }
+
+    /// The same, with a timeout of its own.
+    ///
+    /// # Errors
+    /// There is no complete response.
+    pub async fn send_within(
+        &self,
+        request: Request<Vec<u8>>,
+        after: Duration,
+    ) -> Result<Response, HttpError> {
+        let client = self.client.as_ref().map_err(Clone::clone)?;
+        let host = host_and_port(request.uri());
+        let deadline = Instant::now() + after;
         let late = |_| HttpError::TimedOut {
             host: host.clone(),
-            after: self.timeout,
+            after,
         };
-        let request = HttpRequest::try_from(request.map(SdkBody::from));
-        let request = request.map_err(|_| HttpError::InvalidUrl { url })?;
-        let response = timeout_at(deadline, self.connector.call(request))
-            .await
-            .map_err(late)?;
+        let exchange = client.request(request.map(SdkBody::from));
+        let response = timeout_at(deadline, exchange).await.map_err(late)?;
         let response = response.map_err(|error| no_response(host.clone(), &error))?;
-        let response = response
-            .try_into_http1x()
-            .map_err(|error| HttpError::Interrupted {
-                host: host.clone(),
-                why: innermost(&error),
-            })?;
         let (head, body) = response.into_parts();
         let body = timeout_at(deadline, Limited::new(body, BODY_LIMIT).collect())
             .await
@@ -182,72 +162,20 @@ impl HttpClient {
     }
 }
 
-/// The certificate authorities that a connection trusts: the system's, until a file replaces them. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Authorities(Arc<OnceLock<TrustStore>>);
-
-impl Authorities {
-    /// Replaces the system's authorities. A certificate that cannot be used as an authority is skipped, as in curl.
-    ///
-    /// # Errors
-    /// The file cannot be read, or has no certificate of an authority.
-    pub fn replace(&self, path: &str) -> io::Result<()> {
-        let pem = fs::read(path)?;
-        let (mut store, mut accepted) = (TrustStore::empty(), RootCertStore::empty());
-        for certificate in CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok) {
-            if accepted.add(certificate.clone()).is_ok() {
-                let base64 = Base64::encode_string(&certificate);
-                store.add_pem_certificate(format!(
-                    "-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"
-                ));
-            }
-        }
-        if accepted.is_empty() {
-            return Err(io::Error::other("it has no PEM certificate"));
-        }
-        let _ = self.0.set(store);
-        Ok(())
-    }
-}
-
-/// The same client for the AWS SDK's own calls: SSO, STS, IMDS, ECS. The SDK sets the timeouts.
-pub fn sdk_client(authorities: &Authorities) -> SharedHttpClient {
-    let authorities = authorities.clone();
-    http_client_fn(move |settings, _| SharedHttpConnector::new(connector(settings, &authorities)))
-}
-
-fn connector(settings: &HttpConnectorSettings, authorities: &Authorities) -> Connector {
-    let store = authorities.0.get().cloned().unwrap_or_default();
-    // The library's builder has no failure yet.
-    let tls = TlsContext::builder().with_trust_store(store).build();
-    Connector::builder()
-        .connector_settings(settings.clone())
-        .sleep_impl(TokioSleep::new())
-        .proxy_config(ProxyConfig::from_env())
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(tls.unwrap_or_default())
-        .build()
-}
-
-fn no_response(host: String, error: &ConnectorError) -> HttpError {
+fn no_response(host: String, error: &legacy::Error) -> HttpError {
     let why = innermost(error);
-    let mut sources = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| {
-        error.source()
-    });
-    let is_unsent = sources.any(|source| {
-        source
-            .downcast_ref::<hyper_util::client::legacy::Error>()
-            .is_some_and(hyper_util::client::legacy::Error::is_connect)
-    });
-    if is_unsent {
-        let why = if error.is_timeout() {
-            format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())
-        } else {
-            why
-        };
-        return HttpError::NotConnected { host, why };
+    if error.is_connect() {
+        HttpError::NotConnected { host, why }
+    } else {
+        HttpError::Interrupted { host, why }
     }
-    HttpError::Interrupted { host, why }
+}
+
+/// Host and port of a URL, without a user name and a password.
+pub fn host_and_port(url: &Uri) -> String {
+    let host = url.host().unwrap_or_default();
+    let port = url.port_u16().map(|port| format!(":{port}"));
+    format!("{host}{}", port.unwrap_or_default())
 }
 
 /// The cause at the bottom, which is the operating system's or the TLS library's.

@@ -89,7 +89,7 @@ pub async fn convert(host: &Host, code: &str) -> Result<NewApp, ManifestError> {
         .header(header::USER_AGENT, "github-token-broker")
         .header("x-github-api-version", "2022-11-28")
         .body(Vec::new())
-        .map_err(|_| HttpError::InvalidUrl { url: url.clone() })?;
+        .map_err(|_| HttpError::InvalidUrl)?;
     let response = HttpClient::new(TIMEOUT).send(request).await?;
     if response.status != StatusCode::CREATED {
         return Err(ManifestError::Refused(response.status));

@@ -219,7 +219,7 @@ pub enum ValueError {
 
 impl ValueError {
     /// What follows the variable's name in a message.
-    const fn text(self) -> &'static str {
+    pub const fn text(self) -> &'static str {
         match self {
             Self::Missing => "is required",
             Self::UnsupportedCharacters | Self::NameWithOwner => "contains unsupported characters",

@@ -163,7 +163,8 @@ pub(super) fn namespace(text: &str) -> Result<String, ValueError> {
     }
 }
 
-pub(super) fn endpoint(text: &str) -> Result<Uri, ValueError> {
+/// The URL of an AWS endpoint. The client uses this rule too, as it does those for proxies and certificates.
+pub fn endpoint(text: &str) -> Result<Uri, ValueError> {
     let url: Uri = text.parse().map_err(|_| ValueError::NotAnEndpoint)?;
     let has_host = url.host().is_some_and(|host| !host.is_empty());
     match url.scheme_str() {
@@ -197,7 +198,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, ValueError> {
 }
 
 /// A proxy that cannot be used must not silently mean a direct connection.
-pub(super) fn proxy(text: &str) -> Result<String, ValueError> {
+pub fn proxy(text: &str) -> Result<String, ValueError> {
     // curl accepts a proxy as host and port alone, too.
     let url = if text.contains("://") {
         text.to_owned()
@@ -228,7 +229,7 @@ fn is_recognized(proxy: &str) -> bool {
 
 /// The certificates of a file. The bundles of operating systems contain certificates that cannot be parsed. They are
 /// skipped, as elsewhere.
-pub(super) fn certificates(path: &str) -> Result<Roots, ValueError> {
+pub fn certificates(path: &str) -> Result<Roots, ValueError> {
     let bundle = read_bundle(path).ok_or(ValueError::NotCertificates)?;
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bundle)
         .filter_map(Result::ok)

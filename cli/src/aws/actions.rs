@@ -29,18 +29,15 @@ struct Issued {
 }
 
 impl TokenRequest {
-    /// From the variables that GitHub Actions sets with `id-token: write`. `None` outside of it.
-    ///
-    /// # Errors
-    /// A job of GitHub Actions without `id-token: write`, and no other variable of a job's credentials.
-    pub fn from_environment() -> Result<Option<Self>, AwsError> {
+    /// From the variables that GitHub Actions sets in a job with `id-token: write`.
+    pub fn from_environment() -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = variable("ACTIONS_ID_TOKEN_REQUEST_URL");
         let bearer = variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
-        Ok(url.zip(bearer).map(|(url, bearer)| Self {
+        url.zip(bearer).map(|(url, bearer)| Self {
             url,
             bearer: SecretString::from(bearer),
-        }))
+        })
     }
 
     async fn send(&self) -> Result<SecretString, AwsError> {
@@ -69,6 +66,11 @@ impl TokenRequest {
             .map_err(|_| failed("the response has no `value`".to_owned()))?;
         Ok(issued.value)
     }
+}
+
+/// Whether this is a job of GitHub Actions.
+pub fn is_job() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
 /// Exchanges the job's OIDC token for credentials of the role.

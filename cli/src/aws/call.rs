@@ -3,7 +3,7 @@
 //! Input: a service, a method, a path and a body. Output: the response, of any status. It sends the request once; the
 //! caller knows what can be sent again. AWS's library signs.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
@@ -12,7 +12,7 @@ use aws_sigv4::{
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use super::{endpoint::Service, error::AwsError, session::Session};
-use crate::http::{HttpError, Response};
+use crate::http::{HttpError, Response, host_and_port};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -30,29 +30,26 @@ pub struct Call<'a> {
 }
 
 impl Session {
-    /// Signs and sends a request, once.
+    /// Signs and sends a request, once, and waits this long for the response.
     ///
     /// # Errors
     /// The request cannot be signed, or there is no response.
-    pub async fn call(&self, call: &Call<'_>) -> Result<Response, AwsError> {
+    pub async fn call(&self, call: &Call<'_>, timeout: Duration) -> Result<Response, AwsError> {
         let url = format!(
             "{}{}",
             self.endpoint(call.service).trim_end_matches('/'),
             call.path_and_query
         );
         let request = self.signed(&url, call, SystemTime::now())?;
-        let (method, host) = (
-            call.method.as_str(),
-            request.uri().authority().map(ToString::to_string),
-        );
         self.diagnostics.detail(format!(
-            "{method} {} to {} ({}, {})",
+            "{} {} to {} ({}, {})",
+            call.method,
             call.path_and_query,
-            host.unwrap_or_default(),
+            host_and_port(request.uri()),
             call.service.name(),
             self.region
         ));
-        let response = self.http.send(request).await?;
+        let response = self.http.send_within(request, timeout).await?;
         self.diagnostics.detail(format!(
             "{} returned HTTP {}",
             call.service.name(),
@@ -70,13 +67,9 @@ impl Session {
         let unsigned = || AwsError::Signing {
             service: call.service,
         };
-        let target = url.parse::<Uri>().ok();
-        let target = target.filter(|target| target.scheme().is_some() && target.host().is_some());
-        let target = target.ok_or_else(|| {
-            AwsError::Http(HttpError::InvalidUrl {
-                url: url.to_owned(),
-            })
-        })?;
+        let target: Uri = url
+            .parse()
+            .map_err(|_| AwsError::Http(HttpError::InvalidUrl))?;
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)

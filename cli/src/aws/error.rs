@@ -61,15 +61,14 @@ pub enum AwsError {
         /// What is configured.
         region: String,
     },
-    /// The certificate authorities for AWS cannot be loaded.
+    /// An endpoint is not the URL of a server. It can have a password in it, so it is not repeated.
     #[error(
-        "cannot use the certificates in {path}: {source}. Check AWS_CA_BUNDLE, and `ca_bundle` in the AWS configuration"
+        "{setting} is not a valid endpoint. Set it to an http or https URL without user name and password, with a port from 1 to \
+         65535 or none"
     )]
-    CaBundle {
-        /// The configured file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
+    InvalidEndpoint {
+        /// The variable, or the setting in the AWS configuration.
+        setting: String,
     },
     /// STS refuses the role.
     #[error(
@@ -156,11 +155,11 @@ pub enum AwsError {
     },
     /// The response is not Lambda's.
     #[error(
-        "the endpoint {url} returned HTTP {status} without an AWS error code. Check AWS_ENDPOINT_URL and the proxy"
+        "the endpoint {host} returned HTTP {status} without an AWS error code. Check AWS_ENDPOINT_URL and the proxy"
     )]
     NotAws {
-        /// The endpoint.
-        url: String,
+        /// The endpoint's host and port.
+        host: String,
         /// The status.
         status: StatusCode,
     },
@@ -214,13 +213,10 @@ impl AwsError {
         code: Option<&str>,
         function: &Function,
         region: &str,
-        url: &str,
+        host: String,
     ) -> Self {
         let Some(code) = code else {
-            return Self::NotAws {
-                url: url.to_owned(),
-                status,
-            };
+            return Self::NotAws { host, status };
         };
         match code {
             "ResourceNotFoundException" => Self::NoFunction {
@@ -261,7 +257,11 @@ pub fn code(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let code = in_header.or(in_body)?;
     // `namespace#Code:http://...`: only the code is always there.
     let code = code.split(':').next().unwrap_or_default();
-    let code = code.rsplit('#').next().unwrap_or_default();
+    plain(code.rsplit('#').next().unwrap_or_default())
+}
+
+/// A text that has the form of an AWS error code. Any other text is never repeated.
+pub fn plain(code: &str) -> Option<String> {
     let plain = !code.is_empty()
         && code.len() <= 80
         && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');

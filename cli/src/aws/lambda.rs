@@ -66,7 +66,7 @@ impl Session {
         };
         let mut attempt = 1;
         loop {
-            let why = match self.call(&call).await {
+            let why = match self.call(&call, self.timeout).await {
                 Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
                     if attempt == ATTEMPTS {
                         return Err(AwsError::Throttled {
@@ -87,13 +87,12 @@ impl Session {
                 }
                 Ok(response) => {
                     let code = error::code(&response.headers, &response.body);
-                    let url = self.endpoint(Service::Lambda);
                     return Err(AwsError::from_invoke(
                         response.status,
                         code.as_deref(),
                         function,
                         &self.region,
-                        &url,
+                        self.host(Service::Lambda),
                     ));
                 }
                 Err(AwsError::Http(error)) if error.is_unsent() && attempt < ATTEMPTS => {

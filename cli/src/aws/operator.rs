@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use url::form_urlencoded;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     error::{self, AwsError},
     session::Session,
 };
-use crate::http::Response;
+use crate::http::{HttpError, Response};
 
 /// The IAM actions that each operator command needs: those that it calls, and `kms:Encrypt` and `kms:Decrypt` for what SSM does
 /// with its permissions. The book shows them; a test compares them with what the commands send.
@@ -105,17 +105,21 @@ pub const ACTIONS: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// How often a request is sent at most. Only throttled and unsent requests are sent again, and reads after a server error.
+/// How often a request is sent at most. Only throttled and unsent requests are sent again, and reads after a server error or a
+/// broken connection.
 const ATTEMPTS: u32 = 4;
 
 /// The wait before the second attempt; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
+/// All attempts together. These operations take a second or two; only `Invoke` runs as long as the function.
+pub const LONGEST: Duration = Duration::from_mins(1);
+
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// AWS refused.
-    #[error("AWS refused {action}: {code}")]
+    #[error("AWS refused {action}: {code}. {}", remedy(.action, .code))]
     Refused {
         /// The IAM action, such as `kms:Sign`.
         action: String,
@@ -144,10 +148,33 @@ impl CallError {
 
     /// Whether the identity lacks a permission.
     pub fn is_denied(&self) -> bool {
-        matches!(
-            self.code(),
-            Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation")
-        )
+        self.code().is_some_and(is_denial)
+    }
+}
+
+fn is_denial(code: &str) -> bool {
+    [
+        "AccessDeniedException",
+        "AccessDenied",
+        "UnauthorizedOperation",
+    ]
+    .contains(&code)
+}
+
+fn is_throttling(code: &str) -> bool {
+    code.contains("Throttl") || code == "TooManyRequestsException"
+}
+
+/// The next step after a refusal, by the class of AWS's error code.
+pub fn remedy(action: &str, code: &str) -> String {
+    if is_denial(code) {
+        format!("Allow {action} to this identity")
+    } else if code.contains("NotFound") {
+        "Check the name, the region (--region) and the account (--profile)".to_owned()
+    } else if is_throttling(code) {
+        "Retry later".to_owned()
+    } else {
+        format!("Retry; if it persists, look up the code in the AWS documentation of {action}")
     }
 }
 
@@ -277,23 +304,30 @@ impl Session {
         action: &str,
         is_read: bool,
     ) -> Result<Response, CallError> {
+        let limit = self.timeout.min(LONGEST);
+        let deadline = Instant::now() + limit;
         let mut attempt = 1;
         loop {
-            let outcome = self.call(call).await;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let outcome = self.call(call, left).await.map_err(|error| match error {
+                AwsError::Http(HttpError::TimedOut { host, .. }) => {
+                    AwsError::Http(HttpError::TimedOut { host, after: limit })
+                }
+                other => other,
+            });
             let again = match &outcome {
                 Ok(response) if response.status.is_success() => false,
                 Ok(response) => {
-                    let throttled = code(response).is_some_and(|code| {
-                        code.contains("Throttl") || code == "TooManyRequestsException"
-                    });
+                    let throttled = code(response).is_some_and(|code| is_throttling(&code));
                     throttled || is_read && response.status.is_server_error()
                 }
-                Err(AwsError::Http(error)) => is_read || error.is_unsent(),
+                Err(AwsError::Http(HttpError::Interrupted { .. })) => is_read,
+                Err(AwsError::Http(error)) => error.is_unsent(),
                 Err(_) => false,
             };
-            if again && attempt < ATTEMPTS {
-                let wait = FIRST_WAIT
-                    .mul_f64(f64::from(1 << (attempt - 1)) * (0.5 + fastrand::f64() / 2.0));
+            let wait =
+                FIRST_WAIT.mul_f64(f64::from(1 << (attempt - 1)) * (0.5 + fastrand::f64() / 2.0));
+            if again && attempt < ATTEMPTS && Instant::now() + wait < deadline {
                 attempt += 1;
                 self.diagnostics.detail(format!(
                     "{action}: attempt {attempt} in {} ms",
@@ -332,7 +366,7 @@ fn code(response: &Response) -> Option<String> {
         let code = document
             .descendants()
             .find(|node| node.has_tag_name("Code") || node.tag_name().name() == "Code")?;
-        code.text().map(str::to_owned)
+        error::plain(code.text()?)
     })
 }
 

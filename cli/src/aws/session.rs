@@ -3,9 +3,12 @@
 //! Input: the global options. Output: a [`Session`] that signs. `--profile` takes precedence over keys in the environment;
 //! the region in a function's ARN takes precedence over everything.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use ::http::HeaderValue;
+use ::http::{HeaderValue, Uri};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
     sts::AssumeRoleProvider, timeout::TimeoutConfig,
@@ -16,17 +19,21 @@ use aws_credential_types::{
 };
 use aws_sdk_sts::error::ProvideErrorMetadata as _;
 use aws_types::service_config::ServiceConfigKey;
+use broker::config::parse;
 
 use super::{
     actions,
     endpoint::{self, Service},
     error::{AwsError, chain},
+    operator::LONGEST,
 };
 use crate::{
-    http::{self, Authorities, CONNECT_TIMEOUT, HttpClient},
+    http::{CONNECT_TIMEOUT, HttpClient, HttpError, connector, host_and_port, network::Network},
     output::Diagnostics,
     settings::Settings,
 };
+
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
 /// How the role's sessions are named in CloudTrail.
 pub const SESSION_NAME: &str = "github-token-broker";
@@ -39,6 +46,8 @@ pub struct Session {
     pub(super) credentials: Credentials,
     pub(super) http: Arc<HttpClient>,
     pub(super) diagnostics: Diagnostics,
+    /// How long to wait for the function's response.
+    pub(super) timeout: Duration,
     sdk: SdkConfig,
 }
 
@@ -55,10 +64,11 @@ impl Session {
             .or_else(|| settings.region.clone());
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
+            .operation_timeout(settings.timeout.min(LONGEST))
             .build();
-        let authorities = Authorities::default();
+        let network = Arc::new(OnceLock::new());
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http::sdk_client(&authorities))
+            .http_client(connector::sdk_client(&network))
             .timeout_config(timeouts);
         if let Some(profile) = &settings.profile {
             loader = loader.profile_name(profile);
@@ -67,11 +77,17 @@ impl Session {
             loader = loader.region(Region::new(region.clone()));
         }
         let sdk = loader.load().await;
-        // Up to here, the SDK has only read files and variables.
-        if let Some(path) = configured(&sdk, "", "AWS_CA_BUNDLE", "ca_bundle") {
-            let replaced = authorities.replace(&path);
-            replaced.map_err(|source| AwsError::CaBundle { path, source })?;
-        }
+        // Up to here, the SDK has read files and variables, and perhaps asked the instance metadata service.
+        let used = match configured(&sdk, "", "AWS_CA_BUNDLE", "ca_bundle") {
+            Some(path) => Network::with_certificates(
+                &path,
+                "AWS_CA_BUNDLE, `ca_bundle` in the AWS configuration",
+            ),
+            None => Network::from_environment(),
+        };
+        let used = used.map_err(HttpError::from)?;
+        let network = network.get_or_init(|| used).clone();
+        check_endpoints(&sdk)?;
         let region = region
             .or_else(|| sdk.region().map(ToString::to_string))
             .filter(|region| !region.is_empty())
@@ -85,8 +101,9 @@ impl Session {
         Ok(Self {
             region,
             credentials,
-            http: Arc::new(HttpClient::with_authorities(settings.timeout, &authorities)),
+            http: Arc::new(HttpClient::with_network(settings.timeout, network)),
             diagnostics: settings.diagnostics,
+            timeout: settings.timeout,
             sdk,
         })
     }
@@ -133,19 +150,46 @@ impl Session {
 
     /// The URL of a service: the configured one, or the one that AWS documents.
     pub fn endpoint(&self, service: Service) -> String {
-        configured(
-            &self.sdk,
-            service.sdk_id(),
-            "AWS_ENDPOINT_URL",
-            "endpoint_url",
-        )
-        .or_else(|| self.sdk.endpoint_url().map(str::to_owned))
-        .unwrap_or_else(|| {
+        explicit_endpoint(&self.sdk, service.sdk_id()).unwrap_or_else(|| {
             let use_fips = self.sdk.use_fips().unwrap_or_default();
             let use_dual_stack = self.sdk.use_dual_stack().unwrap_or_default();
             endpoint::regional(service, &self.region, use_fips, use_dual_stack)
         })
     }
+
+    /// Host and port of a service, for messages.
+    pub(super) fn host(&self, service: Service) -> String {
+        let url = self.endpoint(service).parse::<Uri>();
+        url.map(|url| host_and_port(&url)).unwrap_or_default()
+    }
+}
+
+/// The configured endpoint of a service.
+fn explicit_endpoint(sdk: &SdkConfig, service: &str) -> Option<String> {
+    configured(sdk, service, ENDPOINT, "endpoint_url")
+        .or_else(|| sdk.endpoint_url().map(str::to_owned))
+}
+
+/// The function's rule for endpoints. The SDK would ignore a port that is not valid.
+fn check_endpoints(sdk: &SdkConfig) -> Result<(), AwsError> {
+    for service in ["Lambda", "KMS", "SSM", "IAM", "STS"] {
+        let Some(url) = explicit_endpoint(sdk, service) else {
+            continue;
+        };
+        if parse::endpoint(&url).is_err() {
+            let variables = [
+                format!("{ENDPOINT}_{}", service.to_uppercase()),
+                ENDPOINT.to_owned(),
+            ];
+            let mut variables = variables.into_iter();
+            let setting = variables.find(|name| std::env::var(name).is_ok_and(|set| set == url));
+            return Err(AwsError::InvalidEndpoint {
+                setting: setting
+                    .unwrap_or_else(|| "`endpoint_url` in the AWS configuration".to_owned()),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A setting: from its variable, or from the profile. For a service, `..._SERVICE` and the profile's `services` come first.
@@ -168,7 +212,7 @@ fn configured(
 async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials, AwsError> {
     let profile = settings.profile.as_deref();
     if let Some(role) = &settings.role_arn
-        && let Some(request) = actions::TokenRequest::from_environment()?
+        && let Some(request) = actions::TokenRequest::from_environment()
     {
         settings.diagnostics.detail(format!(
             "assuming {role} with the OIDC token of GitHub Actions"
@@ -186,7 +230,18 @@ async fn credentials(settings: &Settings, sdk: &SdkConfig) -> Result<Credentials
         None => sdk.credentials_provider().ok_or(AwsError::NoCredentials)?,
     };
     let loaded = base.provide_credentials().await;
-    let credentials = loaded.map_err(|error| AwsError::from_credentials(&error, profile))?;
+    let is_job = settings.role_arn.is_some() && profile.is_none() && actions::is_job();
+    let credentials =
+        loaded.map_err(|error| match AwsError::from_credentials(&error, profile) {
+            AwsError::NoCredentials | AwsError::CredentialsFailed { .. } if is_job => {
+                AwsError::NoOidcToken {
+                    why:
+                        "the job is not allowed to request one, and it has no other AWS credentials"
+                            .to_owned(),
+                }
+            }
+            error => error,
+        })?;
     // Both become headers. The library that signs panics if one cannot.
     let in_headers = [
         Some(credentials.access_key_id()),

@@ -6,7 +6,7 @@ use broker::config::Config;
 
 use super::report::{Finding, Report};
 use crate::{
-    aws::{lambda::Outcome, session::Session},
+    aws::{AwsError, lambda::Outcome, session::Session},
     github::client::{GitHub, token_hash},
     response::Grant,
     settings::Settings,
@@ -42,7 +42,7 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
             report.add(Finding::fail(
                 "mint.token",
                 error.to_string(),
-                "Allow lambda:InvokeFunction to this identity",
+                remedy(&error),
             ));
             return;
         }
@@ -68,6 +68,13 @@ pub async fn check(session: &Session, config: &Config, settings: &Settings, repo
             ),
         ),
     });
+}
+
+fn remedy(error: &AwsError) -> &'static str {
+    match error {
+        AwsError::InvokeDenied { .. } => "Allow lambda:InvokeFunction to this identity",
+        _ => "Follow the message above",
+    }
 }
 
 fn compare(grant: &Grant, config: &Config) -> Finding {
@@ -126,4 +133,26 @@ fn names(permissions: &BTreeMap<String, String>) -> String {
         .map(|(name, level)| format!("{name}={level}"))
         .collect();
     texts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::function::{self, Function};
+
+    #[test]
+    fn only_a_denied_invocation_lacks_a_permission() {
+        let denied = AwsError::InvokeDenied {
+            function: Function::parse(function::DEFAULT).unwrap(),
+            region: "eu-west-1".to_owned(),
+        };
+        let late = AwsError::InvokeTimedOut {
+            host: "lambda.eu-west-1.amazonaws.com".to_owned(),
+            after: Duration::from_mins(1),
+        };
+        assert!(remedy(&denied).starts_with("Allow lambda:InvokeFunction"));
+        assert!(!remedy(&late).contains("Allow"));
+    }
 }

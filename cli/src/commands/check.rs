@@ -1,6 +1,6 @@
 //! `check`: reports what is right and wrong with a broker.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use super::{failed, print};
 use crate::{
@@ -12,26 +12,14 @@ use crate::{
     settings::Settings,
 };
 
-/// Every call of `check` is short, except the invocation of `--mint`, which the function's own timeout bounds.
-const TIMEOUT: Duration = Duration::from_mins(1);
-
 pub(super) fn run(settings: &Settings, arguments: &Check) -> ExitCode {
-    let timeout = if arguments.mint {
-        settings.timeout
-    } else {
-        settings.timeout.min(TIMEOUT)
-    };
-    let settings = Settings {
-        timeout,
-        ..settings.clone()
-    };
     let options = Options {
         as_app: arguments.as_app,
         mint: arguments.mint,
         checksums: arguments.checksums.clone(),
     };
     let progress = Progress::start(format!("Checking {}", settings.function));
-    let checked = aws::block_on(check::run(&settings, &options));
+    let checked = aws::block_on(check::run(settings, &options));
     drop(progress);
     let report = match checked {
         Ok(report) => report,

@@ -69,9 +69,10 @@ impl Request {
         Ok(request)
     }
 
-    /// Whether the request is for this GitHub server.
+    /// Whether the request is for this GitHub server. Git sends the port of a URL that has one, even the implied one.
     pub fn is_for_host(&self, host: &Host) -> bool {
-        self.protocol == host.scheme() && self.host.eq_ignore_ascii_case(host.name())
+        self.protocol == host.scheme()
+            && Host::parse(&self.host).is_ok_and(|requested| requested == *host)
     }
 
     /// Whether the request is for what this token is good for. A request without a path is.
@@ -139,6 +140,8 @@ mod tests {
                 && ours.is_for_repository_of(&grant)
                 && ours.has_password_of(&grant)
         );
+        assert!(request("protocol=https\nhost=github.com:443\n").is_for_host(&host));
+        assert!(!request("protocol=https\nhost=github.com:80\n").is_for_host(&host));
         assert!(!request("protocol=http\nhost=github.com\n").is_for_host(&host));
         assert!(!request("protocol=https\nhost=gitlab.com\n").is_for_host(&host));
         assert!(!request("").is_for_host(&host));

@@ -143,9 +143,7 @@ impl<'a> GitHub<'a> {
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = request.body(body).map_err(|_| HttpError::InvalidUrl {
-            url: url.to_owned(),
-        })?;
+        let request = request.body(body).map_err(|_| HttpError::InvalidUrl)?;
         let response = self.http.send(request).await?;
         self.diagnostics.detail(format!(
             "{} returned HTTP {}",

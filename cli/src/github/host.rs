@@ -13,7 +13,7 @@ pub const DEFAULT: &str = "github.com";
 pub struct Host(String);
 
 impl Host {
-    /// Parses a host name, with an optional port.
+    /// Parses a host name, with an optional port. A port that the scheme implies is dropped: it names the same server.
     ///
     /// # Errors
     /// The text is a URL, or not a host name.
@@ -36,7 +36,10 @@ impl Host {
                 crate::output::escape(text)
             ));
         }
-        Ok(Self(host))
+        let host = Self(host);
+        let implied = if host.is_loopback() { ":80" } else { ":443" };
+        let name = host.0.strip_suffix(implied);
+        Ok(name.map_or_else(|| host.clone(), |name| Self(name.to_owned())))
     }
 
     /// Host and port, as git and `gh` write them.
@@ -157,9 +160,24 @@ mod tests {
                 "https://ghe.example.com:8443/api/graphql"
             ]
         );
-        for loopback in ["127.0.0.1:80", "localhost:3000", "[::1]:9", "127.9.9.9"] {
+        for loopback in ["127.0.0.1:443", "localhost:3000", "[::1]:9", "127.9.9.9"] {
             assert_eq!(addresses(loopback)[1], format!("http://{loopback}/api/v3"));
         }
+    }
+
+    #[test]
+    fn implied_port_names_the_same_server() {
+        for (with_port, host) in [
+            ("GitHub.com:443", "github.com"),
+            ("octo.ghe.com:443", "octo.ghe.com"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:80", "[::1]"),
+            ("[2001:db8::443]", "[2001:db8::443]"),
+            ("ghe.example.com:80", "ghe.example.com:80"),
+        ] {
+            assert_eq!(Host::parse(with_port).unwrap().name(), host, "{with_port}");
+        }
+        assert!(Host::parse("github.com:443").unwrap().is_default());
     }
 
     #[test]

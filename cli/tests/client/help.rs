@@ -279,13 +279,18 @@ asked for it: on standard output of `token`, in the environment of the command t
 ";
 
 const ENVIRONMENT: &str = "
-An empty variable counts as unset. A duration is a number with a unit: `30s`, `9m`, `1h30m`, `0s`.
+An empty variable counts as unset. A duration is a number with a unit, and at most a day: `30s`, `9m`, `1h30m`, `0s`. Only the
+invocation of the function waits as long as `--timeout`: every other call to AWS ends after a minute.
 
 Credentials, region and endpoints come from the standard chain of the AWS SDKs:
 [environment, profiles, IAM Identity Center, web identity, container and instance](https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html).
-`AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_LAMBDA`, `_KMS`, `_SSM` and `_STS` work as in every AWS SDK. `HTTPS_PROXY`, `NO_PROXY` and
-`SSL_CERT_FILE` work as in curl; without `SSL_CERT_FILE`, the client trusts the system's certificate authorities. For AWS alone,
-`AWS_CA_BUNDLE` or the profile's `ca_bundle` replaces them.
+`AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_LAMBDA`, `_KMS`, `_SSM`, `_IAM` and `_STS` work as in every AWS SDK. A user name and a
+password in such a URL are an error.
+
+`HTTPS_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` work as in curl. `HTTP_PROXY` is for `http://` endpoints, and `ALL_PROXY` for both. The
+URL of a proxy begins with `http://`. An entry of `NO_PROXY` can be `example.com`, `*.example.com`, `example.com:443` or `10.0.0.0/8`.
+Without `SSL_CERT_FILE`, the client trusts the system's certificate authorities. For AWS alone, `AWS_CA_BUNDLE` or the profile's
+`ca_bundle` replaces them.
 
 If `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN` are set, as in a GitHub Actions job with `id-token: write`,
 `--role-arn` uses the job's OIDC token with the audience `sts.amazonaws.com`.

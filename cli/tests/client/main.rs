@@ -15,6 +15,7 @@ mod exec;
 mod git;
 mod help;
 mod key;
+mod network;
 mod permissions;
 mod setup;
 mod setup_git;

@@ -90,7 +90,7 @@ impl Caller {
 
     pub(super) async fn get(&self, path: &str) -> Result<Answer, HttpError> {
         let url = format!("{}{path}", self.base);
-        let invalid = || HttpError::InvalidUrl { url: url.clone() };
+        let invalid = || HttpError::InvalidUrl;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.jwt.expose_secret()))
             .map_err(|_| invalid())?;
         bearer.set_sensitive(true);
