@@ -330,3 +330,61 @@ proptest! {
         }
     }
 }
+
+fn rejected(status: u16, rejection: Rejection) -> GitHubError {
+    GitHubError::Rejected { status, rejection }
+}
+
+#[test]
+fn each_failure_says_whether_to_retry_and_whether_it_may_have_minted() {
+    let wait = Duration::from_secs(7);
+    let limited = Rejection::RateLimited { wait };
+    let unreachable = GitHubError::Unreachable;
+    let cases = [
+        (unreachable(HttpError::Resolve), Retry::Backoff, false),
+        (
+            unreachable(HttpError::ProxyAuthentication),
+            Retry::Never,
+            false,
+        ),
+        (unreachable(HttpError::Interrupted), Retry::Backoff, true),
+        (unreachable(HttpError::TimedOut), Retry::Backoff, true),
+        (GitHubError::OutOfTime, Retry::Never, true),
+        (
+            GitHubError::Unexpected(ResponseError::NotJson),
+            Retry::Never,
+            true,
+        ),
+        (rejected(202, Rejection::Unknown), Retry::Never, true),
+        (rejected(503, Rejection::Unavailable), Retry::Backoff, true),
+        (rejected(429, limited), Retry::After(wait), false),
+        (
+            rejected(404, Rejection::TokenNotPropagated),
+            Retry::UntilPropagated,
+            false,
+        ),
+        (
+            rejected(404, Rejection::AppNotInstalled),
+            Retry::Never,
+            false,
+        ),
+        (GitHubError::AccountMismatch, Retry::Never, false),
+    ];
+    for (error, retry, may_have_minted) in cases {
+        assert_eq!(error.retry(), retry, "{error:?}");
+        assert_eq!(
+            error.may_have_been_processed(),
+            may_have_minted,
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn only_401_says_that_github_does_not_know_the_token() {
+    for (status, is_unknown) in [(401, true), (403, false), (404, false)] {
+        let error = rejected(status, Rejection::TokenNotPropagated);
+        assert_eq!(error.is_unknown_token(), is_unknown, "{status}");
+    }
+    assert!(!rejected(401, Rejection::AppCredentials).is_unknown_token());
+}
