@@ -227,7 +227,7 @@ pub struct Setup {
     )]
     pub ssm: Option<String>,
 
-    /// Replace SSM parameters that exist
+    /// Replace SSM parameters that exist, once the App is installed. A broker that uses them then acts as the new App
     #[arg(long, requires = "ssm")]
     pub overwrite: bool,
 
