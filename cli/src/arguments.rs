@@ -227,7 +227,7 @@ pub struct Setup {
     )]
     pub ssm: Option<String>,
 
-    /// Replace SSM parameters that exist
+    /// Replace SSM parameters that exist, once the App is installed. A broker that uses them then acts as the new App
     #[arg(long, requires = "ssm")]
     pub overwrite: bool,
 
@@ -288,7 +288,7 @@ pub struct KeyImport {
     pub key_id: Option<String>,
 
     /// Give the KMS key this alias
-    #[arg(long, value_name = "NAME", conflicts_with = "ssm")]
+    #[arg(long, value_name = "NAME", conflicts_with = "ssm", value_parser = key_alias)]
     pub alias: Option<String>,
 
     /// Store the private key in this SSM parameter instead of KMS
@@ -363,6 +363,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// KMS's limit for an alias, without `alias/`.
+const LONGEST_ALIAS: usize = 250;
+
 fn app_name(text: &str) -> Result<String, String> {
     if (1..=LONGEST_APP_NAME).contains(&text.chars().count()) {
         Ok(text.to_owned())
@@ -382,6 +385,22 @@ fn parameter_path(text: &str) -> Result<String, String> {
             "a path begins with a slash and has letters, digits, dots, hyphens, underscores and slashes"
                 .to_owned()
         })
+}
+
+/// `alias/NAME`, from that or from `NAME`.
+/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html>
+fn key_alias(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("alias/").unwrap_or(text);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "/_-".contains(c);
+    if !(1..=LONGEST_ALIAS).contains(&name.len()) || !name.chars().all(is_allowed) {
+        return Err(format!(
+            "an alias has 1 to {LONGEST_ALIAS} letters, digits, slashes, underscores and hyphens"
+        ));
+    }
+    if name.starts_with("aws/") {
+        return Err("aliases that begin with alias/aws/ belong to AWS".to_owned());
+    }
+    Ok(format!("alias/{name}"))
 }
 
 /// `contents=read`. The function checks names and levels no further than that; GitHub does.

@@ -56,6 +56,11 @@ fn failed(error: &Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
+/// Prints what the user needs after a change. If stdout is closed or full, it is on stderr.
+fn print_outcome(text: &str) -> Result<(), Error> {
+    print(text).inspect_err(|_| text.lines().for_each(output::print_diagnostic))
+}
+
 /// Writes a command's result to stdout.
 fn print(text: &str) -> Result<(), Error> {
     output::print_result(text).map_err(|source| Error::Stdio {

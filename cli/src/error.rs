@@ -50,7 +50,10 @@ pub enum Error {
     /// Git's configuration.
     #[error(transparent)]
     Git(#[from] ConfigError),
-    /// Standard input or output.
+    /// A signal, where the command can stop.
+    #[error("interrupted before the command was complete")]
+    Interrupted,
+    /// Standard input or output, or another service of the operating system.
     #[error("{what}: {source}")]
     Stdio {
         /// What was not possible.

@@ -17,13 +17,24 @@ use zeroize::Zeroizing;
 /// Why the key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
+    /// There is nothing to read.
+    #[error("cannot read {file}: {source}. Pass the PEM file of the private key")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It is not an RSA private key.
     #[error(
         "the private key cannot be read: {0}. Download a new one from the App's settings page (Private keys)"
     )]
     NotAKey(String),
     /// It is an RSA key that KMS has no spec for.
-    #[error("the private key has {0} bits. KMS imports RSA keys of 2048, 3072 and 4096 bits")]
+    #[error(
+        "the private key has {0} bits, and KMS imports RSA keys of 2048, 3072 and 4096 bits. Create a new one on the App's \
+         settings page (Private keys), or store this one in SSM with --ssm"
+    )]
     UnusualSize(usize),
     /// The cryptographic library failed, or KMS's wrapping key is not one.
     #[error("the private key cannot be wrapped: KMS returned an unusable wrapping key. Retry")]
@@ -54,6 +65,19 @@ pub enum KeyError {
         /// What exists now, and how to go on.
         left: String,
     },
+    /// The KMS key has the private key, and no alias.
+    #[error(
+        "{source}. The KMS key {arn} has the App's private key, and not the alias. To continue: aws kms {continuation}. \
+         To remove the key instead: aws kms schedule-key-deletion --key-id {arn}"
+    )]
+    NoAlias {
+        /// What failed.
+        source: Box<crate::error::Error>,
+        /// The KMS key.
+        arn: String,
+        /// The rest of the command that gives it the alias.
+        continuation: String,
+    },
     /// The function is not in a state in which its key can be replaced.
     #[error("{detail}. {remedy}")]
     NotReady {
@@ -62,16 +86,23 @@ pub enum KeyError {
         /// What to do.
         remedy: String,
     },
-    /// The function could not mint with the new key. It uses the old one again.
-    #[error("the function cannot mint with the new key: {0}. It uses the old key again")]
-    RolledBack(Box<crate::error::Error>),
-    /// The function could not mint with the new key, and the old one could not be put back.
+    /// The function has not minted with the new key. It uses the old one again.
     #[error(
-        "the function cannot mint with the new key: {mint}. Going back to the old key failed too: {rollback}. {remedy}"
+        "the new key is not proven: {why}. The function uses the old key again. To continue, run `{retry}`"
+    )]
+    RolledBack {
+        /// Why there is no token.
+        why: Box<crate::error::Error>,
+        /// The command that continues.
+        retry: String,
+    },
+    /// The function has not minted with the new key, and the old one could not be put back.
+    #[error(
+        "the new key is not proven: {why}. Going back to the old key failed too: {rollback}. {remedy}"
     )]
     RollbackFailed {
-        /// Why the function cannot mint.
-        mint: Box<crate::error::Error>,
+        /// Why there is no token.
+        why: Box<crate::error::Error>,
         /// Why the old key is not back.
         rollback: Box<crate::error::Error>,
         /// What to do.

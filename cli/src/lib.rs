@@ -16,7 +16,8 @@
 //! - [`git`]: git's credential protocol and git's configuration.
 //! - [`check`]: what is right and wrong with a broker. [`key`]: the App's key, into KMS or SSM. [`manifest`]: a new App,
 //!   by a page on loopback.
-//! - [`output`]: stderr, progress and `--verbose`. [`error`]: every failure and its exit code.
+//! - [`output`]: stderr, progress and `--verbose`. [`interrupt`]: Ctrl-C and other signals. [`error`]: every failure and its
+//!   exit code.
 //!
 //! Invariant: a token appears on stdout if the user asked for it, in the environment of a child process, and in the cache.
 //! It never appears in an argument list, on stderr or in another file.
@@ -36,6 +37,7 @@ pub mod function;
 pub mod git;
 pub mod github;
 pub mod http;
+pub mod interrupt;
 pub mod key;
 pub mod manifest;
 pub mod output;

@@ -33,7 +33,7 @@ pub enum ManifestError {
     #[error("the system's random number generator failed. Retry")]
     NoRandom,
     /// The user did not come back from GitHub.
-    #[error("GitHub did not redirect back within {}. If you created the App, delete it on its settings page. Then retry", humantime::format_duration(*.0))]
+    #[error("GitHub did not redirect back within {}. Retry, with a longer --patience if you need more time", humantime::format_duration(*.0))]
     TooLate(Duration),
     /// The user did not install the App.
     #[error("the App was not installed on {repository} within {}", humantime::format_duration(*.patience))]
@@ -43,9 +43,18 @@ pub enum ManifestError {
         /// How long the client waited.
         patience: Duration,
     },
-    /// The user stopped it.
-    #[error("interrupted")]
-    Interrupted,
+    /// Nobody knows whether the user installed the App.
+    #[error(
+        "cannot find out whether the App is installed on {repository}, which took longer than {}: {why}", humantime::format_duration(*.patience)
+    )]
+    Unconfirmed {
+        /// The repository.
+        repository: String,
+        /// How long the client waited.
+        patience: Duration,
+        /// GitHub's last response, or why there is none.
+        why: String,
+    },
     /// GitHub does not convert the code.
     #[error(
         "GitHub refused to convert the code: HTTP {0}. Delete the App on its settings page, and retry"

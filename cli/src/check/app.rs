@@ -15,9 +15,9 @@ use super::{
     report::{Finding, Report},
     wanted_permissions,
 };
-use crate::{aws::session::Session, settings::Settings};
+use crate::{aws::session::Session, http::HttpError, settings::Settings};
 use caller::Caller;
-pub use caller::Signer;
+pub use caller::{Signer, SigningError};
 use credentials::Credentials;
 
 /// With fewer requests left in the hour, a busy broker can reach the limit.
@@ -63,32 +63,42 @@ async fn try_check(
     Ok(())
 }
 
+/// Why it is not known whether the App is installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    /// There is nothing to send to GitHub.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// There is no response.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It takes GitHub a few seconds until all of its servers know a new App.
+    #[error("GitHub does not accept the App's key: HTTP 401")]
+    UnknownKey,
+    /// GitHub refuses, for example because of a rate limit.
+    #[error("GitHub returned HTTP {0}")]
+    Refused(StatusCode),
+}
+
 /// The App's installation on a repository. `None` if there is none yet.
 ///
 /// # Errors
-/// GitHub does not accept the key, or there is no answer: the finding says why.
+/// GitHub does not accept the key, or there is no answer.
 pub async fn find_installation(
     api: &str,
     client_id: &ClientId,
     signer: &Signer,
     repository: &str,
     settings: &Settings,
-) -> Result<Option<u64>, Finding> {
+) -> Result<Option<u64>, InstallationError> {
     let github = Caller::new(api, client_id, signer, settings).await?;
     let path = format!("/repos/{repository}/installation");
-    let answer = github
-        .get(&path)
-        .await
-        .map_err(|error| Finding::skip("app.installation", error.to_string(), "Retry"))?;
+    let answer = github.get(&path).await?;
     match answer.status {
         StatusCode::OK => Ok(answer.body["id"].as_u64()),
-        // Not installed yet; or not yet known to all of GitHub's servers, which takes a few seconds.
-        StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Ok(None),
-        status => Err(Finding::fail(
-            "app.installation",
-            format!("GitHub returned HTTP {status}"),
-            "Retry",
-        )),
+        StatusCode::NOT_FOUND => Ok(None),
+        StatusCode::UNAUTHORIZED => Err(InstallationError::UnknownKey),
+        status => Err(InstallationError::Refused(status)),
     }
 }
 

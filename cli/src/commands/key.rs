@@ -13,8 +13,8 @@ use std::{
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::print;
-use crate::{arguments::Key, error::Error, settings::Settings};
+use super::{print, print_outcome};
+use crate::{arguments::Key, error::Error, key::KeyError, settings::Settings};
 
 /// A PEM of an RSA key has at most 13,000 characters.
 const LARGEST_PEM: u64 = 64 * 1024;
@@ -28,21 +28,19 @@ pub(super) fn run(settings: &Settings, arguments: &Key) -> Result<(), Error> {
 }
 
 fn read(file: Option<&Path>) -> Result<SecretString, Error> {
+    let unreadable = |source| KeyError::Unreadable {
+        file: file.map_or_else(
+            || "the PEM on standard input".to_owned(),
+            |path| path.display().to_string(),
+        ),
+        source,
+    };
     let source: Box<dyn Read> = match file {
-        Some(path) => {
-            let opened = File::open(path);
-            Box::new(opened.map_err(|source| Error::Stdio {
-                what: "cannot open the PEM file",
-                source,
-            })?)
-        }
+        Some(path) => Box::new(File::open(path).map_err(unreadable)?),
         None => Box::new(io::stdin()),
     };
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
     let read = source.take(LARGEST_PEM).read_to_string(&mut text);
-    read.map_err(|source| Error::Stdio {
-        what: "cannot read the PEM",
-        source,
-    })?;
+    read.map_err(unreadable)?;
     Ok(SecretString::from(text.as_str()))
 }

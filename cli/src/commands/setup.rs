@@ -14,15 +14,16 @@ use broker::app::ClientId;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{failed, print};
+use super::{failed, print_outcome};
 use crate::{
     arguments::{LONGEST_APP_NAME, Setup},
-    aws::{self, session::Session},
-    check::app::{self, Signer},
+    aws::{self, AwsError, operator::CallError, session::Session},
+    check::app::{self, InstallationError, Signer, SigningError},
     error::Error,
     git::repository::Repository,
+    interrupt::Interrupt,
     key::AppKey,
-    manifest::{self, Created, ManifestError, NewApp, Page, Registration},
+    manifest::{self, ManifestError, NewApp, Page, Registration},
     output::print_diagnostic,
     settings::Settings,
 };
@@ -47,13 +48,22 @@ struct Unfinished {
     next: Option<String>,
 }
 
+impl Unfinished {
+    /// Without an App, nothing is worth continuing.
+    fn new(error: Error, remains: Vec<String>) -> Self {
+        let next = matches!(error, Error::Interrupted)
+            .then(|| "To start again, run the same command.".to_owned());
+        Self {
+            error: Box::new(error),
+            remains,
+            next,
+        }
+    }
+}
+
 impl<E: Into<Error>> From<E> for Unfinished {
     fn from(error: E) -> Self {
-        Self {
-            error: Box::new(error.into()),
-            remains: Vec::new(),
-            next: None,
-        }
+        Self::new(error.into(), Vec::new())
     }
 }
 
@@ -111,7 +121,7 @@ fn report(
     } else {
         terraform::configuration(made, settings, arguments, repository)
     };
-    match print(&text) {
+    match print_outcome(&text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -137,16 +147,28 @@ impl Run<'_> {
             permissions: &self.arguments.permissions,
         })
         .await?;
-        // From here on, Ctrl-C does not end the process: it would leave things behind unreported.
-        until_interrupted(async { Ok(()) }).await?;
+        // From here on, no signal ends the process: it would leave things behind unreported.
+        let mut interrupt = Interrupt::listen()?;
         // GitHub shows the private key once: everything that it needs exists before.
-        let mut store = Store::prepare(&self.session, self.arguments).await?;
-        let (created, app) = match until_interrupted(self.create(&page)).await {
+        let mut store = Store::prepare(&self.session, self.arguments, &mut interrupt).await?;
+        self.show(&page);
+        let created = match interrupt.or(page.created(self.arguments.patience)).await {
             Ok(created) => created,
-            Err(error) => return Err(self.without_app(store, error).await),
+            Err(error) => {
+                let app = format!("If you created the GitHub App {name}, it exists");
+                return Err(self.without_app(store, error, &app).await);
+            }
         };
-        let stored = self.store(&mut store, &app).await;
-        let (client_id, signer, fingerprint) = match stored {
+        let converted = interrupt.or(manifest::convert(&settings.host, &created.code));
+        let app = match converted.await {
+            Ok(app) => app,
+            Err(error) => {
+                created.show_failure().await;
+                let app = format!("The GitHub App {name} probably exists");
+                return Err(self.without_app(store, error, &app).await);
+            }
+        };
+        let (client_id, signer, fingerprint) = match self.store(&mut store, &app).await {
             Ok(stored) => stored,
             Err(error) => {
                 created.show_failure().await;
@@ -154,19 +176,19 @@ impl Run<'_> {
             }
         };
         print_diagnostic(&format!(
-            "The App {} exists, and {} has its private key ({fingerprint}).",
+            "The App {} exists, and {} ({fingerprint}).",
             app.slug,
-            store.service()
+            store.state()
         ));
         let install = self.installation_page(&app);
         print_diagnostic(&format!("Install it on {repository} only: {install}"));
         created
             .show_installation(&app.slug, repository, &install)
             .await;
-        let installed = until_interrupted(self.installed(&client_id, &signer)).await;
+        let installed = interrupt.or(self.installed(&client_id, &signer)).await;
         let finished = match installed {
             Ok(id) => store
-                .finish(&self.session, id)
+                .finish(&self.session, &app, id)
                 .await
                 .map(|()| id)
                 .map_err(|error| (error, format!("its installation ID is {id}"))),
@@ -185,6 +207,7 @@ impl Run<'_> {
                     region: self.session.region.clone(),
                 })
             }
+            Err((error, _)) if !store.has_key() => Err(self.without_key(store, &app, error).await),
             Err((error, missing)) => Err(Unfinished {
                 error: Box::new(error),
                 remains: [vec![self.existing_app(&app)], store.remains()].concat(),
@@ -211,8 +234,8 @@ impl Run<'_> {
         (!self.arguments.user).then_some(owner)
     }
 
-    /// The user creates the App, and GitHub redirects back. Ends with the credentials, and with a browser that waits.
-    async fn create(&self, page: &Page) -> Result<(Created, NewApp), Error> {
+    /// Asks the user to create the App.
+    fn show(&self, page: &Page) {
         print_diagnostic(&format!("Create the App: {}", page.url()));
         if self.arguments.no_browser {
             print_diagnostic(&format!(
@@ -221,14 +244,6 @@ impl Run<'_> {
             ));
         } else {
             open_browser(&page.url());
-        }
-        let created = page.created(self.arguments.patience).await?;
-        match manifest::convert(&self.settings.host, &created.code).await {
-            Ok(app) => Ok((created, app)),
-            Err(error) => {
-                created.show_failure().await;
-                Err(error.into())
-            }
         }
     }
 
@@ -246,24 +261,35 @@ impl Run<'_> {
     /// Waits until the App is installed on the repository.
     async fn installed(&self, client_id: &ClientId, signer: &Signer) -> Result<u64, Error> {
         let (repository, patience) = (self.repository.full_name(), self.arguments.patience);
-        let end = Instant::now() + patience;
+        // Without an end if it is too far away for the clock.
+        let end = Instant::now().checked_add(patience);
         loop {
             let api = self.settings.host.api();
             let found =
                 app::find_installation(&api, client_id, signer, repository, self.settings).await;
-            match found {
+            let why = match found {
                 Ok(Some(id)) => return Ok(id),
-                Ok(None) => {}
-                Err(finding) => self
-                    .settings
-                    .diagnostics
-                    .detail(format!("{}: {}", finding.id, finding.detail)),
+                Ok(None) => None,
+                Err(InstallationError::Signing(SigningError::Kms(error))) if is_lasting(&error) => {
+                    return Err(error.into());
+                }
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(why) = &why {
+                self.settings.diagnostics.detail(why);
             }
-            if Instant::now() >= end {
+            if end.is_some_and(|end| Instant::now() >= end) {
                 let repository = repository.to_owned();
-                return Err(ManifestError::NotInstalled {
-                    repository,
-                    patience,
+                return Err(match why {
+                    None => ManifestError::NotInstalled {
+                        repository,
+                        patience,
+                    },
+                    Some(why) => ManifestError::Unconfirmed {
+                        repository,
+                        patience,
+                        why,
+                    },
                 }
                 .into());
             }
@@ -271,18 +297,24 @@ impl Run<'_> {
         }
     }
 
-    async fn without_app(&self, store: Store, error: Error) -> Unfinished {
-        Unfinished {
-            error: Box::new(error),
-            remains: store.discard(&self.session).await,
-            next: None,
-        }
+    /// `app` says that there might be one, whose name the user can have changed.
+    async fn without_app(&self, store: Store, error: Error, app: &str) -> Unfinished {
+        let page = self
+            .settings
+            .host
+            .repository_url(&self.owner_path("settings/apps"));
+        let app = format!("{app}. To remove it: {page} > the App > Advanced > Delete GitHub App");
+        let mut remains = vec![app];
+        remains.extend(store.discard(&self.session).await);
+        Unfinished::new(error, remains)
     }
 
     async fn without_key(&self, store: Store, app: &NewApp, error: Error) -> Unfinished {
         let next = format!(
-            "To continue by hand, create a private key on the App's page, and pass it to `github-token-broker key import{}`.",
-            store.import_options()
+            "To continue by hand, create a private key on the App's page, and pass it to `github-token-broker key import{}`. \
+             The client ID is {}.",
+            store.import_options(),
+            app.client_id
         );
         let mut remains = vec![self.existing_app(app)];
         remains.extend(store.discard(&self.session).await);
@@ -294,15 +326,19 @@ impl Run<'_> {
     }
 
     fn existing_app(&self, app: &NewApp) -> String {
-        let owner = self
-            .organization()
-            .map(|organization| format!("organizations/{organization}/"))
-            .unwrap_or_default();
-        let path = format!("{owner}settings/apps/{}/advanced", app.slug);
+        let path = self.owner_path(&format!("settings/apps/{}/advanced", app.slug));
         format!(
             "The GitHub App {} exists. To remove it: {} > Delete GitHub App",
             app.slug,
             self.settings.host.repository_url(&path)
+        )
+    }
+
+    /// A path of the App's owner.
+    fn owner_path(&self, path: &str) -> String {
+        self.organization().map_or_else(
+            || path.to_owned(),
+            |organization| format!("organizations/{organization}/{path}"),
         )
     }
 
@@ -313,12 +349,13 @@ impl Run<'_> {
     }
 }
 
-/// Ctrl-C ends the waiting, and not the report of what exists.
-async fn until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::select! {
-        biased;
-        _ = tokio::signal::ctrl_c() => Err(ManifestError::Interrupted.into()),
-        outcome = work => outcome,
+/// Whether waiting is pointless: the identity is not allowed to sign, or AWS does not accept its credentials. A new key can be
+/// unusable for a moment.
+fn is_lasting(error: &CallError) -> bool {
+    match error {
+        CallError::Aws(AwsError::Http(_)) | CallError::Malformed { .. } => false,
+        CallError::Aws(_) => true,
+        CallError::Refused { .. } => error.is_denied(),
     }
 }
 

@@ -181,7 +181,7 @@ impl Created {
         let html = document(
             "The App exists",
             &format!(
-                "<p>AWS has the private key of the GitHub App <strong>{}</strong>.</p>\
+                "<p>GitHub has created the App <strong>{}</strong>.</p>\
                  <p>Install it now: choose <strong>Only select repositories</strong>, and select <strong>{}</strong>.</p>\
                  <p><a class=\"button\" href=\"{}\">Install the App on GitHub</a></p>\
                  <p>Then return to the terminal.</p>",

@@ -1,11 +1,19 @@
 //! `key`: the App's private key, into KMS or SSM, without a trace of it anywhere else.
 
-use std::fs;
+use std::{
+    fs, io,
+    process::Stdio,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use sandbox::{Iam, PrivateKey, Scenario};
-use serde_json::Value;
+use sandbox::{Call, Fault, Iam, PrivateKey, Scenario};
+use serde_json::{Value, json};
 
-use crate::support::{Client, World, aws_action};
+use crate::support::{
+    Client, Target, World, aws_action,
+    server::{Response, Server},
+};
 
 fn key() -> PrivateKey {
     PrivateKey::fresh(2048)
@@ -184,6 +192,34 @@ fn import_does_not_expire_and_names_its_purpose() {
 }
 
 #[test]
+fn import_names_the_key_on_stderr_if_stdout_is_closed() {
+    let world = World::new();
+    let file = world.home.path().join("app.pem");
+    fs::write(&file, key().pem()).unwrap();
+    let (code, stderr) =
+        with_closed_stdout(world.client(&["key", "import", "--json", file.to_str().unwrap()]));
+    assert_eq!(code, Some(1));
+    for part in [
+        r#""key_arn":"arn:aws:kms:"#,
+        "cannot write to standard output",
+    ] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+}
+
+/// The exit code, and stderr.
+fn with_closed_stdout(mut client: Client) -> (Option<i32>, String) {
+    let (reader, closed) = io::pipe().unwrap();
+    drop(reader);
+    let command = client.command.stdout(closed).stderr(Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
 fn import_uses_an_empty_key() {
     let key = key();
     let of_app = key.clone();
@@ -209,6 +245,71 @@ fn import_uses_an_empty_key() {
         stderr.contains("its state is Enabled, not PendingImport"),
         "{stderr}"
     );
+}
+
+#[test]
+fn file_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.pem");
+    for path in [missing.as_path(), folder.path()] {
+        let path = path.to_str().unwrap();
+        let stderr = Client::new(&["key", "fingerprint", path]).fails(1);
+        assert!(
+            stderr.contains(&format!("cannot read {path}: "))
+                && stderr.contains("Pass the PEM file"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn alias_is_checked_before_a_key_is_created() {
+    let long = "a".repeat(251);
+    for alias in [
+        "",
+        "alias/",
+        "my app",
+        "my.app",
+        "alias/aws/ssm",
+        "aws/ssm",
+        &long,
+    ] {
+        let world = World::new();
+        let import = world.client(&["key", "import", "--alias", alias]);
+        let stderr = import.stdin(key().pem()).fails(2);
+        assert!(stderr.contains("alias"), "{stderr}");
+        assert_eq!(operations(&world), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn alias_that_kms_refuses_can_be_created_later() {
+    let arn = "arn:aws:kms:us-east-1:123456789012:key/";
+    for (alias, denied, continuation) in [
+        (
+            "a",
+            "kms:CreateAlias",
+            "aws kms create-alias --alias-name alias/a --target-key-id",
+        ),
+        (
+            sandbox::KMS_ALIAS,
+            "",
+            "aws kms update-alias --alias-name alias/",
+        ),
+    ] {
+        let world = World::with(|scenario| scenario.kms_key().deny(denied));
+        let import = world.client(&["key", "import", "--alias", alias]);
+        let finished = import.stdin(key().pem()).run();
+        assert_eq!(finished.code, 1);
+        for part in [
+            continuation,
+            &format!(" --target-key-id {arn}"),
+            &format!("aws kms schedule-key-deletion --key-id {arn}"),
+        ] {
+            assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+        }
+        assert!(!operations(&world).contains(&"ScheduleKeyDeletion".to_owned()));
+    }
 }
 
 #[test]
@@ -241,19 +342,6 @@ fn failed_import_cleans_up_and_says_so() {
             .contains("Continue with --key-id arn:aws:kms:"),
         "{finished:?}"
     );
-
-    let world = World::with(|scenario| scenario.deny("kms:CreateAlias"));
-    let finished = world
-        .client(&["key", "import", "--alias", "a"])
-        .stdin(key().pem())
-        .run();
-    assert!(
-        finished
-            .stderr
-            .contains("is enabled and has the App's private key"),
-        "{finished:?}"
-    );
-    assert!(!operations(&world).contains(&"ScheduleKeyDeletion".to_owned()));
 }
 
 #[test]
@@ -307,9 +395,17 @@ pub(crate) const EVERY_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/*";
 /// A function whose key is rotated, and the App's new key, which GitHub knows already. With a `signing_key`, the function names
 /// its KMS key by an alias, and its role is allowed to sign with that key.
 fn rotatable(signing_key: Option<&'static str>) -> (World, PrivateKey) {
+    rotatable_with(signing_key, |scenario| scenario)
+}
+
+fn rotatable_with(
+    signing_key: Option<&'static str>,
+    change: impl FnOnce(Scenario) -> Scenario,
+) -> (World, PrivateKey) {
     let new = key();
     let public = new.public();
     let world = World::with(|scenario| {
+        let scenario = change(scenario);
         let scenario = scenario.github(move |github| github.app_mut().keys.push(public));
         match signing_key {
             Some(arn) => with_alias(scenario).iam(move |iam| allow_signing(iam, &[arn])),
@@ -527,4 +623,116 @@ fn rotate_moves_the_alias_back_if_the_function_cannot_mint() {
             .stdout(),
         old
     );
+}
+
+/// The fingerprint of the key that the function uses: in SSM, or in KMS.
+fn fingerprint_in_use(world: &World, signing_key: Option<&str>) -> String {
+    let place = match signing_key {
+        Some(_) => ["--key-id", sandbox::KMS_ALIAS],
+        None => ["--ssm", sandbox::PARAMETERS[2]],
+    };
+    let client = world.client(&["key", "fingerprint"]).args(&place);
+    client.stdout().trim().to_owned()
+}
+
+#[test]
+fn rotate_proves_the_key_or_goes_back_if_stdout_is_closed() {
+    for signing_key in [None, Some(EVERY_KEY)] {
+        for suspended in [false, true] {
+            let (world, new) = rotatable(signing_key);
+            let old = fingerprint_in_use(&world, signing_key);
+            world.sandbox().github().installation_mut().suspended = suspended;
+            let file = world.home.path().join("new.pem");
+            fs::write(&file, new.pem()).unwrap();
+            let client = world.client(&["key", "rotate", file.to_str().unwrap()]);
+            let (code, stderr) = with_closed_stdout(client);
+            assert_eq!(code, Some(1));
+            let (parts, in_use, minted) = if suspended {
+                (vec!["The function uses the old key again"], old, 0)
+            } else {
+                let parts = vec![
+                    "done: the function minted a token with the new key",
+                    "Delete the old key (",
+                    "cannot write to standard output",
+                ];
+                (parts, openssl_fingerprint(&new.pem()), 1)
+            };
+            for part in parts {
+                assert!(stderr.contains(part), "{part}: {stderr}");
+            }
+            assert_eq!(fingerprint_in_use(&world, signing_key), in_use);
+            assert_eq!(world.minted(), minted);
+        }
+    }
+}
+
+/// The new key is not proven, and the old one is back.
+fn interrupted_rotation(
+    signing_key: Option<&'static str>,
+    change: impl FnOnce(&Target, Scenario) -> Scenario,
+) {
+    let target = Target::default();
+    let (world, new) = rotatable_with(signing_key, |scenario| change(&target, scenario));
+    let old = fingerprint_in_use(&world, signing_key);
+    let finished = target.run(world.client(&["key", "rotate"]).stdin(new.pem()));
+    assert_eq!(finished.code, 1, "{finished:?}");
+    for part in [
+        "the new key is not proven: interrupted",
+        "The function uses the old key again. To continue, run `github-token-broker key rotate",
+    ] {
+        assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+    }
+    assert_eq!(fingerprint_in_use(&world, signing_key), old);
+}
+
+#[test]
+fn rotate_goes_back_if_a_signal_arrives_while_the_function_mints() {
+    for (signal, signing_key) in [("INT", None), ("TERM", Some(EVERY_KEY)), ("HUP", None)] {
+        interrupted_rotation(signing_key, |target, scenario| {
+            // The function confirms the installation just before it mints.
+            let scenario = scenario.faults(Call::Confirm, target.signal_at(signal, |_| true));
+            scenario.fault(Call::Mint, Fault::Delay(Duration::from_mins(1)))
+        });
+    }
+}
+
+#[test]
+fn rotate_goes_back_if_a_signal_arrives_during_the_switch() {
+    interrupted_rotation(None, |target, scenario| {
+        let is_stored = |body: &Value| body["Version"] == 2;
+        scenario.faults(Call::Other, target.signal_at("INT", is_stored))
+    });
+}
+
+#[test]
+fn rotate_goes_back_if_aws_does_not_confirm_the_switch() {
+    let (world, new) = rotatable(None);
+    let (old, written) = (key().pem(), AtomicUsize::new(0));
+    let stored = old.clone();
+    let ssm = Server::start(move |request| {
+        let body = String::from_utf8_lossy(&request.body);
+        let value = if body.contains(sandbox::PARAMETERS[2]) {
+            stored.as_str()
+        } else {
+            sandbox::CLIENT_ID
+        };
+        match request.header("x-amz-target") {
+            Some("AmazonSSM.PutParameter") if written.fetch_add(1, Ordering::SeqCst) == 0 => {
+                Response::new(502, "")
+            }
+            _ => Response::new(200, json!({ "Parameter": { "Value": value } }).to_string()),
+        }
+    });
+    let client = world.client(&["key", "rotate"]).stdin(new.pem());
+    let finished = client.env("AWS_ENDPOINT_URL_SSM", ssm.url()).run();
+    assert_eq!(finished.code, 1);
+    for part in [
+        "the new key is not proven: the response to ssm:PutParameter is not one of AWS",
+        "The function uses the old key again",
+    ] {
+        assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+    }
+    let last = ssm.requests().pop().unwrap();
+    let last: Value = serde_json::from_slice(&last.body).unwrap();
+    assert_eq!(last["Value"], old);
 }

@@ -4,14 +4,16 @@ use std::{
     io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
     net::TcpStream,
     process::{Child, ChildStderr, Stdio},
+    sync::{Mutex, mpsc},
+    thread,
 };
 
-use sandbox::{PARAMETERS, Parameter};
+use sandbox::{Call, Fault, PARAMETERS, Parameter, Schedule};
 use serde_json::{Value, json};
 
 use crate::permissions::{documented, needed};
 use crate::support::{
-    Client, Finished, REPOSITORY, World, aws_action,
+    Client, Finished, REPOSITORY, Target, World, aws_action, send_signal,
     server::{Response, Server},
 };
 
@@ -195,10 +197,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn interrupt(&self) {
-        Client::program("kill")
-            .args(&["-s", "INT", &self.child.id().to_string()])
-            .stdout();
+    fn signal(&self, signal: &str) {
+        send_signal(self.child.id(), signal);
     }
 
     fn slug(&self) -> String {
@@ -435,6 +435,17 @@ fn key_that_cannot_encrypt_is_refused_before_the_app_exists() {
 }
 
 #[test]
+fn configuration_is_on_stderr_if_stdout_is_closed() {
+    let world = world(|scenario| scenario);
+    let mut session = Session::start(&world, &[]);
+    drop(session.child.stdout.take());
+    Session::install(&session.create());
+    session.wait_for("  signing_key_arns = ");
+    session.wait_for("github-token-broker: cannot write to standard output");
+    assert_eq!(session.child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
 fn empty_kms_key_is_used() {
     let world = world(|scenario| {
         scenario.kms(|kms| {
@@ -593,11 +604,72 @@ fn user_who_does_not_come_back_from_github_leaves_nothing() {
 }
 
 #[test]
-fn interrupt_says_what_exists() {
+fn signal_while_the_user_is_on_github_says_what_exists() {
+    let world = world(|scenario| scenario);
+    for signal in ["INT", "TERM", "HUP"] {
+        let session = Session::start(&world, &[]);
+        session.signal(signal);
+        let finished = session.finish();
+        is_cleaned_up(&world, &finished, "interrupted");
+        for part in [
+            "- If you created the GitHub App octo-org-octo-repo-broker, it exists. To remove it: http://",
+            "/organizations/octo-org/settings/apps > the App > Advanced > Delete GitHub App",
+            "To start again, run the same command.",
+        ] {
+            assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+        }
+    }
+}
+
+#[test]
+fn signal_before_the_page_is_shown_says_what_exists() {
+    let is_created = |body: &Value| body["KeyMetadata"]["KeyState"] == "PendingImport";
+    let is_stored = |body: &Value| body["Version"] == 1;
+    let run = |world: &World, target: &Target, args: &[&str]| {
+        let client = world.client(&["setup", "--no-browser", REPOSITORY]);
+        let finished = target.run(client.args(args));
+        assert!(!finished.stderr.contains("Create the App"), "{finished:?}");
+        finished
+    };
+    let target = Target::default();
+    let signal = target.signal_at("INT", is_created);
+    let in_kms = world(|scenario| scenario.faults(Call::Other, signal));
+    is_cleaned_up(&in_kms, &run(&in_kms, &target, &[]), "interrupted");
+
+    let target = Target::default();
+    let signal = target.signal_at("TERM", is_stored);
+    let in_ssm = world(|scenario| scenario.faults(Call::Other, signal));
+    let finished = run(&in_ssm, &target, &SSM);
+    assert_eq!(finished.code, 1, "{finished:?}");
+    let deleted = format!("- The new SSM parameter {} is deleted again", PARAMETERS[2]);
+    assert!(finished.stderr.contains(&deleted), "{finished:?}");
+    assert_eq!(
+        operations(&in_ssm, "ssm:"),
+        ["PutParameter", "DeleteParameter"]
+    );
+}
+
+#[test]
+fn signal_while_the_key_is_stored_says_what_exists() {
+    let target = Target::default();
     let world = world(|scenario| scenario);
     let session = Session::start(&world, &[]);
-    session.interrupt();
-    is_cleaned_up(&world, &session.finish(), "interrupted");
+    target.is(session.child.id());
+    let redirect = session.confirm();
+    let is_proven = |body: &Value| body["KeySpec"] == "RSA_2048";
+    let sandbox = world.sandbox();
+    sandbox.faults(Call::Other, target.signal_at("INT", is_proven));
+    get(&redirect);
+    let finished = session.finish();
+    assert_eq!(finished.code, 1, "{finished:?}");
+    for part in [
+        "interrupted",
+        "Delete GitHub App",
+        " has the private key. To remove it: aws kms schedule-key-deletion",
+        "To continue by hand, install it: ",
+    ] {
+        assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+    }
 }
 
 #[test]
@@ -649,6 +721,139 @@ fn code_that_github_does_not_convert_says_what_exists() {
 }
 
 #[test]
+fn signal_while_github_converts_the_code_says_that_there_might_be_an_app() {
+    let (started, conversion) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = Mutex::new(ended);
+    let github = Server::start(move |_| {
+        started.send(()).unwrap();
+        let _ = ended.lock().unwrap().recv();
+        Response::new(500, "")
+    });
+    let world = world(|scenario| scenario);
+    let client = world.client(&["setup", "--no-browser", REPOSITORY]);
+    let session = Session::follow(&world, client.env("GH_HOST", github.host()));
+    let (action, _) = session.form();
+    let (_, state) = action.split_once("state=").unwrap();
+    let redirect = format!("{}created?code=c0de&state={state}", session.url);
+    let browser = thread::spawn(move || get(&redirect));
+    conversion.recv().unwrap();
+    session.signal("INT");
+    assert_eq!(browser.join().unwrap().status, 502);
+    let finished = session.finish();
+    drop(end);
+    is_cleaned_up(&world, &finished, "interrupted");
+    let app = "- The GitHub App octo-org-octo-repo-broker probably exists. To remove it: http://";
+    assert!(finished.stderr.contains(app), "{finished:?}");
+}
+
+#[test]
+fn key_that_the_operator_cannot_sign_with_ends_the_wait() {
+    let world = world(|scenario| scenario.deny("kms:Sign"));
+    let session = Session::start(&world, &[]);
+    assert_eq!(session.create().status, 200);
+    let finished = session.finish();
+    assert_eq!(finished.code, 1);
+    for part in [
+        "AWS refused kms:Sign: AccessDeniedException",
+        "Delete GitHub App",
+        "aws kms schedule-key-deletion --key-id arn:aws:kms:",
+        "To continue by hand, install it: ",
+    ] {
+        assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+    }
+}
+
+#[test]
+fn response_that_hides_the_installation_is_reported() {
+    for (status, why) in [(403, "HTTP 403"), (401, "does not accept the App's key")] {
+        let always = Schedule::Always(Fault::Status(status));
+        let world = world(|scenario| scenario.faults(Call::Confirm, always));
+        let session = Session::start(&world, &["--patience", "4s"]);
+        Session::install(&session.create());
+        let finished = session.finish();
+        assert_eq!(finished.code, 1);
+        let unknown = "cannot find out whether the App is installed on octo-org/octo-repo";
+        assert!(
+            finished.stderr.contains(unknown) && finished.stderr.contains(why),
+            "{finished:?}"
+        );
+        assert!(
+            !finished.stderr.contains("was not installed"),
+            "{finished:?}"
+        );
+    }
+}
+
+/// A world in which a broker uses all three parameters.
+fn world_with_parameters() -> World {
+    world(|scenario| {
+        scenario
+            .parameter(PARAMETERS[0], Parameter::string("client-before"))
+            .parameter(PARAMETERS[1], Parameter::string("installation-before"))
+            .parameter(PARAMETERS[2], Parameter::secure_string("key-before"))
+    })
+}
+
+#[test]
+fn parameters_that_exist_stay_until_the_app_is_installed() {
+    let world = world_with_parameters();
+    let session = Session::start(&world, &[&SSM[..], &["--overwrite"]].concat());
+    assert_eq!(session.create().status, 200);
+    session.signal("INT");
+    let finished = session.finish();
+    assert_eq!(finished.code, 1);
+    for (name, before) in
+        PARAMETERS
+            .into_iter()
+            .zip(["client-before", "installation-before", "key-before"])
+    {
+        assert_eq!(world.sandbox().ssm().get(name).unwrap().value, before);
+    }
+    assert!(
+        !finished.stderr.contains("delete-parameter"),
+        "{finished:?}"
+    );
+    for part in [
+        "SSM gets its private key after the installation",
+        "Delete GitHub App",
+        "--ssm /github-token-broker/app/private-key-pem --kms-key-id arn:aws:kms:",
+        " --overwrite`",
+    ] {
+        assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+    }
+}
+
+#[test]
+fn overwritten_parameter_is_reported_with_its_previous_version() {
+    let world = world_with_parameters();
+    let session = Session::start(&world, &[&SSM[..], &["--overwrite"]].concat());
+    let page = session.create();
+    // SSM refuses the second of the three requests.
+    world.sandbox().ssm().delete(PARAMETERS[0]);
+    Session::install(&page);
+    let finished = session.finish();
+    assert_eq!(finished.code, 1);
+    assert!(
+        !finished.stderr.contains("delete-parameter"),
+        "{finished:?}"
+    );
+    let key = PARAMETERS[2];
+    for part in [
+        "AWS refused ssm:PutParameter: ValidationException",
+        &format!("The SSM parameter {key} is overwritten"),
+        &format!("aws ssm get-parameter-history --name {key} --with-decryption"),
+        "its installation ID is ",
+    ] {
+        assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+    }
+    assert_eq!(
+        world.sandbox().ssm().get(PARAMETERS[1]).unwrap().value,
+        "installation-before"
+    );
+}
+
+#[test]
 fn malformed_app_says_what_exists() {
     let github = Server::start(|_| {
         let app = json!({ "slug": "../x", "client_id": "x", "pem": "x" });
@@ -663,7 +868,10 @@ fn malformed_app_says_what_exists() {
     let (action, _) = session.form();
     let (_, state) = action.split_once("state=").unwrap();
     get(&format!("{}created?code=c0de&state={state}", session.url));
-    is_cleaned_up(&world, &session.finish(), "has no App");
+    let finished = session.finish();
+    is_cleaned_up(&world, &finished, "has no App");
+    let app = format!("http://{}/settings/apps > the App", github.host());
+    assert!(finished.stderr.contains(&app), "{finished:?}");
 }
 
 #[test]
@@ -686,7 +894,7 @@ fn app_that_is_not_installed_is_named_with_all_that_exists() {
         let session = Session::start(&world, args);
         assert_eq!(session.create().status, 200);
         if why == "interrupted" {
-            session.interrupt();
+            session.signal("INT");
         }
         let slug = session.slug();
         let finished = session.finish();

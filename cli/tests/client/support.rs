@@ -8,11 +8,12 @@ use std::{
     io::{ErrorKind, Read, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::{Arc, Once, OnceLock},
     thread,
     time::Duration,
 };
 
-use sandbox::{Call, RecordedRequest, Running, Scenario};
+use sandbox::{Call, Fault, RecordedRequest, Running, Scenario, Schedule};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -392,6 +393,45 @@ impl Client {
         );
         finished.stderr
     }
+}
+
+/// A process that gets a signal while a service handles its request, before the response leaves.
+#[derive(Clone, Default)]
+pub(crate) struct Target(Arc<OnceLock<u32>>);
+
+impl Target {
+    /// Sends the signal with the first response that has this property. All these responses must be JSON.
+    pub(crate) fn signal_at(
+        &self,
+        signal: &'static str,
+        is_the_one: impl Fn(&serde_json::Value) -> bool + Send + Sync + 'static,
+    ) -> Schedule {
+        let (target, once) = (Arc::clone(&self.0), Once::new());
+        Schedule::Always(Fault::edit(move |body| {
+            if is_the_one(body) {
+                once.call_once(|| send_signal(*target.wait(), signal));
+            }
+        }))
+    }
+
+    /// This is the process.
+    pub(crate) fn is(&self, pid: u32) {
+        self.0.set(pid).unwrap();
+    }
+
+    /// Runs the client to its end.
+    pub(crate) fn run(&self, mut client: Client) -> Finished {
+        let child = client.spawn();
+        self.is(child.id());
+        finished(child.wait_with_output().unwrap())
+    }
+}
+
+/// Sends this signal, such as `INT`, to a process.
+pub(crate) fn send_signal(pid: u32, signal: &str) {
+    Client::program("kill")
+        .args(&["-s", signal, &pid.to_string()])
+        .stdout();
 }
 
 fn finished(output: Output) -> Finished {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use crate::{
-    aws::session::Session,
+    aws::{operator::CallError, session::Session},
     check::{not_checked, report::Finding},
     http::{HttpClient, HttpError},
     output::Diagnostics,
@@ -31,6 +31,26 @@ pub enum Signer {
         /// The key.
         id: String,
     },
+}
+
+/// Why there is no JWT.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// KMS does not sign.
+    #[error(transparent)]
+    Kms(#[from] CallError),
+    /// The signature is not one.
+    #[error("the JWT cannot be signed")]
+    NoSignature,
+}
+
+impl From<SigningError> for Finding {
+    fn from(error: SigningError) -> Self {
+        match error {
+            SigningError::Kms(error) => not_checked("app.key", &error),
+            SigningError::NoSignature => Self::skip("app.key", error.to_string(), "Retry"),
+        }
+    }
 }
 
 /// Calls GitHub with a JWT.
@@ -79,7 +99,7 @@ impl Caller {
         client_id: &ClientId,
         signer: &Signer,
         settings: &Settings,
-    ) -> Result<Self, Finding> {
+    ) -> Result<Self, SigningError> {
         Ok(Self {
             http: HttpClient::new(TIMEOUT),
             base: api.trim_end_matches('/').to_owned(),
@@ -115,7 +135,7 @@ impl Caller {
 }
 
 /// A JWT with the function's own header and claims.
-async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, Finding> {
+async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, SigningError> {
     let unsigned = unsigned(client_id, SystemTime::now());
     let signature = match signer {
         Signer::PrivateKey(key) => key.sign(unsigned.as_bytes()),
@@ -126,15 +146,13 @@ async fn jwt(client_id: &ClientId, signer: &Signer) -> Result<SecretString, Find
                 "MessageType": "RAW",
                 "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256",
             });
-            let answer = session.kms("Sign", &request).await;
-            let answer = answer.map_err(|error| not_checked("app.key", &error))?;
+            let answer = session.kms("Sign", &request).await?;
             answer["Signature"]
                 .as_str()
                 .and_then(|text| Base64::decode_vec(text).ok())
         }
     };
-    let signature =
-        signature.ok_or_else(|| Finding::skip("app.key", "the JWT cannot be signed", "Retry"))?;
+    let signature = signature.ok_or(SigningError::NoSignature)?;
     let signature = Base64UrlUnpadded::encode_string(&signature);
     Ok(SecretString::from(format!("{unsigned}.{signature}")))
 }

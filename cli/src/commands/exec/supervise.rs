@@ -3,7 +3,7 @@
 //! Invariant: from [`Supervisor::start`] on, the first signal does not end this process.
 
 use std::{
-    fs, io,
+    io,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Command, ExitCode, ExitStatus},
     sync::{Arc, atomic::AtomicBool},
@@ -22,6 +22,8 @@ use signal_hook::{
     },
 };
 
+use crate::interrupt::ignored_signals;
+
 const FORWARDED: [i32; 6] = [SIGTERM, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGHUP];
 
 /// Replaces this process.
@@ -39,6 +41,7 @@ impl Supervisor {
     /// Handles signals from now on. Before the command starts, a second signal ends this process at once, for a user
     /// who does not want to wait for the function.
     pub(super) fn start() -> io::Result<Self> {
+        // The command inherits what this process ignores: a handler would take that from it.
         let ignored = ignored_signals();
         let handled = || FORWARDED.into_iter().filter(|signal| !ignored(*signal));
         let is_interrupted = Arc::new(AtomicBool::new(false));
@@ -91,19 +94,6 @@ impl Supervisor {
         let _ = forwarder.join();
         child.wait().map(exit_code)
     }
-}
-
-/// Which signals this process ignores, as under `nohup`. A handler would take that from the command, which inherits it.
-///
-/// Only Linux reports it in a file. Everywhere else, the question needs `unsafe` code: there, the command gets the defaults.
-fn ignored_signals() -> impl Fn(i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or_default();
-    move |signal| mask & (1 << (signal - 1)) != 0
 }
 
 /// The terminal sends its own signals to the command as well. A second interrupt would make Terraform exit at once.

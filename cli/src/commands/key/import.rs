@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::{print, read};
+use super::{print, print_outcome, read};
 use crate::{
     arguments::KeyImport,
     aws::{self, operator::CallError, session::Session},
@@ -39,12 +39,12 @@ pub(super) fn run(settings: &Settings, arguments: &KeyImport) -> Result<(), Erro
     })??;
     let fingerprint = key.fingerprint();
     if settings.json {
-        return print(&format!(
+        return print_outcome(&format!(
             "{}\n",
             json!({ "key_arn": arn, "fingerprint": fingerprint, "alias": arguments.alias })
         ));
     }
-    print(&format!(
+    print_outcome(&format!(
         "KMS holds the App's key, and its public key is the PEM's.\n\nkey:         {arn}\nfingerprint: {fingerprint}\n\n\
          Compare the fingerprint with the App's settings page (Private keys). For Terraform:\n\n  \
          signing_key_arns = [\"{arn}\"]\n\nThen delete the PEM file. Nothing can read the key out of KMS.\n"
@@ -63,10 +63,13 @@ pub(super) async fn into_kms(
         Some(id) => (empty_key(session, id, spec).await?, false),
         None => (create_key(session, spec).await?, true),
     };
-    match import_into(session, &arn, key, alias).await {
-        Ok(()) => Ok(arn),
-        Err(error) => Err(clean_up(session, &arn, is_new, error).await),
+    if let Err(error) = import_into(session, &arn, key).await {
+        return Err(clean_up(session, &arn, is_new, error).await);
     }
+    if let Some(alias) = alias {
+        name_key(session, &arn, alias).await?;
+    }
+    Ok(arn)
 }
 
 /// The key that the user names must be able to take this material.
@@ -168,28 +171,28 @@ pub(in crate::commands) async fn import_material(
     .into())
 }
 
-async fn import_into(
-    session: &Session,
-    arn: &str,
-    key: &AppKey,
-    alias: Option<&str>,
-) -> Result<(), Error> {
+async fn import_into(session: &Session, arn: &str, key: &AppKey) -> Result<(), Error> {
     let parameters = import_parameters(session, arn).await?;
-    import_material(session, arn, &parameters, key).await?;
-    if let Some(alias) = alias {
-        let name = if alias.starts_with("alias/") {
-            alias.to_owned()
-        } else {
-            format!("alias/{alias}")
-        };
-        session
-            .kms(
-                "CreateAlias",
-                &json!({ "AliasName": name, "TargetKeyId": arn }),
-            )
-            .await?;
-    }
-    Ok(())
+    import_material(session, arn, &parameters, key).await
+}
+
+/// Creates the alias, or says how to.
+async fn name_key(session: &Session, arn: &str, alias: &str) -> Result<(), KeyError> {
+    let request = json!({ "AliasName": alias, "TargetKeyId": arn });
+    let Err(error) = session.kms("CreateAlias", &request).await else {
+        return Ok(());
+    };
+    let options = format!("--alias-name {alias} --target-key-id {arn}");
+    let continuation = if error.code() == Some("AlreadyExistsException") {
+        format!("update-alias {options}, which takes the alias from the key that it names now")
+    } else {
+        format!("create-alias {options}")
+    };
+    Err(KeyError::NoAlias {
+        source: Box::new(error.into()),
+        arn: arn.to_owned(),
+        continuation,
+    })
 }
 
 /// Leaves no empty key of ours behind, and says what is left.
@@ -253,12 +256,12 @@ fn store(
     };
     let fingerprint = key.fingerprint();
     if settings.json {
-        return print(&format!(
+        return print_outcome(&format!(
             "{}\n",
             json!({ "parameter": name, "version": version, "fingerprint": fingerprint })
         ));
     }
-    print(&format!(
+    print_outcome(&format!(
         "parameter:   {name} (version {version}, SecureString)\nfingerprint: {fingerprint}\n"
     ))
 }

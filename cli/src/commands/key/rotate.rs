@@ -9,10 +9,10 @@ use broker::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::{import, print, read};
+use super::{import, print_outcome, read};
 use crate::{
     arguments::KeyRotate,
-    aws::{self, lambda::Outcome, operator::CallError, session::Session},
+    aws::{self, AwsError, lambda::Outcome, operator::CallError, session::Session},
     check::{
         Options, app,
         function::{self, Deployed},
@@ -22,7 +22,9 @@ use crate::{
     },
     error::Error,
     github::client::GitHub,
+    interrupt::Interrupt,
     key::{self, AppKey, KeyError},
+    output::print_diagnostic,
     response::Grant,
     settings::Settings,
 };
@@ -32,8 +34,7 @@ pub(super) fn run(settings: &Settings, arguments: &KeyRotate) -> Result<(), Erro
     let key = AppKey::parse(&pem)?;
     let mut log = Log {
         is_json: settings.json,
-        done: Vec::new(),
-        left: Vec::new(),
+        ..Log::default()
     };
     let rotated = aws::block_on(rotate(
         settings,
@@ -43,41 +44,65 @@ pub(super) fn run(settings: &Settings, arguments: &KeyRotate) -> Result<(), Erro
         &mut log,
     ))?;
     if settings.json {
-        print(&format!(
-            "{}\n",
-            json!({ "done": log.done, "left": log.left, "fingerprint": key.fingerprint() })
-        ))?;
+        let result =
+            json!({ "done": log.done, "left": log.left, "fingerprint": key.fingerprint() });
+        log.print(&result.to_string());
     } else {
-        if !log.left.is_empty() {
-            print("\nLeft for you to do, in this order:\n")?;
+        let left = std::mem::take(&mut log.left);
+        if !left.is_empty() {
+            log.print("");
+            log.print("Left for you to do, in this order:");
         }
-        for (number, step) in (1..).zip(&log.left) {
-            print(&format!("{number}. {step}\n"))?;
+        for (number, step) in (1..).zip(left) {
+            log.print(&format!("{number}. {step}"));
         }
     }
-    rotated
+    rotated.and(log.write_error.map_or(Ok(()), Err))
 }
 
 /// What was done, and what the operator has to do.
+#[derive(Default)]
 struct Log {
     is_json: bool,
     done: Vec<String>,
     left: Vec<String>,
+    /// Why stdout has not everything. It does not end the rotation.
+    write_error: Option<Error>,
 }
 
 impl Log {
-    fn done(&mut self, step: impl Into<String>) -> Result<(), Error> {
+    fn done(&mut self, step: impl Into<String>) {
         let step = step.into();
         if !self.is_json {
-            print(&format!("done: {step}\n"))?;
+            self.print(&format!("done: {step}"));
         }
         self.done.push(step);
-        Ok(())
+    }
+
+    /// One line on stdout. If stdout is closed or full, on stderr.
+    fn print(&mut self, line: &str) {
+        if self.write_error.is_some() {
+            print_diagnostic(line);
+        } else {
+            self.write_error = print_outcome(&format!("{line}\n")).err();
+        }
     }
 
     fn left(&mut self, step: impl Into<String>) {
         self.left.push(step.into());
     }
+}
+
+/// The change that makes the function use a different key.
+struct Switch<Request> {
+    to_new: Request,
+    to_old: Request,
+    /// What is done after the first request.
+    done: String,
+    /// The command that continues after the second request.
+    retry: String,
+    /// What to do if the second request fails.
+    undo: String,
 }
 
 /// A rotation under way.
@@ -170,7 +195,8 @@ impl Rotation<'_> {
         }
         let key = PrivateKey::parse(pem).map_err(|error| KeyError::NotAKey(error.to_string()))?;
         self.verify(&app::Signer::PrivateKey(key)).await?;
-        log.done(format!("GitHub accepts the new key ({fingerprint})"))
+        log.done(format!("GitHub accepts the new key ({fingerprint})"));
+        Ok(())
     }
 
     async fn verify(&self, signer: &app::Signer) -> Result<(), Error> {
@@ -194,7 +220,7 @@ impl Rotation<'_> {
             id: arn.clone(),
         };
         self.verify(&signer).await?;
-        log.done(format!("KMS signs with the new key, {arn}"))?;
+        log.done(format!("KMS signs with the new key, {arn}"));
         let old_arn = old.arn;
         let Some(alias) = alias_of(id.as_str()) else {
             // IAM takes minutes to propagate the permission, so the old key signs until then.
@@ -218,22 +244,17 @@ impl Rotation<'_> {
             .into());
         }
         let point_to = |target: &str| json!({ "AliasName": alias, "TargetKeyId": target });
-        kms.kms("UpdateAlias", &point_to(&arn)).await?;
-        log.done(format!("{alias} names the new key"))?;
-        if let Err(mint) = self.mint().await {
-            return Err(match kms.kms("UpdateAlias", &point_to(&old_arn)).await {
-                Ok(_) => KeyError::RolledBack(Box::new(mint)),
-                Err(error) => KeyError::RollbackFailed {
-                    mint: Box::new(mint),
-                    rollback: Box::new(error.into()),
-                    remedy: format!(
-                        "Run: aws kms update-alias --alias-name {alias} --target-key-id {old_arn}"
-                    ),
-                },
-            }
-            .into());
-        }
-        log.done("the function minted a token with the new key; the token is revoked")?;
+        let (to_new, to_old) = (point_to(&arn), point_to(&old_arn));
+        let switch = Switch {
+            to_new: kms.kms("UpdateAlias", &to_new),
+            to_old: kms.kms("UpdateAlias", &to_old),
+            done: format!("{alias} names the new key"),
+            retry: format!("github-token-broker key rotate --key-id {arn} NEW.pem"),
+            undo: format!(
+                "Run: aws kms update-alias --alias-name {alias} --target-key-id {old_arn}"
+            ),
+        };
+        self.switch(switch, log).await?;
         log.left(format!(
             "Remove kms:Sign on the old KMS key from the function's role, disable the key, and later schedule its deletion: {old_arn}"
         ));
@@ -256,12 +277,12 @@ impl Rotation<'_> {
                 if fingerprint_of(kms, id).await? != key.fingerprint() {
                     return Err(KeyError::Different { arn }.into());
                 }
-                log.done(format!("{arn} holds the new key"))?;
+                log.done(format!("{arn} holds the new key"));
                 return Ok(arn);
             }
         }
         let arn = import::into_kms(kms, key, key_id, None).await?;
-        log.done(format!("the new key is in KMS, {arn}"))?;
+        log.done(format!("the new key is in KMS, {arn}"));
         Ok(arn)
     }
 
@@ -288,26 +309,56 @@ impl Rotation<'_> {
             }
             request
         };
-        self.session.ssm("PutParameter", &put(pem)).await?;
-        log.done(format!("{name} contains the new key"))?;
-        if let Err(mint) = self.mint().await {
-            return Err(match self.session.ssm("PutParameter", &put(old)).await {
-                Ok(_) => KeyError::RolledBack(Box::new(mint)),
-                Err(error) => KeyError::RollbackFailed {
-                    mint: Box::new(mint),
-                    rollback: Box::new(error.into()),
-                    remedy: format!("Store the previous version of {name} again"),
-                },
+        let (to_new, to_old) = (put(pem), put(old));
+        let switch = Switch {
+            to_new: self.session.ssm("PutParameter", &to_new),
+            to_old: self.session.ssm("PutParameter", &to_old),
+            done: format!("{name} contains the new key"),
+            retry: "github-token-broker key rotate NEW.pem".to_owned(),
+            undo: format!(
+                "Store the previous version again, which this shows: aws ssm get-parameter-history --name {name} --with-decryption"
+            ),
+        };
+        self.switch(switch, log).await
+    }
+
+    /// Makes the function use the new key, and the old one again if it does not mint. No signal stops this in between.
+    async fn switch<Request>(&self, switch: Switch<Request>, log: &mut Log) -> Result<(), Error>
+    where
+        Request: Future<Output = Result<Value, CallError>>,
+    {
+        let mut interrupt = Interrupt::listen()?;
+        let proof = match switch.to_new.await {
+            Ok(_) => {
+                log.done(switch.done);
+                self.mint(&mut interrupt).await
             }
-            .into());
+            Err(error) if is_without_effect(&error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
+        };
+        let Err(why) = proof else {
+            log.done("the function minted a token with the new key; the token is revoked");
+            return Ok(());
+        };
+        let why = Box::new(why);
+        Err(match switch.to_old.await {
+            Ok(_) => KeyError::RolledBack {
+                why,
+                retry: switch.retry,
+            },
+            Err(error) => KeyError::RollbackFailed {
+                why,
+                rollback: Box::new(error.into()),
+                remedy: switch.undo,
+            },
         }
-        log.done("the function minted a token with the new key; the token is revoked")?;
-        Ok(())
+        .into())
     }
 
     /// One real token, revoked at once.
-    async fn mint(&self) -> Result<(), Error> {
-        let grant = match self.session.invoke(&self.settings.function).await? {
+    async fn mint(&self, interrupt: &mut Interrupt) -> Result<(), Error> {
+        let outcome = interrupt.or(self.session.invoke(&self.settings.function));
+        let grant = match outcome.await? {
             Outcome::Response(body) => Grant::parse(&body)?,
             Outcome::FunctionError(line) => return Err(Error::Function(line)),
         };
@@ -325,6 +376,15 @@ impl Rotation<'_> {
             ));
         }
         Ok(())
+    }
+}
+
+/// Whether AWS has certainly not done what it was asked to do.
+fn is_without_effect(error: &CallError) -> bool {
+    match error {
+        CallError::Malformed { .. } => false,
+        CallError::Aws(AwsError::Http(error)) => error.is_unsent(),
+        CallError::Refused { .. } | CallError::Aws(_) => true,
     }
 }
 

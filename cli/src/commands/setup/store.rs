@@ -14,6 +14,7 @@ use crate::{
     check::app::Signer,
     commands::key::import::{self, ImportParameters},
     error::Error,
+    interrupt::Interrupt,
     key::{AppKey, KeyError},
     manifest::NewApp,
     output::print_diagnostic,
@@ -45,8 +46,13 @@ pub(super) struct Parameters {
     path: String,
     /// The key that encrypts the private key.
     key: EncryptionKey,
-    /// The names that this command created.
+    /// The names that this command created, as long as nothing depends on them.
     reserved: Vec<String>,
+    /// The names that existed before. While there are any, a broker might use them: the new values wait for the installation.
+    existing: Vec<String>,
+    /// Those of them that have, or might have, a new value.
+    overwritten: Vec<String>,
+    has_key: bool,
 }
 
 struct EncryptionKey {
@@ -57,27 +63,32 @@ struct EncryptionKey {
 
 impl Store {
     /// Creates what the private key needs.
-    pub(super) async fn prepare(session: &Session, arguments: &Setup) -> Result<Self, Unfinished> {
+    pub(super) async fn prepare(
+        session: &Session,
+        arguments: &Setup,
+        interrupt: &mut Interrupt,
+    ) -> Result<Self, Unfinished> {
         match (&arguments.ssm, &arguments.key_id) {
             (Some(path), Some(key_id)) => {
-                let key = encryption_key(session, key_id).await?;
+                let key = interrupt.or(encryption_key(session, key_id)).await?;
                 let mut parameters = Parameters {
                     path: path.clone(),
                     key,
                     reserved: Vec::new(),
+                    existing: Vec::new(),
+                    overwritten: Vec::new(),
+                    has_key: false,
                 };
-                match parameters.reserve(session, arguments.overwrite).await {
+                let reserved = parameters.reserve(session, arguments.overwrite, interrupt);
+                match reserved.await {
                     Ok(()) => Ok(Self::Ssm(parameters)),
-                    Err(error) => Err(Unfinished {
-                        error: Box::new(error),
-                        remains: parameters.discard(session).await,
-                        next: None,
-                    }),
+                    Err(error) => Err(Unfinished::new(error, parameters.discard(session).await)),
                 }
             }
             (_, Some(id)) => {
-                let arn = import::empty_key(session, id, SPEC).await?;
-                let parameters = import::import_parameters(session, &arn).await?;
+                let arn = interrupt.or(import::empty_key(session, id, SPEC)).await?;
+                let parameters = import::import_parameters(session, &arn);
+                let parameters = interrupt.or(parameters).await?;
                 Ok(Self::Kms(KmsKey {
                     arn,
                     is_new: false,
@@ -85,25 +96,25 @@ impl Store {
                 }))
             }
             (_, None) => {
+                interrupt.check().await?;
                 print_diagnostic(import::COST);
                 let arn = import::create_key(session, SPEC).await?;
-                match import::import_parameters(session, &arn).await {
+                match interrupt.or(import::import_parameters(session, &arn)).await {
                     Ok(parameters) => Ok(Self::Kms(KmsKey {
                         arn,
                         is_new: true,
                         parameters,
                     })),
-                    Err(error) => Err(Unfinished {
-                        error: Box::new(error),
-                        remains: vec![import::discard(session, &arn, true).await],
-                        next: None,
-                    }),
+                    Err(error) => Err(Unfinished::new(
+                        error,
+                        vec![import::discard(session, &arn, true).await],
+                    )),
                 }
             }
         }
     }
 
-    /// Stores the private key, and returns what signs with it.
+    /// Stores the private key, except over one that exists. Returns what signs with it.
     pub(super) async fn import(
         &mut self,
         session: &Session,
@@ -119,14 +130,11 @@ impl Store {
                 })
             }
             Self::Ssm(parameters) => {
-                parameters
-                    .put(session, "private-key-pem", app.pem.expose_secret(), true)
-                    .await?;
-                parameters
-                    .put(session, "client-id", &app.client_id, true)
-                    .await?;
-                // They are not for the clean-up any more: the private key exists only there.
-                parameters.reserved.clear();
+                if parameters.existing.is_empty() {
+                    parameters.write_app(session, app).await?;
+                    // They are not for the clean-up any more: the private key exists only there.
+                    parameters.reserved.clear();
+                }
                 let key = PrivateKey::parse(&app.pem);
                 let key = key.map_err(|error| KeyError::NotAKey(error.to_string()))?;
                 Ok(Signer::PrivateKey(key))
@@ -136,18 +144,19 @@ impl Store {
 
     /// Stores what is known at the end.
     pub(super) async fn finish(
-        &self,
+        &mut self,
         session: &Session,
+        app: &NewApp,
         installation_id: u64,
     ) -> Result<(), Error> {
         match self {
             Self::Kms(_) => Ok(()),
             Self::Ssm(parameters) => {
+                if !parameters.existing.is_empty() {
+                    parameters.write_app(session, app).await?;
+                }
                 let id = installation_id.to_string();
-                parameters
-                    .put(session, "installation-id", &id, true)
-                    .await
-                    .map_err(Error::from)
+                Ok(parameters.write(session, "installation-id", &id).await?)
             }
         }
     }
@@ -162,25 +171,31 @@ impl Store {
 
     /// What exists once the key is stored, and how to remove it.
     pub(super) fn remains(&self) -> Vec<String> {
-        vec![match self {
-            Self::Kms(kms) => format!(
+        match self {
+            Self::Kms(kms) => vec![format!(
                 "The KMS key {arn} has the private key. To remove it: aws kms schedule-key-deletion --key-id {arn}",
                 arn = kms.arn
-            ),
-            Self::Ssm(parameters) => {
-                let names = parameters.names().join(" ");
-                format!(
-                    "These SSM parameters exist. To remove them: aws ssm delete-parameters --names {names}"
-                )
-            }
-        }]
+            )],
+            Self::Ssm(parameters) => parameters.remains(),
+        }
+    }
+
+    /// Whether the private key is stored.
+    pub(super) fn has_key(&self) -> bool {
+        match self {
+            Self::Kms(_) => true,
+            Self::Ssm(parameters) => parameters.has_key,
+        }
     }
 
     /// What Terraform needs to know, in addition to the client ID and the installation ID.
     pub(super) fn terraform_inputs(&self) -> String {
         match self {
             Self::Kms(kms) => format!("signing_key_arns = [\"{}\"]", kms.arn),
-            Self::Ssm(parameters) => format!("the parameters below {}", parameters.path),
+            Self::Ssm(parameters) => format!(
+                "the parameters below {path}, and store both IDs in {path}/client-id and {path}/installation-id",
+                path = parameters.path
+            ),
         }
     }
 
@@ -210,19 +225,27 @@ impl Store {
     pub(super) fn import_options(&self) -> String {
         match self {
             Self::Kms(_) => String::new(),
-            Self::Ssm(parameters) => format!(
-                " --ssm {} --kms-key-id {}",
-                parameters.name("private-key-pem"),
-                parameters.key.arn
-            ),
+            Self::Ssm(parameters) => {
+                let name = parameters.name("private-key-pem");
+                let overwrite = if parameters.existing.contains(&name) {
+                    " --overwrite"
+                } else {
+                    ""
+                };
+                format!(
+                    " --ssm {name} --kms-key-id {}{overwrite}",
+                    parameters.key.arn
+                )
+            }
         }
     }
 
-    /// The service, for people.
-    pub(super) fn service(&self) -> &'static str {
+    /// Where the private key is.
+    pub(super) fn state(&self) -> &'static str {
         match self {
-            Self::Kms(_) => "KMS",
-            Self::Ssm(_) => "SSM",
+            Self::Kms(_) => "KMS has its private key",
+            Self::Ssm(parameters) if parameters.has_key => "SSM has its private key",
+            Self::Ssm(_) => "SSM gets its private key after the installation",
         }
     }
 
@@ -249,8 +272,14 @@ impl Parameters {
     }
 
     /// Creates the parameters that do not exist. This proves the permissions, and nobody else can take the names meanwhile.
-    async fn reserve(&mut self, session: &Session, overwrite: bool) -> Result<(), Error> {
+    async fn reserve(
+        &mut self,
+        session: &Session,
+        overwrite: bool,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Error> {
         for parameter in ["private-key-pem", "client-id", "installation-id"] {
+            interrupt.check().await?;
             let name = self.name(parameter);
             match self.put(session, parameter, RESERVED, false).await {
                 Ok(()) => self.reserved.push(name),
@@ -259,13 +288,59 @@ impl Parameters {
                         return Err(KeyError::ParameterExists(name).into());
                     }
                     if parameter == "private-key-pem" {
-                        expect_secure_string(session, name).await?;
+                        interrupt.or(expect_secure_string(session, &name)).await?;
                     }
+                    self.existing.push(name);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    async fn write_app(&mut self, session: &Session, app: &NewApp) -> Result<(), CallError> {
+        self.write(session, "private-key-pem", app.pem.expose_secret())
+            .await?;
+        self.write(session, "client-id", &app.client_id).await
+    }
+
+    /// Stores a value for good. If AWS refuses, it is not stored; if there is no response, it might be.
+    async fn write(
+        &mut self,
+        session: &Session,
+        parameter: &str,
+        value: &str,
+    ) -> Result<(), CallError> {
+        let written = self.put(session, parameter, value, true).await;
+        let is_refused = written.as_ref().is_err_and(|error| error.code().is_some());
+        if !is_refused {
+            let name = self.name(parameter);
+            if self.existing.contains(&name) {
+                self.overwritten.push(name);
+            }
+            self.has_key |= parameter == "private-key-pem";
+        }
+        written
+    }
+
+    /// What exists once the key is stored. What existed before must not be deleted: a broker might use it.
+    fn remains(&self) -> Vec<String> {
+        let is_new = |name: &String| !self.existing.contains(name);
+        let new: Vec<_> = self.names().into_iter().filter(is_new).collect();
+        let mut remains = Vec::new();
+        if !new.is_empty() {
+            remains.push(format!(
+                "These SSM parameters are new. To remove them: aws ssm delete-parameters --names {}",
+                new.join(" ")
+            ));
+        }
+        remains.extend(self.overwritten.iter().map(|name| {
+            format!(
+                "The SSM parameter {name} is overwritten. SSM keeps its previous version: \
+                 aws ssm get-parameter-history --name {name} --with-decryption"
+            )
+        }));
+        remains
     }
 
     async fn put(
@@ -302,7 +377,7 @@ impl Parameters {
     }
 }
 
-async fn expect_secure_string(session: &Session, name: String) -> Result<(), Error> {
+async fn expect_secure_string(session: &Session, name: &str) -> Result<(), Error> {
     let read = session
         .ssm("GetParameter", &json!({ "Name": name }))
         .await?;
@@ -310,7 +385,7 @@ async fn expect_secure_string(session: &Session, name: String) -> Result<(), Err
         Some("SecureString") => Ok(()),
         other => Err(KeyError::WrongType {
             kind: other.unwrap_or("unknown").to_owned(),
-            name,
+            name: name.to_owned(),
         }
         .into()),
     }
