@@ -76,14 +76,13 @@ test-fidelity: build $(VENV)/test ## Use the sandbox with Octokit, boto3 and gh,
 # .cargo/mutants.toml, with reasons. A few cases of each property are enough here: a mutant is wrong for most inputs.
 # What only sends a request to KMS has black-box tests alone, which then run the debug build that has the mutant.
 MUTANTS := $(abspath $(TARGET_DIR))/mutants
+CARGO_MUTANTS = PATH=$(TOOLS)/bin:$$PATH CARGO_TARGET_DIR=$(MUTANTS) CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --package broker
 .PHONY: mutants
-mutants: export PATH := $(TOOLS)/bin:$(PATH)
-mutants: export CARGO_TARGET_DIR = $(MUTANTS)
-mutants: export CARGO_PROFILE_DEV_DEBUG := 0
-mutants: $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in small ways, and check that a test fails (FILE=...: only that file)
-	PROPTEST_CASES=64 cargo mutants --package broker --timeout 120 --output $(MUTANTS)/logic $(if $(FILE),--re '^$(FILE)')
-	$(if $(FILE),,BROKER_UNDER_TEST=$(MUTANTS)/debug/bootstrap cargo mutants --no-config --package broker --file broker/src/aws/kms.rs \
-		--re 'replace sign ' --timeout 300 --output $(MUTANTS)/kms -- --test=blackbox kms::)
+mutants: build $(TOOLS)/installed/cargo-mutants@27.1.0 ## Change the code in small ways, and check that a test fails (FILE=...: only that file)
+	BROKER_UNDER_TEST=$(abspath $(TARGET_DIR))/release/bootstrap PROPTEST_CASES=64 $(CARGO_MUTANTS) --timeout 120 --output $(MUTANTS)/logic \
+		$(if $(FILE),--re '^$(FILE)')
+	$(if $(FILE),,BROKER_UNDER_TEST=$(MUTANTS)/debug/bootstrap $(CARGO_MUTANTS) --no-config --file broker/src/aws/kms.rs --re 'replace sign ' \
+		--timeout 300 --output $(MUTANTS)/kms -- --test=blackbox kms::)
 
 .PHONY: fuzz
 fuzz: $(TOOLS)/installed/cargo-fuzz@0.13.2 ## Fuzz each parser for a minute (needs a nightly compiler)
