@@ -29,9 +29,13 @@ demo: build ## See it work without an account: a token, rejections, a timeline (
 # crates above it would be compiled twice.
 BUILD_DEBUG := cargo build --locked --workspace --bins --tests
 
-.PHONY: test test-release
-test: build $(VENV)/test $(VENV)/packaging ## Test the product. Changes nothing outside this folder, except for download caches
+.PHONY: test test-release test-programs python-packages
+test: ## Test the product. Changes nothing outside this folder, except for download caches
+	$(MAKE) --jobs=3 --no-print-directory --output-sync=line build test-programs python-packages
 	python3 tests/run.py product
+test-programs:
+	cargo test --locked --workspace --no-run
+python-packages: $(VENV)/test $(VENV)/packaging $(VENV)-checkov/installed
 test-release: build release-tools $(VENV)/terraform ## Test the packages, the steps of a release, reproducible builds, and the rest of the Terraform module
 	python3 tests/run.py release
 
@@ -252,7 +256,8 @@ $(VENV)/test: tests/requirements.txt tests/node/package-lock.json $(VENV)/terraf
 		ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(VENV)/terraform: terraform/tests/requirements.txt
+# One after another: both install into one environment.
+$(VENV)/terraform: terraform/tests/requirements.txt | $(VENV)/packaging
 	test -x $(VENV)/bin/pip || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@

@@ -229,12 +229,6 @@ def main() -> int:
     exchanges = TARGET.absolute() / "exchanges.jsonl"
     exchanges.unlink(missing_ok=True)
     os.environ |= {"SANDBOX_EXCHANGES": str(exchanges), "PATH": f"{TARGET.absolute() / 'venv' / 'bin'}:{os.environ['PATH']}"}
-    if sys.argv[1] == "product":
-        began = time.monotonic()
-        print("Compiling all tests, once for all suites", flush=True)
-        if subprocess.run([*CARGO_TEST, "--no-run"]).returncode:
-            return 1
-        print(f"    compiled in {time.monotonic() - began:.0f} s", flush=True)
     logged = [(suite, logs / f"{sys.argv[1]}-{number}.log") for number, suite in enumerate(suites, 1)]
     lanes = [threading.Thread(target=run_lane, args=([one for one in logged if one[0].lane == lane],)) for lane in (1, 2)]
     for lane in lanes:

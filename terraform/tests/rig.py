@@ -38,7 +38,7 @@ CREDENTIALS = {
 }
 
 # The user's settings (signing, hooks, templates, a language) must not change the results.
-NEUTRAL = {"LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": os.devnull}
+NEUTRAL = {"LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": os.devnull, "CHECKPOINT_DISABLE": "1"}
 
 
 def clean_environment() -> None:
