@@ -31,7 +31,7 @@ BUILD_DEBUG := cargo build --locked --workspace --bins --tests
 
 .PHONY: test test-release test-programs python-packages
 test: ## Test the product. Changes nothing outside this folder, except for download caches
-	$(MAKE) --jobs=3 --no-print-directory --output-sync=line build test-programs python-packages
+	$(MAKE) --jobs=3 --no-print-directory build test-programs python-packages
 	python3 tests/run.py product
 test-programs:
 	cargo test --locked --workspace --no-run
