@@ -55,6 +55,7 @@ SETTINGS = {
     "npm_config_audit": "false",
     "npm_config_fund": "false",
     "npm_config_update_notifier": "false",
+    "NODE_DISABLE_COMPILE_CACHE": "1",
     "PIP_TARGET": "cache/pip",
     "PIP_NO_INDEX": "1",
     "PIP_NO_CACHE_DIR": "1",
