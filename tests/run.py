@@ -67,7 +67,8 @@ RELEASE = [
     # The first two are in one lane, because both write to dist/ and its checksums.
     Suite("packages, and the steps of a release", ["make", "test-package"]),
     Suite("packages of the client", ["make", "test-package-client"]),
-    Suite("Terraform module, slower tests", ["make", "test-terraform", "SLOW=1"], ("terraform", "tofu"), TERRAFORM, lane=2),
+    Suite("Terraform module, slower tests", ["make", "test-terraform", "SLOW=1"], ("terraform", "tofu"), TERRAFORM),
+    # It takes as long as all others, and its last step of each build uses one core.
     Suite("reproducible builds", ["make", "test-reproducible"], lane=2),
 ]
 if platform.machine() == "x86_64":
