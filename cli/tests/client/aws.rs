@@ -11,26 +11,10 @@ use std::{
 
 use crate::support::{
     Client, GIVE_UP, World,
-    server::{Request, Response, Server},
+    server::{Request, Response, Server, client, minted},
 };
 
 const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:my-broker";
-
-fn good() -> String {
-    let expires_at = crate::support::in_seconds(3600);
-    format!(
-        r#"{{"token":"ghs_scripted","expires_at":"{expires_at}","repositories":["octo-org/octo-repo"],"permissions":{{"contents":"read"}}}}"#
-    )
-}
-
-/// A client of a scripted AWS, with keys in its environment and without a cache.
-fn client(server: &Server, args: &[&str]) -> Client {
-    Client::new(args)
-        .env("AWS_ENDPOINT_URL", server.url())
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
-}
 
 fn answering(status: u16, code: &'static str) -> Server {
     Server::start(move |_| {
@@ -41,9 +25,9 @@ fn answering(status: u16, code: &'static str) -> Server {
 
 #[test]
 fn invoke_is_what_lambda_documents() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     assert_eq!(
-        client(&server, &["token", "--function", "f:live"]).stdout(),
+        client(&server.url(), &["token", "--function", "f:live"]).stdout(),
         "ghs_scripted\n"
     );
     let requests = server.requests();
@@ -69,9 +53,9 @@ fn invoke_is_what_lambda_documents() {
 
 #[test]
 fn region_in_an_arn_takes_precedence() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     client(
-        &server,
+        &server.url(),
         &[
             "token",
             "--region",
@@ -97,8 +81,8 @@ fn region_in_an_arn_takes_precedence() {
 #[test]
 fn endpoint_of_lambda_takes_precedence() {
     let general = Server::start(|_| Response::new(500, ""));
-    let lambda = Server::start(|_| Response::new(200, good()));
-    client(&general, &["token"])
+    let lambda = Server::start(|_| Response::new(200, minted()));
+    client(&general.url(), &["token"])
         .env("AWS_ENDPOINT_URL_LAMBDA", lambda.url())
         .stdout();
     assert_eq!((general.requests().len(), lambda.requests().len()), (0, 1));
@@ -106,7 +90,7 @@ fn endpoint_of_lambda_takes_precedence() {
 
 #[test]
 fn profile_takes_precedence_over_keys_in_the_environment() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join(".aws")).unwrap();
     fs::write(
@@ -119,7 +103,7 @@ fn profile_takes_precedence_over_keys_in_the_environment() {
         "[p]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = s\n",
     )
     .unwrap();
-    client(&server, &["token", "--profile", "p", "--no-cache"])
+    client(&server.url(), &["token", "--profile", "p", "--no-cache"])
         .home(home.path())
         .without("AWS_REGION")
         .stdout();
@@ -144,7 +128,7 @@ fn profile_takes_precedence_over_keys_in_the_environment() {
 fn variables_stand_for_options_and_options_take_precedence() {
     let server = cloud(|_| credentials("AssumeRole"));
     let with_variables = |args: &[&str]| {
-        client(&server, args)
+        client(&server.url(), args)
             .env("GITHUB_TOKEN_BROKER_FUNCTION", "f:live")
             .env("GITHUB_TOKEN_BROKER_ROLE_ARN", ROLE)
             .env("GITHUB_TOKEN_BROKER_VERBOSE", "1")
@@ -171,7 +155,7 @@ fn variables_stand_for_options_and_options_take_precedence() {
     assert!(sts.contains("role%2Fother"), "{sts}");
     assert!(server.requests()[3].target.ends_with("/g/invocations"));
     // Empty variables count as unset.
-    client(&server, &["token"])
+    client(&server.url(), &["token"])
         .env("GITHUB_TOKEN_BROKER_FUNCTION", "")
         .env("GITHUB_TOKEN_BROKER_ROLE_ARN", "")
         .env("GITHUB_TOKEN_BROKER_VERBOSE", "")
@@ -185,8 +169,8 @@ fn variables_stand_for_options_and_options_take_precedence() {
 
 #[test]
 fn region_option_takes_precedence_over_the_environment() {
-    let server = Server::start(|_| Response::new(200, good()));
-    client(&server, &["token", "--region", "eu-north-1"]).stdout();
+    let server = Server::start(|_| Response::new(200, minted()));
+    client(&server.url(), &["token", "--region", "eu-north-1"]).stdout();
     let request = server.requests().remove(0);
     assert!(
         request
@@ -217,7 +201,7 @@ fn sources(request: &Request) -> Response {
             r#"{"roleCredentials":{"accessKeyId":"AKIDSSO","secretAccessKey":"s","sessionToken":"t","expiration":4070908800000}}"#,
         ),
         "/" => credentials("AssumeRoleWithWebIdentity"),
-        path if path.contains("/invocations") => Response::new(200, good()),
+        path if path.contains("/invocations") => Response::new(200, minted()),
         _ => Response::new(404, ""),
     }
 }
@@ -243,7 +227,7 @@ fn every_source_of_credentials_of_the_sdk_works() {
             .chain(args)
             .copied()
             .collect();
-        let mut client = client(&server, &args)
+        let mut client = client(&server.url(), &args)
             .home(home.path())
             .without("AWS_ACCESS_KEY_ID")
             .without("AWS_SECRET_ACCESS_KEY");
@@ -281,8 +265,8 @@ fn every_source_of_credentials_of_the_sdk_works() {
 #[test]
 fn endpoint_of_sts_takes_precedence() {
     let sts = Server::start(|_| credentials("AssumeRole"));
-    let lambda = Server::start(|_| Response::new(200, good()));
-    client(&lambda, &["token", "--role-arn", ROLE])
+    let lambda = Server::start(|_| Response::new(200, minted()));
+    client(&lambda.url(), &["token", "--role-arn", ROLE])
         .env("AWS_ENDPOINT_URL_STS", sts.url())
         .stdout();
     assert_eq!((sts.requests().len(), lambda.requests().len()), (1, 1));
@@ -293,9 +277,9 @@ fn throttled_invoke_is_sent_again_three_times_at_most() {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
         0 | 1 => Response::new(429, "{}").header("x-amzn-errortype", "TooManyRequestsException"),
-        _ => Response::new(200, good()),
+        _ => Response::new(200, minted()),
     });
-    let finished = client(&server, &["token", "--verbose"]).run();
+    let finished = client(&server.url(), &["token", "--verbose"]).run();
     assert_eq!(finished.stdout, "ghs_scripted\n");
     for attempt in ["throttled the request; attempt 2", "attempt 3"] {
         assert!(finished.stderr.contains(attempt), "{finished:?}");
@@ -303,7 +287,7 @@ fn throttled_invoke_is_sent_again_three_times_at_most() {
     assert_eq!(server.requests().len(), 3);
 
     let server = answering(429, "TooManyRequestsException");
-    let stderr = client(&server, &["token"]).fails(1);
+    let stderr = client(&server.url(), &["token"]).fails(1);
     assert!(
         stderr.contains("throttled the invocation of github-token-broker 3 times"),
         "{stderr}"
@@ -315,12 +299,12 @@ fn throttled_invoke_is_sent_again_three_times_at_most() {
 fn nothing_else_is_sent_again() {
     for status in [500, 502, 503, 400] {
         let server = answering(status, "ServiceException");
-        client(&server, &["token"]).fails(1);
+        client(&server.url(), &["token"]).fails(1);
         assert_eq!(server.requests().len(), 1, "{status}");
     }
     // The connection breaks after the request was sent: the function might have run.
     let server = Server::start(|_| Response::default());
-    let stderr = client(&server, &["token"]).fails(1);
+    let stderr = client(&server.url(), &["token"]).fails(1);
     assert!(
         stderr.contains("broke before the response was complete"),
         "{stderr}"
@@ -335,9 +319,9 @@ fn timeout_is_reported_and_not_sent_again() {
     // A client without a timeout would get a token in the end.
     let server = Server::start(move |_| {
         let _ = answered.lock().unwrap().recv_timeout(GIVE_UP);
-        Response::new(200, good())
+        Response::new(200, minted())
     });
-    let stderr = client(&server, &["token", "--timeout", "1s"]).fails(1);
+    let stderr = client(&server.url(), &["token", "--timeout", "1s"]).fails(1);
     assert!(
         stderr.contains("within 1 s") && stderr.contains("--timeout"),
         "{stderr}"
@@ -349,7 +333,7 @@ fn timeout_is_reported_and_not_sent_again() {
 #[test]
 fn no_connection_is_reported_with_the_host() {
     let server = Server::start(|_| Response::default());
-    let stderr = client(&server, &["token"])
+    let stderr = client(&server.url(), &["token"])
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
         .fails(1);
     assert!(
@@ -358,7 +342,7 @@ fn no_connection_is_reported_with_the_host() {
     );
     assert_eq!(stderr.lines().count(), 1);
     // Nothing was sent, so that the client tries again.
-    let verbose = client(&server, &["token", "--verbose"])
+    let verbose = client(&server.url(), &["token", "--verbose"])
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
         .fails(1);
     assert!(
@@ -409,7 +393,7 @@ const REFUSALS: [(u16, &str, &[&str]); 7] = [
 fn every_refusal_is_one_sentence_with_the_next_step() {
     for (status, code, parts) in REFUSALS {
         let server = answering(status, code);
-        let stderr = client(&server, &["token", "--function", "f"]).fails(1);
+        let stderr = client(&server.url(), &["token", "--function", "f"]).fails(1);
         for part in parts {
             assert!(stderr.contains(part), "{code}: {stderr}");
         }
@@ -419,7 +403,7 @@ fn every_refusal_is_one_sentence_with_the_next_step() {
         );
     }
     let server = Server::start(|_| Response::new(404, "<html>a proxy"));
-    let stderr = client(&server, &["token"]).fails(1);
+    let stderr = client(&server.url(), &["token"]).fails(1);
     assert!(
         stderr.contains("without an AWS error code") && !stderr.contains("proxy</"),
         "{stderr}"
@@ -429,9 +413,11 @@ fn every_refusal_is_one_sentence_with_the_next_step() {
 #[test]
 fn missing_region_and_credentials_have_a_next_step() {
     let server = Server::start(|_| Response::default());
-    let stderr = client(&server, &["token"]).without("AWS_REGION").fails(1);
+    let stderr = client(&server.url(), &["token"])
+        .without("AWS_REGION")
+        .fails(1);
     assert!(stderr.contains("no AWS region is configured"), "{stderr}");
-    let stderr = client(&server, &["token"])
+    let stderr = client(&server.url(), &["token"])
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
         .fails(1);
@@ -439,7 +425,7 @@ fn missing_region_and_credentials_have_a_next_step() {
         stderr.contains("no AWS credentials found") && stderr.contains("aws sso login"),
         "{stderr}"
     );
-    let stderr = client(&server, &["token", "--profile", "nobody"]).fails(1);
+    let stderr = client(&server.url(), &["token", "--profile", "nobody"]).fails(1);
     assert!(
         stderr.contains("nobody") && stderr.contains("--profile"),
         "{stderr}"
@@ -477,7 +463,7 @@ fn unusable_settings_are_named() {
             "contains a control character",
         ),
     ] {
-        let stderr = client(&server, &["token"]).env(name, value).fails(1);
+        let stderr = client(&server.url(), &["token"]).env(name, value).fails(1);
         assert!(
             stderr.contains(part) && stderr.lines().count() == 1,
             "{name}={value:?}: {stderr}"
@@ -502,12 +488,12 @@ fn expired_sso_session_names_the_login() {
         );
     };
     // Never logged in.
-    login(client(&server, &["token", "--profile", "s"]));
+    login(client(&server.url(), &["token", "--profile", "s"]));
     // Logged in some time ago. The file's name is the SHA-1 of `my-sso`.
     let cached = ".aws/sso/cache/0ad374308c5a4e22f723adf10145eafad7c4031c.json";
     let token = r#"{"accessToken":"x","expiresAt":"2024-01-01T00:00:00Z","region":"us-east-1","startUrl":"https://d-123.awsapps.com/start"}"#;
     fs::write(home.path().join(cached), token).unwrap();
-    login(client(&server, &["token", "--profile", "s"]));
+    login(client(&server.url(), &["token", "--profile", "s"]));
 }
 
 #[test]
@@ -518,7 +504,7 @@ fn malformed_response_is_never_repeated() {
         r#"{"token":"ghs_secret\u001b[31m","expires_at":"x","repositories":["o/r"],"permissions":{}}"#,
     ] {
         let server = Server::start(move |_| Response::new(200, body));
-        let stderr = client(&server, &["token", "--verbose"]).fails(1);
+        let stderr = client(&server.url(), &["token", "--verbose"]).fails(1);
         assert!(
             stderr.contains("malformed") && !stderr.contains("ghs_"),
             "{stderr}"
@@ -530,7 +516,7 @@ fn malformed_response_is_never_repeated() {
 fn unreadable_expiry_is_used_and_never_cached() {
     let world = World::new();
     let server = Server::start(move |_| {
-        let mut body: serde_json::Value = serde_json::from_str(&good()).unwrap();
+        let mut body: serde_json::Value = serde_json::from_str(&minted()).unwrap();
         body["expires_at"] = "soon".into();
         Response::new(200, body.to_string())
     });
@@ -559,11 +545,11 @@ fn function_error_without_a_reason_is_reported() {
         let server = Server::start(move |_| {
             Response::new(200, body).header("x-amz-function-error", "Unhandled")
         });
-        assert_eq!(client(&server, &["token"]).fails(1), line);
+        assert_eq!(client(&server.url(), &["token"]).fails(1), line);
     }
     let server =
         Server::start(|_| Response::new(200, "ghs_x").header("x-amz-function-error", "Unhandled"));
-    let stderr = client(&server, &["token"]).fails(1);
+    let stderr = client(&server.url(), &["token"]).fails(1);
     assert!(
         stderr.contains("without a reason") && !stderr.contains("ghs_"),
         "{stderr}"
@@ -572,9 +558,9 @@ fn function_error_without_a_reason_is_reported() {
 
 #[test]
 fn proxy_of_the_environment_is_used() {
-    let proxy = Server::start(|_| Response::new(200, good()));
-    let direct = Server::start(|_| Response::new(200, good()));
-    let through = client(&direct, &["token"])
+    let proxy = Server::start(|_| Response::new(200, minted()));
+    let direct = Server::start(|_| Response::new(200, minted()));
+    let through = client(&direct.url(), &["token"])
         .env("AWS_ENDPOINT_URL", "http://lambda.example")
         .env("HTTP_PROXY", proxy.url());
     through.stdout();
@@ -583,14 +569,14 @@ fn proxy_of_the_environment_is_used() {
             .target
             .starts_with("http://lambda.example/2015-03-31/")
     );
-    client(&direct, &["token"])
+    client(&direct.url(), &["token"])
         .env("HTTP_PROXY", proxy.url())
         .env("NO_PROXY", "127.0.0.1")
         .stdout();
     assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
     // For https, the client asks for a tunnel.
     let proxy = Server::start(|_| Response::new(502, ""));
-    client(&direct, &["token"])
+    client(&direct.url(), &["token"])
         .env("AWS_ENDPOINT_URL", "https://lambda.example")
         .env("HTTPS_PROXY", proxy.url())
         .fails(1);
@@ -682,10 +668,10 @@ fn the_sdks_own_calls_trust_aws_ca_bundle() {
 
 #[test]
 fn redirects_are_not_followed() {
-    let elsewhere = Server::start(|_| Response::new(200, good()));
+    let elsewhere = Server::start(|_| Response::new(200, minted()));
     let url = elsewhere.url();
     let server = Server::start(move |_| Response::new(307, "").header("location", &url));
-    client(&server, &["token"]).fails(1);
+    client(&server.url(), &["token"]).fails(1);
     assert_eq!(elsewhere.requests().len(), 0);
 }
 
@@ -696,7 +682,7 @@ fn cloud(sts: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Server {
             return Response::new(200, r#"{"count":1,"value":"the.oidc.token"}"#);
         }
         if request.target.contains("/invocations") {
-            return Response::new(200, good());
+            return Response::new(200, minted());
         }
         sts(request)
     })
@@ -723,7 +709,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/caller";
 #[test]
 fn role_is_assumed_first() {
     let server = cloud(|_| credentials("AssumeRole"));
-    client(&server, &["token", "--role-arn", ROLE]).stdout();
+    client(&server.url(), &["token", "--role-arn", ROLE]).stdout();
     let requests = server.requests();
     let sts = String::from_utf8(requests[0].body.clone()).unwrap();
     assert!(
@@ -748,7 +734,7 @@ fn role_is_assumed_first() {
     );
 
     let server = cloud(|_| refusal("AccessDenied"));
-    let stderr = client(&server, &["token", "--role-arn", ROLE]).fails(1);
+    let stderr = client(&server.url(), &["token", "--role-arn", ROLE]).fails(1);
     assert!(
         stderr.contains(&format!("assume {ROLE}: AccessDenied")) && stderr.contains("trust policy"),
         "{stderr}"
@@ -756,7 +742,7 @@ fn role_is_assumed_first() {
 }
 
 fn in_actions(server: &Server, args: &[&str]) -> Client {
-    client(server, args)
+    client(&server.url(), args)
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
         .env(

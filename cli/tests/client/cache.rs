@@ -6,12 +6,10 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
     process::Child,
-    sync::{Mutex, mpsc},
 };
 
 use crate::support::{
-    Client, GIVE_UP, World, cache_below, files, in_seconds, read_until,
-    server::{Response, Server},
+    Client, GIVE_UP, World, cache_below, files, in_seconds, read_until, server::Server,
 };
 
 fn mode(path: &Path) -> u32 {
@@ -268,14 +266,7 @@ fn what_a_killed_process_left_harms_nobody() {
 #[cfg(target_os = "linux")] // It needs a terminal.
 fn a_process_killed_while_it_mints_releases_the_lock() {
     let world = World::new();
-    let (invoked, invocation) = mpsc::channel();
-    let (answer, answered) = mpsc::channel::<()>();
-    let answered = Mutex::new(answered);
-    let silent = Server::start(move |_| {
-        invoked.send(()).unwrap();
-        let _ = answered.lock().unwrap().recv();
-        Response::new(500, "")
-    });
+    let (silent, invocation, answer) = Server::silent();
     // The same cache entry as the world's: the profile has the endpoint. The first process hangs in its invocation.
     let config = world.home.path().join("config");
     let write =

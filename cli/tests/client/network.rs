@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    sync::{Mutex, mpsc},
+    sync::mpsc,
     thread,
 };
 
@@ -12,30 +12,14 @@ use sandbox::SelfSigned;
 
 use crate::support::{
     Client, World,
-    server::{Response, Server},
+    server::{Response, Server, client, minted},
 };
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/caller";
 
-fn good() -> String {
-    let expires_at = crate::support::in_seconds(3600);
-    format!(
-        r#"{{"token":"ghs_scripted","expires_at":"{expires_at}","repositories":["octo-org/octo-repo"],"permissions":{{"contents":"read"}}}}"#
-    )
-}
-
-/// A client with keys in its environment and without a cache.
-fn client(endpoint: &str, args: &[&str]) -> Client {
-    Client::new(args)
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
-}
-
 #[test]
 fn unusable_endpoint_is_named_and_not_repeated() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     let with_password = format!("http://user:s3cr3t@{}", server.host());
     for url in [
         with_password.as_str(),
@@ -81,7 +65,7 @@ fn unusable_endpoint_is_named_and_not_repeated() {
 
 #[test]
 fn unusable_proxy_is_named_and_not_repeated() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     for variable in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY"] {
         for url in [
             "http://us:pa#ss@proxy.example:3128",
@@ -105,7 +89,7 @@ fn unusable_proxy_is_named_and_not_repeated() {
 #[test]
 fn no_proxy_has_the_functions_rules() {
     let proxy = Server::start(|_| Response::new(502, ""));
-    let direct = Server::start(|_| Response::new(200, good()));
+    let direct = Server::start(|_| Response::new(200, minted()));
     for no_proxy in [direct.host(), "*".to_owned(), "127.0.0.0/8".to_owned()] {
         client(&direct.url(), &["token"])
             .env("HTTP_PROXY", proxy.url())
@@ -127,7 +111,7 @@ fn no_proxy_has_the_functions_rules() {
 
 #[test]
 fn proxy_gets_its_password() {
-    let proxy = Server::start(|_| Response::new(200, good()));
+    let proxy = Server::start(|_| Response::new(200, minted()));
     let with_password = proxy.url().replace("http://", "http://us:p%40ss@");
     client("http://lambda.example", &["token"])
         .env("ALL_PROXY", &with_password)
@@ -222,7 +206,7 @@ fn self_signed_certificate_in_the_trusted_file_is_accepted() {
 
 #[test]
 fn unusable_certificates_are_named() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name).display().to_string();
     fs::write(path("empty.pem"), "no certificate").unwrap();
@@ -247,7 +231,7 @@ fn unusable_certificates_are_named() {
 
 #[test]
 fn role_in_a_job_without_oidc_names_the_permission() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     let client = |args: &[&str]| {
         client(&server.url(), args)
             .without("AWS_ACCESS_KEY_ID")
@@ -307,13 +291,7 @@ fn text_that_is_not_an_error_code_is_not_repeated() {
 
 #[test]
 fn operators_read_that_times_out_is_not_sent_again() {
-    let (end, ended) = mpsc::channel::<()>();
-    let ended = Mutex::new(ended);
-    let server = Server::start(move |_| {
-        // Until the test drops the sender.
-        let _ = ended.lock().unwrap().recv();
-        Response::default()
-    });
+    let (server, _requests, end) = Server::silent();
     let args = ["key", "fingerprint", "--key-id", "k", "--timeout", "1s"];
     let stderr = client(&server.url(), &args).fails(1);
     assert!(stderr.contains("within 1 s"), "{stderr}");
@@ -329,13 +307,13 @@ fn longest_duration_is_a_day() {
         let stderr = Client::new(&["token", option, "25h"]).fails(2);
         assert!(stderr.contains("the longest duration is 1day"), "{stderr}");
     }
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     client(&server.url(), &["token", "--timeout", "24h"]).stdout();
 }
 
 #[test]
 fn implied_port_of_the_host_is_the_same_server() {
-    let server = Server::start(|_| Response::new(200, good()));
+    let server = Server::start(|_| Response::new(200, minted()));
     let print = r#"echo "${GH_TOKEN-} ${GH_ENTERPRISE_TOKEN-} ${GH_HOST-} $GH_REPO""#;
     let stdout = client(&server.url(), &["exec", "--", "sh", "-c", print])
         .env("GH_HOST", "github.com:443")

@@ -4,7 +4,6 @@ use std::{
     io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
     net::TcpStream,
     process::{Child, ChildStderr, Stdio},
-    sync::{Mutex, mpsc},
     thread,
 };
 
@@ -722,14 +721,7 @@ fn code_that_github_does_not_convert_says_what_exists() {
 
 #[test]
 fn signal_while_github_converts_the_code_says_that_there_might_be_an_app() {
-    let (started, conversion) = mpsc::channel();
-    let (end, ended) = mpsc::channel::<()>();
-    let ended = Mutex::new(ended);
-    let github = Server::start(move |_| {
-        started.send(()).unwrap();
-        let _ = ended.lock().unwrap().recv();
-        Response::new(500, "")
-    });
+    let (github, conversion, end) = Server::silent();
     let world = world(|scenario| scenario);
     let client = world.client(&["setup", "--no-browser", REPOSITORY]);
     let session = Session::follow(&world, client.env("GH_HOST", github.host()));

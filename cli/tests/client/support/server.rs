@@ -7,9 +7,29 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
 };
+
+use super::{Client, in_seconds};
+
+/// The response of a function that mints.
+pub(crate) fn minted() -> String {
+    let expires_at = in_seconds(3600);
+    format!(
+        r#"{{"token":"ghs_scripted","expires_at":"{expires_at}","repositories":["octo-org/octo-repo"],"permissions":{{"contents":"read"}}}}"#
+    )
+}
+
+/// A client of a scripted AWS, with keys in its environment and without a cache.
+pub(crate) fn client(endpoint: &str, args: &[&str]) -> Client {
+    Client::new(args)
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+}
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +83,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// A server that answers once the sender is dropped. The receiver gets an event for each request.
+    pub(crate) fn silent() -> (Self, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let (arrived, requests) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Mutex::new(ended);
+        let server = Self::start(move |_| {
+            let _ = arrived.send(()); // not every test waits for it
+            let _ = ended.lock().unwrap().recv();
+            Response::new(500, "")
+        });
+        (server, requests, end)
+    }
+
     pub(crate) fn start(handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
